@@ -1,0 +1,5 @@
+//! Sets the linker options a Node.js addon needs.
+
+fn main() {
+    napi_build::setup();
+}
