@@ -1,0 +1,29 @@
+//! Every way in which a heap operation can fail, as the number JavaScript receives.
+//!
+//! A failed operation changes nothing. `lib/heap.js` turns the numbers into typed errors with a
+//! `code`; no message is made here, because the hot calls return plain numbers.
+
+/// Why a heap operation was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Fault {
+    /// No free range is large enough; more pages may help.
+    OutOfMemory = -1,
+    /// A word of the heap's own records, or a block's header, holds an impossible value.
+    Corrupted = -2,
+    /// The pointer is not one that the heap ever gave out.
+    NeverAllocated = -3,
+    /// The pointer lies within a block, but is not its start.
+    InsideBlock = -4,
+    /// The block was freed before.
+    AlreadyFreed = -5,
+    /// The memory grew: the caller sees fewer bytes than the heap manages.
+    Stale = -6,
+    /// The block cannot be resized where it is.
+    MustMove = -7,
+    /// The memory holds something that is not a heap.
+    NotAHeap = -8,
+}
+
+/// The result of a heap operation.
+pub type Result<T> = core::result::Result<T, Fault>;

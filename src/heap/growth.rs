@@ -1,0 +1,174 @@
+//! Becoming a heap, and taking in pages: those that the heap asked for, and, when it owns the whole
+//! memory, those that anyone grew.
+
+use super::layout::{
+    GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, PAGE, UNIT, UNITS_PER_PAGE, root,
+};
+use super::segment::{Segment, table_units};
+use super::size_class::{CLASSES, class_for};
+use super::{Heap, Territory, Words};
+use crate::error::{Fault, Result};
+
+/// Growth asked for at once is at least one part in this many of the heap.
+const GROWTH_SHARE: u32 = 16;
+/// A new segment's table takes at most one part in about `UNIT / 48 / TABLE_REACH` of its pages.
+const TABLE_REACH: u32 = 10;
+/// With more segments than this, growth that makes another one is larger.
+const MANY_SEGMENTS: u32 = MAX_SEGMENTS / 2;
+/// The share of the heap that growth is then.
+const LARGE_GROWTH_SHARE: u32 = 2;
+
+/// The unit that starts page `page`.
+const fn unit_of(page: u32) -> u32 {
+    let unit = page * UNITS_PER_PAGE;
+    if unit < MAX_UNITS { unit } else { MAX_UNITS }
+}
+
+impl<'m> Heap<'m> {
+    /// Makes a heap of the bytes of `territory`. Bytes that it does not use are left as they are.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when the territory is too small for a heap of one unit; nothing is
+    /// written then.
+    pub fn format(words: Words<'m>, territory: Territory) -> Result<Self> {
+        let Territory { start, end_page, maximum, owns_all } = territory;
+        if start / PAGE >= end_page {
+            return Err(Fault::OutOfMemory);
+        }
+        let heap = Self { words, root: start / 4 };
+        let table = start + root::WORDS * 4;
+        let limit = limit_page(start / PAGE, end_page, maximum, 0);
+        let first = table / UNIT + table_units(unit_of(limit) - table / UNIT, table % UNIT);
+        if first >= unit_of(end_page) {
+            return Err(Fault::OutOfMemory);
+        }
+        for field in 0..root::WORDS {
+            heap.set_field(field, 0)?;
+        }
+        heap.set_field(root::OWN_OFFSET, start)?;
+        heap.set_field(root::OWNS_ALL, u32::from(owns_all))?;
+        heap.set_field(root::END_PAGE, end_page)?;
+        heap.set_field(root::MAXIMUM, maximum)?;
+        heap.add_segment(table, unit_of(end_page), unit_of(limit))?;
+        heap.set_field(root::MAGIC, MAGIC)?;
+        Ok(heap)
+    }
+
+    /// Takes in the pages from `first` to `end`, which the caller grew for this heap.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when they cannot hold a block, or there are too many segments.
+    pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
+        let mut start = first;
+        let last = self.last_segment()?;
+        if last.end == unit_of(first) && last.limit > last.end {
+            start = end.min(last.limit.div_ceil(UNITS_PER_PAGE));
+            self.extend_last_segment(unit_of(start))?;
+            self.set_end_page(start)?;
+        }
+        if start < end {
+            let total = self.total_units()? / UNITS_PER_PAGE;
+            let limit = limit_page(start, end, self.field(root::MAXIMUM)?, total);
+            self.add_segment(start * PAGE, unit_of(end), unit_of(limit))?;
+        }
+        self.set_end_page(end)
+    }
+
+    // Only upwards: other threads may have added pages further up.
+    fn set_end_page(&self, end: u32) -> Result<()> {
+        self.set_field(root::END_PAGE, self.field(root::END_PAGE)?.max(end))
+    }
+
+    /// Takes in the pages that were grown since the last time, when the heap owns the whole memory.
+    pub(super) fn absorb_pages(&self) -> Result<()> {
+        let end = self.field(root::END_PAGE)?;
+        let length = (self.words.byte_length() / u64::from(PAGE)) as u32;
+        if !self.owns_all()? || length <= end {
+            return Ok(());
+        }
+        match self.add_pages(end, length) {
+            Err(Fault::OutOfMemory) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// How many pages to grow by, so that `byte_length` bytes at `align` can be allocated: the
+    /// least that serves, and the most that is sensible at once.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
+        let units = units_for(byte_length, align);
+        let total = self.total_units()? / UNITS_PER_PAGE;
+        let last = self.last_segment()?;
+        let in_place = units.saturating_sub(self.free_tail(&last)?);
+        let room = last.limit - last.end;
+        let adjacent = self.next_pages_extend(&last)?;
+        if adjacent && in_place <= room {
+            let least = in_place.div_ceil(UNITS_PER_PAGE);
+            let most = least.max((total / GROWTH_SHARE).min(room / UNITS_PER_PAGE));
+            return Ok((least, most));
+        }
+        let share =
+            if self.segment_count()? > MANY_SEGMENTS { LARGE_GROWTH_SHARE } else { GROWTH_SHARE };
+        let least = segment_pages(units, total) + if adjacent { room / UNITS_PER_PAGE } else { 0 };
+        Ok((least, least.max(total / share)))
+    }
+
+    /// The pages that a heap without any needs to allocate `byte_length` bytes at `align`.
+    pub fn first_growth_for(byte_length: u32, align: u32) -> u32 {
+        let root_units = (GRAIN + root::WORDS * 4).div_ceil(UNIT);
+        segment_pages(units_for(byte_length, align) + root_units, 0)
+    }
+
+    // Whether pages that are grown next will lie right behind the segment and belong to the heap.
+    fn next_pages_extend(&self, last: &Segment<'m>) -> Result<bool> {
+        let end = self.field(root::END_PAGE)?;
+        let seen = self.words.byte_length() / u64::from(PAGE);
+        Ok(last.end == unit_of(end) && (self.owns_all()? || u64::from(end) == seen))
+    }
+
+    fn last_segment(&self) -> Result<Segment<'m>> {
+        self.segment(self.segment_count()?.checked_sub(1).ok_or(Fault::Corrupted)?)
+    }
+
+    /// Units that hold blocks or are free to hold them.
+    pub(super) fn total_units(&self) -> Result<u32> {
+        self.segments()?.try_fold(0, |total, segment| {
+            let segment = segment?;
+            Ok(total + (segment.end - segment.first))
+        })
+    }
+}
+
+/// The page up to which the table of a segment from page `first` to `end` reaches, in a heap of
+/// `total` pages: far enough that segments double in size, as far as the table stays small.
+fn limit_page(first: u32, end: u32, maximum: u32, total: u32) -> u32 {
+    let pages = end - first;
+    let reach = total.clamp(pages * 2, pages.max(1) * TABLE_REACH);
+    first.saturating_add(reach).min(maximum.clamp(end, MAX_PAGES))
+}
+
+/// The units that a request takes at the least, what its alignment may cost included.
+fn units_for(byte_length: u32, align: u32) -> u32 {
+    match class_for(byte_length, align) {
+        Some(class) => CLASSES[class].least_units(),
+        None => {
+            let bytes = u64::from(byte_length) + u64::from(align.clamp(GRAIN, UNIT));
+            bytes.div_ceil(u64::from(UNIT)) as u32 + align.div_ceil(UNIT) - 1
+        }
+    }
+}
+
+/// The pages of a new segment in a heap of `total` pages that has `units` units for blocks.
+fn segment_pages(units: u32, total: u32) -> u32 {
+    let mut pages = units.div_ceil(UNITS_PER_PAGE);
+    loop {
+        let limit = limit_page(0, pages, MAX_PAGES, total);
+        let table = table_units(limit * UNITS_PER_PAGE, 0);
+        if pages * UNITS_PER_PAGE >= units + table {
+            return pages;
+        }
+        pages = (units + table).div_ceil(UNITS_PER_PAGE);
+    }
+}

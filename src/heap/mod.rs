@@ -1,0 +1,87 @@
+//! The allocator: segments of pages, spans of equal blocks with free bitmaps, bins of free runs.
+//!
+//! All state lives in the memory itself, as offsets, so that it travels with the memory from
+//! thread to thread. The caller holds the heap's lock for the whole of each call. Every word read
+//! is untrusted: whatever is written over the heap, a call stays within the memory, ends after a
+//! bounded number of steps and answers [`Fault::Corrupted`] instead of panicking.
+
+#![forbid(unsafe_code)]
+
+mod block;
+mod growth;
+mod layout;
+mod run;
+mod segment;
+mod size_class;
+mod span;
+mod walk;
+mod words;
+
+#[cfg(test)]
+mod properties;
+
+pub use block::Search;
+pub use layout::{MAX_ALIGN, MAX_PAGES, PAGE};
+pub use walk::{Block, Stats};
+pub use words::Words;
+
+use crate::error::{Fault, Result};
+use layout::{GRAIN, MAGIC, root};
+
+/// Which bytes a new heap gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Territory {
+    /// The first byte of the heap, a multiple of 16 and not 0.
+    pub start: u32,
+    /// The page after the heap's last one.
+    pub end_page: u32,
+    /// The page count that the memory may grow to.
+    pub maximum: u32,
+    /// Whether pages that anyone else grows belong to the heap too.
+    pub owns_all: bool,
+}
+
+/// A heap, for the duration of one call.
+#[derive(Clone, Copy)]
+pub struct Heap<'m> {
+    words: Words<'m>,
+    root: u32,
+}
+
+impl<'m> Heap<'m> {
+    /// Where the root of a heap that owns its whole memory lies, in bytes.
+    pub const WHOLE_MEMORY_ROOT: u32 = GRAIN;
+
+    /// Opens the heap whose root lies at byte `root`; `None` when there is none.
+    pub fn open(words: Words<'m>, root: u32) -> Option<Self> {
+        let heap = Self { words, root: root / 4 };
+        let confirmed = heap.field(root::MAGIC).is_ok_and(|magic| magic == MAGIC)
+            && heap.field(root::OWN_OFFSET).is_ok_and(|own| own == root);
+        confirmed.then_some(heap)
+    }
+
+    /// Opens a heap for use by a caller who sees the memory at its present length.
+    ///
+    /// # Errors
+    /// [`Fault::Stale`] when the heap manages pages that the caller does not see yet.
+    pub fn current(self) -> Result<Self> {
+        let end = u64::from(self.field(root::END_PAGE)?) * u64::from(PAGE);
+        if end > self.words.byte_length() { Err(Fault::Stale) } else { Ok(self) }
+    }
+
+    /// Whether the heap owns every page of the memory.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when the root cannot be read.
+    pub fn owns_all(&self) -> Result<bool> {
+        Ok(self.field(root::OWNS_ALL)? != 0)
+    }
+
+    fn field(&self, field: u32) -> Result<u32> {
+        self.words.get(self.root + field)
+    }
+
+    fn set_field(&self, field: u32, value: u32) -> Result<()> {
+        self.words.set(self.root + field, value)
+    }
+}

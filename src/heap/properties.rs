@@ -1,0 +1,315 @@
+//! Properties of the whole heap, over random sequences of calls in small and large memories:
+//!
+//! 1. every block lies within the memory, above byte 16, at a multiple of its alignment
+//! 2. no two blocks share a byte, headers included
+//! 3. the header holds the requested length and the whole space of the block
+//! 4. the heap never writes a byte of a live block, nor bytes 0-15
+//! 5. a call that fails changes nothing; bad pointers are refused with the right fault
+//! 6. the walk lists exactly the live blocks, ascending
+//! 7. the records are sound after each step (`verify`)
+//! 8. when all is freed, everything is free again and a block of nearly all of it fits
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use proptest::prelude::*;
+
+use super::layout::{BINS, HEADER, NEXT, PREVIOUS, UNIT, root};
+use super::size_class::COUNT;
+use super::walk::Piece;
+use super::{Block, GRAIN, Heap, PAGE, Search, Territory, Words};
+use crate::error::Fault;
+
+#[derive(Clone, Debug)]
+enum Action {
+    Malloc { byte_length: u32, shift: u32 },
+    Free { index: usize },
+    Realloc { index: usize, byte_length: u32 },
+    BadPointer { pointer: u32 },
+    Grow { pages: usize },
+}
+
+struct Shadow {
+    words: Vec<AtomicU32>,
+    visible: usize,
+    search: Search,
+    territory: Territory,
+    blocks: BTreeMap<u32, (u32, u32)>,
+}
+
+const WORDS_PER_PAGE: usize = PAGE as usize / 4;
+
+impl Shadow {
+    fn new(territory: Territory) -> Self {
+        let words = (0..territory.maximum as usize * WORDS_PER_PAGE).map(|_| AtomicU32::new(0));
+        let visible = territory.end_page as usize;
+        let blocks = BTreeMap::new();
+        let shadow =
+            Self { words: words.collect(), visible, search: Search::Exhaustive, territory, blocks };
+        Heap::format(shadow.view(), territory).expect("the territory holds a heap");
+        shadow
+    }
+
+    fn view(&self) -> Words<'_> {
+        Words::new(&self.words[..self.visible * WORDS_PER_PAGE])
+    }
+
+    fn heap(&self) -> Heap<'_> {
+        Heap::open(self.view(), self.territory.start).expect("formatted").current().expect("seen")
+    }
+
+    fn nth(&self, index: usize) -> Option<u32> {
+        let count = self.blocks.len();
+        (count > 0).then(|| *self.blocks.keys().nth(index % count).expect("within"))
+    }
+
+    fn run(&mut self, action: &Action) {
+        match *action {
+            Action::Malloc { byte_length, shift } => self.malloc(byte_length, shift),
+            Action::Free { index } => {
+                if let Some(pointer) = self.nth(index) {
+                    self.confirm_pattern(pointer);
+                    assert_eq!(self.heap().free(pointer), Ok(()));
+                    self.blocks.remove(&pointer);
+                    assert!(matches!(
+                        self.heap().free(pointer),
+                        Err(Fault::AlreadyFreed | Fault::NeverAllocated)
+                    ));
+                }
+            }
+            Action::Realloc { index, byte_length } => {
+                if let Some(pointer) = self.nth(index) {
+                    self.realloc(pointer, byte_length);
+                }
+            }
+            Action::BadPointer { pointer } => self.bad_pointer(pointer),
+            Action::Grow { pages } => self.grow(pages),
+        }
+    }
+
+    fn malloc(&mut self, byte_length: u32, shift: u32) {
+        let align = 1 << shift;
+        match self.heap().malloc(byte_length, align, self.search) {
+            Ok(pointer) => {
+                assert_eq!(pointer % align, 0);
+                self.enter(pointer, byte_length);
+            }
+            Err(fault) => {
+                assert_eq!(fault, Fault::OutOfMemory);
+                let largest = self.heap().stats().expect("sound").largest_free_block;
+                let quick = self.search == Search::Quick;
+                assert!(
+                    quick || align > GRAIN || u64::from(byte_length) > largest,
+                    "refused what fits"
+                );
+            }
+        }
+    }
+
+    fn realloc(&mut self, pointer: u32, byte_length: u32) {
+        let (old_length, old_size) = self.blocks[&pointer];
+        match self.heap().resize(pointer, byte_length, false) {
+            Ok(()) => {
+                let (length, size) = self.heap().inspect(pointer).expect("live");
+                assert_eq!(length, byte_length);
+                self.confirm_words(pointer, old_length.min(byte_length));
+                self.blocks.insert(pointer, (length, size));
+                self.fill(pointer);
+            }
+            Err(fault) => {
+                assert_eq!(fault, Fault::MustMove);
+                assert_eq!(self.heap().inspect(pointer), Ok((old_length, old_size)));
+                if byte_length <= old_length {
+                    assert_eq!(self.heap().resize(pointer, byte_length, true), Ok(()));
+                    let (length, size) = self.heap().inspect(pointer).expect("live");
+                    self.blocks.insert(pointer, (length, size));
+                }
+            }
+        }
+    }
+
+    fn bad_pointer(&mut self, pointer: u32) {
+        if self.blocks.contains_key(&pointer) {
+            return;
+        }
+        let before = self.blocks.range(..pointer).next_back();
+        let inside = before.is_some_and(|(start, (length, _))| pointer < start + length);
+        match self.heap().free(pointer) {
+            Err(Fault::InsideBlock) => {}
+            Err(Fault::NeverAllocated | Fault::AlreadyFreed) => assert!(!inside, "{pointer}"),
+            other => panic!("{other:?} for {pointer}"),
+        }
+    }
+
+    fn grow(&mut self, pages: usize) {
+        let first = self.visible;
+        self.visible = (self.visible + pages).min(self.territory.maximum as usize);
+        if self.visible > first && !self.territory.owns_all {
+            let added = self.heap().add_pages(first as u32, self.visible as u32);
+            assert!(matches!(added, Ok(()) | Err(Fault::OutOfMemory)));
+        }
+    }
+
+    fn enter(&mut self, pointer: u32, byte_length: u32) {
+        let (length, size) = self.heap().inspect(pointer).expect("live");
+        assert_eq!(length, byte_length);
+        assert!(size >= byte_length + HEADER && pointer >= self.territory.start);
+        assert!((pointer + byte_length) as usize <= self.visible * PAGE as usize);
+        let end_before = self.blocks.range(..pointer).next_back().map_or(0, |(p, b)| p + b.0);
+        let start_after = self.blocks.range(pointer..).next().map_or(u32::MAX, |(p, _)| p - HEADER);
+        assert!(end_before <= pointer - HEADER && pointer + byte_length <= start_after);
+        self.blocks.insert(pointer, (length, size));
+        self.fill(pointer);
+    }
+
+    fn pattern_words(pointer: u32, byte_length: u32) -> impl Iterator<Item = (usize, u32)> {
+        let first = pointer / 4;
+        (first..first + byte_length / 4).map(|word| (word as usize, word ^ 0x5eed_0000))
+    }
+
+    fn fill(&self, pointer: u32) {
+        for (word, value) in Self::pattern_words(pointer, self.blocks[&pointer].0) {
+            self.words[word].store(value, Relaxed);
+        }
+    }
+
+    fn confirm_pattern(&self, pointer: u32) {
+        self.confirm_words(pointer, self.blocks[&pointer].0);
+    }
+
+    fn confirm_words(&self, pointer: u32, byte_length: u32) {
+        for (word, value) in Self::pattern_words(pointer, byte_length) {
+            assert_eq!(self.words[word].load(Relaxed), value, "block {pointer} was written over");
+        }
+    }
+
+    fn confirm(&self) {
+        assert!(self.words[..4].iter().all(|word| word.load(Relaxed) == 0));
+        let mut listed = Vec::new();
+        self.heap().each_block(|block| listed.push(block)).expect("a sound heap");
+        let expected = self.blocks.iter().map(|(&pointer, &(byte_length, buffer_size))| Block {
+            pointer,
+            byte_length,
+            buffer_size,
+        });
+        assert!(listed.iter().copied().eq(expected));
+        verify(&self.heap());
+    }
+}
+
+/// Compares every record of the heap with every other that says the same.
+fn verify(heap: &Heap<'_>) {
+    let mut runs = BTreeSet::new();
+    let mut partial = BTreeSet::new();
+    let mut spare = BTreeSet::new();
+    let mut free_before = None;
+    heap.each_piece(|piece| {
+        free_before = match piece {
+            Piece::Free(start, units) => {
+                assert_ne!(free_before, Some(start), "free neighbours are joined");
+                runs.insert(start);
+                Some(start + units)
+            }
+            Piece::Span(span) => {
+                assert_eq!(span.count_free()?, span.free);
+                if span.free == span.slots() {
+                    spare.insert((span.class, span.unit));
+                } else if span.free > 0 {
+                    partial.insert((span.class, span.unit));
+                }
+                None
+            }
+            Piece::Block(_) => None,
+        };
+        Ok(())
+    })
+    .expect("a sound heap");
+    let linked: BTreeSet<_> = (0..BINS).flat_map(|bin| list(heap, root::BIN_HEADS + bin)).collect();
+    assert_eq!(runs, linked);
+    for class in 0..COUNT {
+        let linked: BTreeSet<_> = list(heap, root::PARTIAL + class as u32)
+            .into_iter()
+            .map(|unit| (class, unit))
+            .collect();
+        assert!(linked.iter().eq(partial.iter().filter(|span| span.0 == class)));
+        let kept = heap.field(root::SPARE + class as u32).expect("a field");
+        assert!(spare.iter().filter(|span| span.0 == class).all(|span| span.1 == kept));
+    }
+}
+
+fn list(heap: &Heap<'_>, head: u32) -> Vec<u32> {
+    let mut units = Vec::new();
+    let mut previous = 0;
+    let mut unit = heap.field(head).expect("a field");
+    while unit != 0 {
+        let segment = heap.own_segment(unit).expect("a unit of the heap");
+        assert_eq!(segment.record(unit, PREVIOUS), Ok(previous));
+        units.push(unit);
+        previous = unit;
+        unit = segment.record(unit, NEXT).expect("a record");
+    }
+    units
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let byte_length = prop_oneof![
+        6 => 1..600_u32,
+        3 => 600..20_000_u32,
+        1 => 20_000..300_000_u32,
+    ];
+    let shift = prop_oneof![3 => Just(4_u32), 1 => 0..=16_u32];
+    let action = prop_oneof![
+        8 => (byte_length.clone(), shift)
+            .prop_map(|(byte_length, shift)| Action::Malloc { byte_length, shift }),
+        6 => any::<usize>().prop_map(|index| Action::Free { index }),
+        3 => (any::<usize>(), byte_length)
+            .prop_map(|(index, byte_length)| Action::Realloc { index, byte_length }),
+        1 => (0..3_000_000_u32).prop_map(|pointer| Action::BadPointer { pointer }),
+        1 => (1..6_usize).prop_map(|pages| Action::Grow { pages }),
+    ];
+    prop::collection::vec(action, 1..250)
+}
+
+fn territories() -> impl Strategy<Value = Territory> {
+    let whole = (1..=4_u32, 0..40_u32).prop_map(|(end_page, more)| Territory {
+        start: GRAIN,
+        end_page,
+        maximum: end_page + more,
+        owns_all: true,
+    });
+    let shared = (1..8_000_u32, 2..=4_u32, 0..40_u32).prop_map(|(grains, end_page, more)| {
+        let start = grains * GRAIN;
+        Territory { start, end_page: end_page + 1, maximum: end_page + 1 + more, owns_all: false }
+    });
+    prop_oneof![whole, shared]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_heap_keeps_its_promises(
+        territory in territories(),
+        search in prop_oneof![Just(Search::Quick), Just(Search::Exhaustive)],
+        actions in actions(),
+    ) {
+        let mut shadow = Shadow::new(territory);
+        shadow.search = search;
+        for action in &actions {
+            shadow.run(action);
+            shadow.confirm();
+        }
+        while let Some(pointer) = shadow.nth(0) {
+            shadow.run(&Action::Free { index: 0 });
+            prop_assert!(!shadow.blocks.contains_key(&pointer));
+        }
+        shadow.confirm();
+        let stats = shadow.heap().stats().unwrap();
+        prop_assert_eq!((stats.used_bytes, stats.cached_bytes, stats.block_count), (0, 0, 0));
+        shadow.heap().free_spare_spans().unwrap();
+        let largest = shadow.heap().stats().unwrap().largest_free_block;
+        prop_assert!(largest >= u64::from(10 * UNIT));
+        prop_assert!(shadow.heap().malloc(largest as u32, 4, Search::Exhaustive).is_ok());
+        verify(&shadow.heap());
+    }
+}

@@ -1,0 +1,239 @@
+//! Free runs of units: kept in bins by length, split when taken, joined with both neighbours when
+//! freed. Links are unit numbers in the records, checked from both sides before they are followed.
+
+use super::Heap;
+use super::block::Search;
+use super::layout::{AUX, BIN_BITMAP_WORDS, BINS, MAX_UNITS, NEXT, PREVIOUS, UNIT, UnitKind, root};
+use super::segment::Segment;
+use crate::error::{Fault, Result};
+
+/// Runs looked at in one bin before the next larger bin is tried. A bin's runs differ by at most
+/// an eighth, so that few looks find a fit if there is one.
+const LOOKS: u32 = 16;
+
+/// The bin of runs of `units` units: exact below 8, then eight bins a doubling.
+const fn bin_of(units: u32) -> u32 {
+    if units < 8 {
+        return units;
+    }
+    let log = units.ilog2();
+    (log - 2) * 8 + (units >> (log - 3) & 7)
+}
+
+const _: () = assert!(bin_of(1 << 20) < BINS);
+
+/// Where in the run `[start, start + length)` a block of `units` units can begin so that its second
+/// unit lies at a multiple of `align` bytes, or anywhere when `align` is within one unit.
+fn place(start: u32, length: u32, units: u32, align: u32) -> Option<u32> {
+    let begin = if align <= UNIT { start } else { (start + 1).next_multiple_of(align / UNIT) - 1 };
+    (begin + units <= start + length).then_some(begin)
+}
+
+impl<'m> Heap<'m> {
+    /// Takes a run of `units` units out of the free ones. With `align` above a unit, the run's
+    /// second unit is aligned to that many bytes.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when no run is long enough.
+    pub(super) fn take_run(
+        &self,
+        units: u32,
+        align: u32,
+        search: Search,
+    ) -> Result<(Segment<'m>, u32)> {
+        let mut bin = bin_of(units);
+        while let Some(found) = self.next_filled_bin(bin)? {
+            if let Some((segment, run, begin)) = self.find_in_bin(found, units, align, search)? {
+                let length = segment.run_length(run)?;
+                self.unlink_run(&segment, run)?;
+                self.link_remainder(&segment, run, begin - run)?;
+                self.link_remainder(&segment, begin + units, run + length - begin - units)?;
+                return Ok((segment, begin));
+            }
+            bin = found + 1;
+        }
+        Err(Fault::OutOfMemory)
+    }
+
+    /// Frees `length` units from `start`, joining them with free neighbours.
+    pub(super) fn free_run(&self, segment: &Segment<'m>, start: u32, length: u32) -> Result<()> {
+        let (mut begin, mut end) = (start, start + length);
+        if let Some(before) = self.free_run_before(segment, start)? {
+            self.unlink_run(segment, before)?;
+            begin = before;
+        }
+        if end < segment.end && segment.kind(end)? == UnitKind::FreeHead {
+            let after = end;
+            end += segment.run_length(after)?;
+            self.unlink_run(segment, after)?;
+        }
+        self.link_run(segment, begin, end - begin)
+    }
+
+    /// Takes the first `units` units of the free run that starts at `start`, if it is long enough.
+    pub(super) fn take_run_at(
+        &self,
+        segment: &Segment<'m>,
+        start: u32,
+        units: u32,
+    ) -> Result<bool> {
+        if start >= segment.end || segment.kind(start)? != UnitKind::FreeHead {
+            return Ok(false);
+        }
+        let length = segment.run_length(start)?;
+        if length < units {
+            return Ok(false);
+        }
+        self.unlink_run(segment, start)?;
+        self.link_remainder(segment, start + units, length - units)?;
+        Ok(true)
+    }
+
+    /// The length of the free run that ends the segment, 0 when its last unit is taken.
+    pub(super) fn free_tail(&self, segment: &Segment<'m>) -> Result<u32> {
+        Ok(self.free_run_before(segment, segment.end)?.map_or(0, |start| segment.end - start))
+    }
+
+    fn free_run_before(&self, segment: &Segment<'m>, unit: u32) -> Result<Option<u32>> {
+        if unit == segment.first {
+            return Ok(None);
+        }
+        let last = unit - 1;
+        match segment.kind(last)? {
+            UnitKind::FreeHead => Ok(Some(last)),
+            UnitKind::FreeTail => {
+                let head = unit.checked_sub(segment.record(last, AUX)?).ok_or(Fault::Corrupted)?;
+                let whole = segment.run_length(head)? == unit - head;
+                if whole { Ok(Some(head)) } else { Err(Fault::Corrupted) }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn next_filled_bin(&self, from: u32) -> Result<Option<u32>> {
+        let mut mask = u32::MAX << (from % 32);
+        for word in from / 32..BIN_BITMAP_WORDS {
+            let filled = self.field(root::BIN_BITMAP + word)? & mask;
+            if filled != 0 {
+                let bin = word * 32 + filled.trailing_zeros();
+                return if bin < BINS { Ok(Some(bin)) } else { Err(Fault::Corrupted) };
+            }
+            mask = u32::MAX;
+        }
+        Ok(None)
+    }
+
+    fn find_in_bin(
+        &self,
+        bin: u32,
+        units: u32,
+        align: u32,
+        search: Search,
+    ) -> Result<Option<(Segment<'m>, u32, u32)>> {
+        let mut run = self.field(root::BIN_HEADS + bin)?;
+        let looks = match search {
+            Search::Quick => LOOKS,
+            Search::Exhaustive => MAX_UNITS,
+        };
+        for _ in 0..looks {
+            if run == 0 {
+                return Ok(None);
+            }
+            let segment = self.own_segment(run)?;
+            if let Some(begin) = place(run, segment.run_length(run)?, units, align) {
+                return Ok(Some((segment, run, begin)));
+            }
+            run = segment.record(run, NEXT)?;
+        }
+        if search == Search::Exhaustive { Err(Fault::Corrupted) } else { Ok(None) }
+    }
+
+    fn link_remainder(&self, segment: &Segment<'m>, start: u32, length: u32) -> Result<()> {
+        if length == 0 { Ok(()) } else { self.link_run(segment, start, length) }
+    }
+
+    fn link_run(&self, segment: &Segment<'m>, start: u32, length: u32) -> Result<()> {
+        if length > 1 {
+            let last = start + length - 1;
+            segment.set_kind(last, UnitKind::FreeTail)?;
+            segment.set_record(last, AUX, length)?;
+        }
+        segment.set_kind(start, UnitKind::FreeHead)?;
+        segment.set_record(start, AUX, length)?;
+        let bin = bin_of(length);
+        self.push_front(root::BIN_HEADS + bin, segment, start)?;
+        let word = root::BIN_BITMAP + bin / 32;
+        self.set_field(word, self.field(word)? | 1 << (bin % 32))
+    }
+
+    fn unlink_run(&self, segment: &Segment<'m>, start: u32) -> Result<()> {
+        let length = segment.run_length(start)?;
+        let bin = bin_of(length);
+        self.unlink(root::BIN_HEADS + bin, segment, start)?;
+        if self.field(root::BIN_HEADS + bin)? == 0 {
+            let word = root::BIN_BITMAP + bin / 32;
+            self.set_field(word, self.field(word)? & !(1 << (bin % 32)))?;
+        }
+        segment.set_kind(start, UnitKind::Inside)?;
+        segment.set_kind(start + length - 1, UnitKind::Inside)
+    }
+
+    /// Puts `unit` at the front of the list whose head is the root's field `head`.
+    pub(super) fn push_front(&self, head: u32, segment: &Segment<'m>, unit: u32) -> Result<()> {
+        let next = self.field(head)?;
+        if next != 0 {
+            self.own_segment(next)?.set_record(next, PREVIOUS, unit)?;
+        }
+        segment.set_record(unit, NEXT, next)?;
+        segment.set_record(unit, PREVIOUS, 0)?;
+        self.set_field(head, unit)
+    }
+
+    /// Takes `unit` out of the list whose head is the root's field `head`.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when a neighbour does not link back; nothing is changed then.
+    pub(super) fn unlink(&self, head: u32, segment: &Segment<'m>, unit: u32) -> Result<()> {
+        let next = segment.record(unit, NEXT)?;
+        let previous = segment.record(unit, PREVIOUS)?;
+        let before = if previous == 0 { None } else { Some(self.own_segment(previous)?) };
+        let after = if next == 0 { None } else { Some(self.own_segment(next)?) };
+        let linked_from = match before {
+            None => self.field(head)?,
+            Some(before) => before.record(previous, NEXT)?,
+        };
+        let linked_back = after.map_or(Ok(unit), |after| after.record(next, PREVIOUS))?;
+        if linked_from != unit || linked_back != unit {
+            return Err(Fault::Corrupted);
+        }
+        match before {
+            None => self.set_field(head, next)?,
+            Some(before) => before.set_record(previous, NEXT, next)?,
+        }
+        after.map_or(Ok(()), |after| after.set_record(next, PREVIOUS, previous))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_are_ordered_and_distinct_enough() {
+        let mut last = 0;
+        for units in 1..=1 << 20 {
+            let bin = bin_of(units);
+            assert!(bin == last || bin == last + 1, "{units}");
+            last = bin;
+        }
+        assert_eq!(bin_of(7), 7);
+        assert_eq!(bin_of(8), 8);
+    }
+
+    #[test]
+    fn an_aligned_place_has_its_second_unit_aligned() {
+        assert_eq!(place(5, 20, 3, 65_536), Some(15));
+        assert_eq!(place(5, 12, 3, 65_536), None);
+        assert_eq!(place(5, 3, 3, 4_096), Some(5));
+    }
+}

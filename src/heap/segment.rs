@@ -1,0 +1,184 @@
+//! Segments: contiguous ranges of pages, each with a table at its start that describes its units.
+//!
+//! A table is made for more units than the segment has at first, so that pages grown right behind
+//! the segment extend it; `limit` is the unit that its table ends at.
+
+use super::layout::{
+    AUX, MAX_SEGMENTS, RECORD_WORDS, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, UNIT, UnitKind, root,
+};
+use super::{Heap, Words};
+use crate::error::{Fault, Result};
+
+const WORDS_PER_UNIT: u32 = UNIT / 4;
+
+/// A segment as its directory entry describes it. Unit numbers count from the memory's start.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'m> {
+    words: Words<'m>,
+    /// The first unit that holds blocks.
+    pub first: u32,
+    /// The unit after the last one.
+    pub end: u32,
+    /// The unit up to which the table has room.
+    pub limit: u32,
+    map: u32,
+}
+
+impl core::fmt::Debug for Words<'_> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "Words({} bytes)", self.byte_length())
+    }
+}
+
+impl Segment<'_> {
+    /// Whether `unit` belongs to this segment.
+    pub const fn contains(&self, unit: u32) -> bool {
+        self.first <= unit && unit < self.end
+    }
+
+    /// What `unit` is. Units of other segments are read as corrupted.
+    pub fn kind(&self, unit: u32) -> Result<UnitKind> {
+        UnitKind::unpack(self.words.get(self.map_index(unit)?)?).ok_or(Fault::Corrupted)
+    }
+
+    /// Says what `unit` is.
+    pub fn set_kind(&self, unit: u32, kind: UnitKind) -> Result<()> {
+        self.words.set(self.map_index(unit)?, kind.pack())
+    }
+
+    /// Reads a field of the record of `unit`.
+    pub fn record(&self, unit: u32, field: u32) -> Result<u32> {
+        self.words.get(self.record_index(unit)? + field)
+    }
+
+    /// Writes a field of the record of `unit`.
+    pub fn set_record(&self, unit: u32, field: u32, value: u32) -> Result<()> {
+        self.words.set(self.record_index(unit)? + field, value)
+    }
+
+    /// The length in units of the run or large block that starts at `unit`.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when it is empty or reaches past the segment.
+    pub fn length(&self, unit: u32) -> Result<u32> {
+        let length = self.record(unit, AUX)?;
+        let fits = self.contains(unit) && length > 0 && length <= self.end - unit;
+        if fits { Ok(length) } else { Err(Fault::Corrupted) }
+    }
+
+    /// The length in units of the free run that starts at `unit`, confirmed at its other end.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when `unit` does not start a run or its two ends disagree.
+    pub fn run_length(&self, unit: u32) -> Result<u32> {
+        let length = self.length(unit)?;
+        let last = unit + length - 1;
+        let confirmed = self.kind(unit)? == UnitKind::FreeHead
+            && (length == 1
+                || self.kind(last)? == UnitKind::FreeTail && self.record(last, AUX)? == length);
+        if confirmed { Ok(length) } else { Err(Fault::Corrupted) }
+    }
+
+    /// The word index at which JavaScript finds the map word of unit 0, were it in this segment.
+    pub const fn map_origin(&self) -> u32 {
+        self.map.wrapping_sub(self.first)
+    }
+
+    fn map_index(&self, unit: u32) -> Result<u32> {
+        if self.contains(unit) { Ok(self.map + (unit - self.first)) } else { Err(Fault::Corrupted) }
+    }
+
+    // In range: a directory entry is only read when its whole table lies within the memory.
+    fn record_index(&self, unit: u32) -> Result<u32> {
+        if !self.contains(unit) {
+            return Err(Fault::Corrupted);
+        }
+        Ok(self.map + (self.limit - self.first) + (unit - self.first) * RECORD_WORDS)
+    }
+}
+
+/// Units that a table for `units` units takes when `taken` bytes of its first unit are in use.
+pub const fn table_units(units: u32, taken: u32) -> u32 {
+    (taken + units * TABLE_WORDS_PER_UNIT * 4).div_ceil(UNIT)
+}
+
+impl<'m> Heap<'m> {
+    /// How many segments there are.
+    pub(super) fn segment_count(&self) -> Result<u32> {
+        let count = self.field(root::SEGMENT_COUNT)?;
+        if count <= MAX_SEGMENTS { Ok(count) } else { Err(Fault::Corrupted) }
+    }
+
+    /// Segment `index` of the directory.
+    pub(super) fn segment(&self, index: u32) -> Result<Segment<'m>> {
+        let entry = root::DIRECTORY + index * SEGMENT_WORDS;
+        let segment = Segment {
+            words: self.words,
+            first: self.field(entry)?,
+            end: self.field(entry + 1)?,
+            limit: self.field(entry + 2)?,
+            map: self.field(entry + 3)?,
+        };
+        let ordered = segment.first < segment.end && segment.end <= segment.limit;
+        let units = u64::from(segment.limit.saturating_sub(segment.first));
+        let table_end = u64::from(segment.map) + units * u64::from(TABLE_WORDS_PER_UNIT);
+        let within = u64::from(segment.end) * u64::from(UNIT) <= self.words.byte_length()
+            && table_end <= u64::from(segment.first) * u64::from(WORDS_PER_UNIT);
+        if ordered && within { Ok(segment) } else { Err(Fault::Corrupted) }
+    }
+
+    /// All segments in ascending order of directory entry.
+    pub(super) fn segments(&self) -> Result<impl DoubleEndedIterator<Item = Result<Segment<'m>>>> {
+        let heap = *self;
+        Ok((0..self.segment_count()?).map(move |index| heap.segment(index)))
+    }
+
+    /// The segment that `unit` belongs to, the youngest and largest ones looked at first.
+    pub(super) fn segment_of(&self, unit: u32) -> Result<Option<Segment<'m>>> {
+        for segment in self.segments()?.rev() {
+            let segment = segment?;
+            if segment.contains(unit) {
+                return Ok(Some(segment));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The segment of a unit that one of the heap's own records names.
+    pub(super) fn own_segment(&self, unit: u32) -> Result<Segment<'m>> {
+        self.segment_of(unit)?.ok_or(Fault::Corrupted)
+    }
+
+    /// Enters a segment of the bytes from `start` to `end`, its table made for units up to `limit`,
+    /// and frees its units. The bytes of the table must be zero or about to be overwritten.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when the directory is full or the table leaves no unit.
+    pub(super) fn add_segment(&self, start: u32, end: u32, limit: u32) -> Result<()> {
+        let base = start / UNIT;
+        let units = limit - base;
+        let first = base + table_units(units, start % UNIT);
+        let index = self.segment_count()?;
+        if index == MAX_SEGMENTS || first >= end {
+            return Err(Fault::OutOfMemory);
+        }
+        let map = start / 4;
+        for word in map..map + (limit - first) {
+            self.words.set(word, UnitKind::Inside.pack())?;
+        }
+        let entry = root::DIRECTORY + index * SEGMENT_WORDS;
+        for (field, value) in [first, end, limit, map].into_iter().enumerate() {
+            self.set_field(entry + field as u32, value)?;
+        }
+        self.set_field(root::SEGMENT_COUNT, index + 1)?;
+        self.free_run(&self.segment(index)?, first, end - first)
+    }
+
+    /// Moves the end of the last segment to `end`, at most its limit.
+    pub(super) fn extend_last_segment(&self, end: u32) -> Result<()> {
+        let index = self.segment_count()?.checked_sub(1).ok_or(Fault::Corrupted)?;
+        let old = self.segment(index)?;
+        self.set_field(root::DIRECTORY + index * SEGMENT_WORDS + 1, end)?;
+        self.free_run(&self.segment(index)?, old.end, end - old.end)
+    }
+}

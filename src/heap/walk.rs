@@ -1,0 +1,165 @@
+//! Walking the heap: the live blocks in ascending order, and what all bytes are used for.
+
+use super::layout::{HEADER, UNIT, UnitKind};
+use super::segment::Segment;
+use super::span::Span;
+use super::{GRAIN, Heap};
+use crate::error::{Fault, Result};
+
+/// A live block; lengths in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Offset of the first byte that belongs to the user.
+    pub pointer: u32,
+    /// The length that was asked for.
+    pub byte_length: u32,
+    /// The whole space, header and padding included.
+    pub buffer_size: u32,
+}
+
+/// What the bytes of a heap are used for; all in bytes except the count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Whole space of the live blocks.
+    pub used_bytes: u64,
+    /// What the users of the live blocks asked for.
+    pub requested_bytes: u64,
+    /// Free units, and free blocks of spans.
+    pub free_bytes: u64,
+    /// Blocks held back in the caches of threads.
+    pub cached_bytes: u64,
+    /// The longest request that needs no growth.
+    pub largest_free_block: u64,
+    /// Number of live blocks.
+    pub block_count: u32,
+}
+
+/// One thing that a walk meets.
+pub(super) enum Piece<'m> {
+    Span(Span<'m>),
+    Block(Block),
+    /// First unit and length in units.
+    Free(u32, u32),
+}
+
+impl<'m> Heap<'m> {
+    /// Calls `visit` with each live block, in ascending order of address.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when a record or a header on the way is impossible.
+    pub fn each_block(&self, mut visit: impl FnMut(Block)) -> Result<()> {
+        self.each_piece(|piece| match piece {
+            Piece::Span(span) => self.each_slot(&span, |slot| {
+                if let Slot::Live(block) = slot {
+                    visit(block);
+                }
+            }),
+            Piece::Block(block) => {
+                visit(block);
+                Ok(())
+            }
+            Piece::Free(..) => Ok(()),
+        })
+    }
+
+    /// What the bytes of the heap are used for.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] as [`Heap::each_block`].
+    pub fn stats(&self) -> Result<Stats> {
+        let mut stats = Stats::default();
+        self.each_piece(|piece| match piece {
+            Piece::Span(span) => {
+                let stride = span.geometry().stride;
+                self.each_slot(&span, |slot| match slot {
+                    Slot::Live(block) => stats.add_block(&block),
+                    Slot::Free => stats.add_free(stride, stride - HEADER),
+                    Slot::Cached => stats.cached_bytes += u64::from(stride),
+                })
+            }
+            Piece::Block(block) => {
+                stats.add_block(&block);
+                Ok(())
+            }
+            Piece::Free(_, units) => {
+                stats.add_free(units * UNIT, units * UNIT - GRAIN);
+                Ok(())
+            }
+        })?;
+        Ok(stats)
+    }
+
+    pub(super) fn each_piece(&self, mut visit: impl FnMut(Piece<'m>) -> Result<()>) -> Result<()> {
+        let mut segments = self.segments()?.collect::<Result<Vec<_>>>()?;
+        segments.sort_by_key(|segment| segment.first);
+        for segment in segments {
+            let mut unit = segment.first;
+            while unit < segment.end {
+                let (units, piece) = self.piece_at(segment, unit)?;
+                visit(piece)?;
+                unit += units;
+            }
+        }
+        Ok(())
+    }
+
+    fn piece_at(&self, segment: Segment<'m>, unit: u32) -> Result<(u32, Piece<'m>)> {
+        match segment.kind(unit)? {
+            UnitKind::Span { class, back: 0 } => {
+                let span = Span::read(segment, unit, class)?;
+                Ok((span.units, Piece::Span(span)))
+            }
+            UnitKind::Large { shift, back: 0 } => {
+                let large = self.large_at(segment, unit, shift)?;
+                let pointer = large.pointer();
+                let (byte_length, _) = self.header(pointer)?;
+                let buffer_size = large.buffer_size();
+                Ok((large.units, Piece::Block(Block { pointer, byte_length, buffer_size })))
+            }
+            UnitKind::FreeHead => {
+                let length = segment.run_length(unit)?;
+                Ok((length, Piece::Free(unit, length)))
+            }
+            _ => Err(Fault::Corrupted),
+        }
+    }
+
+    fn each_slot(&self, span: &Span<'m>, mut visit: impl FnMut(Slot)) -> Result<()> {
+        let stride = span.geometry().stride;
+        for slot in 0..span.slots() {
+            if span.is_free(slot)? {
+                visit(Slot::Free);
+                continue;
+            }
+            let pointer = span.pointer(slot);
+            let (byte_length, buffer_size) = self.header(pointer)?;
+            if buffer_size != stride || byte_length > stride - HEADER {
+                return Err(Fault::Corrupted);
+            }
+            visit(match byte_length {
+                0 => Slot::Cached,
+                _ => Slot::Live(Block { pointer, byte_length, buffer_size }),
+            });
+        }
+        Ok(())
+    }
+}
+
+enum Slot {
+    Free,
+    Cached,
+    Live(Block),
+}
+
+impl Stats {
+    fn add_block(&mut self, block: &Block) {
+        self.used_bytes += u64::from(block.buffer_size);
+        self.requested_bytes += u64::from(block.byte_length);
+        self.block_count += 1;
+    }
+
+    fn add_free(&mut self, bytes: u32, request: u32) {
+        self.free_bytes += u64::from(bytes);
+        self.largest_free_block = self.largest_free_block.max(u64::from(request));
+    }
+}

@@ -1,0 +1,44 @@
+//! The memory as the heap sees it: 32-bit words, each read and written atomically, because
+//! JavaScript and WebAssembly may write any of them at any time. Nothing here knows what a word
+//! means; every index is checked, so a corrupted record can never lead outside the memory.
+
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::error::{Fault, Result};
+
+/// A bounds-checked window over the bytes of one memory.
+#[derive(Clone, Copy)]
+pub struct Words<'m>(&'m [AtomicU32]);
+
+impl<'m> Words<'m> {
+    /// Wraps the words of a memory.
+    pub const fn new(words: &'m [AtomicU32]) -> Self {
+        Self(words)
+    }
+
+    /// The length of the memory in bytes.
+    pub const fn byte_length(self) -> u64 {
+        self.0.len() as u64 * 4
+    }
+
+    /// Reads the word at `index`. Relaxed, because the heap's lock orders its own records and
+    /// JavaScript's plain writes order nothing.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when `index` lies outside the memory.
+    #[inline]
+    pub fn get(self, index: u32) -> Result<u32> {
+        self.0.get(index as usize).map(|word| word.load(Relaxed)).ok_or(Fault::Corrupted)
+    }
+
+    /// Writes the word at `index`.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when `index` lies outside the memory.
+    #[inline]
+    pub fn set(self, index: u32, value: u32) -> Result<()> {
+        let word = self.0.get(index as usize).ok_or(Fault::Corrupted)?;
+        word.store(value, Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! One heap for every thread of a Node.js process.
+
+mod error;
+mod heap;
