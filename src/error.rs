@@ -3,8 +3,11 @@
 //! A failed operation changes nothing. `lib/heap.js` turns the numbers into typed errors with a
 //! `code`; no message is made here, because the hot calls return plain numbers.
 
+use napi_derive::napi;
+
 /// Why a heap operation was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[napi]
+#[derive(Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Fault {
     /// No free range is large enough; more pages may help.

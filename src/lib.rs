@@ -1,4 +1,149 @@
-//! One heap for every thread of a Node.js process.
+//! One heap for every thread of a Node.js process: the surface that JavaScript calls.
+//!
+//! Three layers, one direction: this surface, a heap as one thread has it open (`shared_heap`), the
+//! allocator (`heap`), which knows nothing of Node.js. Nothing here decides anything: calls are
+//! converted and faults become numbers.
 
+mod callback;
 mod error;
 mod heap;
+mod memory;
+mod registry;
+mod shared_heap;
+
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint32Array};
+use napi::{Env, Error, JsValue as _, Result, Status, sys};
+use napi_derive::napi;
+
+use callback::{Arguments, Callback, define};
+use error::Fault;
+use heap::Search;
+use memory::{JsValue, Memory};
+use shared_heap::{Claim, SharedHeap};
+
+/// A view over the whole of a memory, as it was passed.
+pub struct WholeMemory(JsValue);
+
+impl FromNapiValue for WholeMemory {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        // SAFETY: napi-derive calls this with the environment and an argument of the running call.
+        Ok(Self(unsafe { JsValue::new(env, value) }))
+    }
+}
+
+/// Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
+/// use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
+/// says that this thread made the memory. Returns an object of functions that answer with
+/// numbers, those below 0 being faults, or null when the memory holds something else.
+///
+/// # Errors
+/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+#[napi(
+    ts_args_type = "view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean",
+    ts_return_type = "object | null"
+)]
+pub fn open_heap(
+    env: &Env,
+    view: WholeMemory,
+    heap_base: i64,
+    initial: u32,
+    maximum: u32,
+    made_here: bool,
+) -> Result<Option<Object<'_>>> {
+    let claim = Claim { heap_base: u32::try_from(heap_base).ok(), initial, maximum, made_here };
+    let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
+        Ok(heap) => Rc::new(heap),
+        Err(Fault::NotAHeap) => return Ok(None),
+        Err(fault) => return Err(Error::new(Status::GenericFailure, format!("{fault:?}"))),
+    };
+    let object = Object::new(env)?;
+    // SAFETY: `env` is the environment of this call and `object` was made in it.
+    unsafe {
+        define::<Refresh>(env.raw(), object.raw(), &heap)?;
+        define::<Malloc>(env.raw(), object.raw(), &heap)?;
+        define::<Free>(env.raw(), object.raw(), &heap)?;
+        define::<Resize>(env.raw(), object.raw(), &heap)?;
+        define::<Sizeof>(env.raw(), object.raw(), &heap)?;
+        define::<Lengthof>(env.raw(), object.raw(), &heap)?;
+        define::<LeastGrowth>(env.raw(), object.raw(), &heap)?;
+        define::<UsualGrowth>(env.raw(), object.raw(), &heap)?;
+        define::<AddPages>(env.raw(), object.raw(), &heap)?;
+        define::<Blocks>(env.raw(), object.raw(), &heap)?;
+        define::<Stats>(env.raw(), object.raw(), &heap)?;
+    }
+    Ok(Some(object))
+}
+
+/// Declares a callback: its type, its name in JavaScript, its output and its body.
+macro_rules! callbacks {
+    ($($callback:ident $name:literal ($heap:ident, $arguments:ident) -> $output:ty $body:block)*) => {
+        $(
+            struct $callback;
+
+            impl Callback for $callback {
+                const NAME: &'static CStr = $name;
+                type Output = $output;
+
+                fn run(
+                    $heap: &SharedHeap,
+                    $arguments: &Arguments,
+                ) -> core::result::Result<$output, Fault> $body
+            }
+        )*
+    };
+}
+
+callbacks! {
+    Refresh c"refresh" (heap, arguments) -> u32 {
+        heap.refresh(arguments.value(0)).map(|()| 0).map_err(|_| Fault::Corrupted)
+    }
+    Malloc c"malloc" (heap, arguments) -> u32 {
+        let search =
+            if arguments.number(2) == 0 { Search::Quick } else { Search::Exhaustive };
+        heap.malloc(arguments.number(0), arguments.number(1), search)
+    }
+    Free c"free" (heap, arguments) -> u32 {
+        heap.free(arguments.number(0)).map(|()| 0)
+    }
+    Resize c"resize" (heap, arguments) -> u32 {
+        heap.resize(arguments.number(0), arguments.number(1), arguments.number(2) != 0).map(|()| 0)
+    }
+    Sizeof c"sizeof" (heap, arguments) -> u32 {
+        heap.inspect(arguments.number(0)).map(|(byte_length, _)| byte_length)
+    }
+    Lengthof c"lengthof" (heap, arguments) -> u32 {
+        heap.inspect(arguments.number(0)).map(|(_, buffer_size)| buffer_size)
+    }
+    LeastGrowth c"leastGrowth" (heap, arguments) -> u32 {
+        heap.growth_for(arguments.number(0), arguments.number(1)).map(|(least, _)| least)
+    }
+    UsualGrowth c"usualGrowth" (heap, arguments) -> u32 {
+        heap.growth_for(arguments.number(0), arguments.number(1)).map(|(_, usual)| usual)
+    }
+    AddPages c"addPages" (heap, arguments) -> u32 {
+        heap.add_pages(arguments.number(0), arguments.number(1)).map(|()| 0)
+    }
+    Blocks c"blocks" (heap, _arguments) -> Uint32Array {
+        let blocks = heap.blocks()?;
+        let words = blocks
+            .iter()
+            .flat_map(|block| [block.pointer, block.byte_length, block.buffer_size])
+            .collect::<Vec<_>>();
+        Ok(Uint32Array::new(words))
+    }
+    Stats c"stats" (heap, _arguments) -> Float64Array {
+        let stats = heap.stats()?;
+        let bytes = [
+            stats.used_bytes,
+            stats.requested_bytes,
+            stats.free_bytes,
+            stats.cached_bytes,
+            stats.largest_free_block,
+            u64::from(stats.block_count),
+        ];
+        Ok(Float64Array::new(bytes.map(|bytes| bytes as f64).to_vec()))
+    }
+}

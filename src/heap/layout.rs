@@ -23,8 +23,6 @@ pub const MAX_UNITS: u32 = MAX_PAGES * UNITS_PER_PAGE - 1;
 pub const HEADER: u32 = 8;
 /// Alignment of every block in bytes, and the bytes at address 0 that are never used.
 pub const GRAIN: u32 = 16;
-/// The largest alignment in bytes that can be asked for.
-pub const MAX_ALIGN: u32 = PAGE;
 /// The largest alignment in bytes that a span's own address has.
 pub const SPAN_ALIGN: u32 = UNIT;
 

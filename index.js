@@ -1,0 +1,252 @@
+// The class that users see: the heap's methods, and how a memory becomes one. Accessors, views and Atomics come from
+// the classes below it in lib/, what the heap does from lib/heap.js.
+
+import { AtomicMemory } from './lib/atomics.js'
+import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
+import { Heap, openHeap } from './lib/heap.js'
+
+const PAGE = 65_536
+const DEFAULT_ALIGN = 16
+const MAX_ALIGN = 65_536
+const MAX_PAGES = 65_536
+
+const isObject = (value) =>
+  (typeof value === 'object' && value !== null) || typeof value === 'function'
+
+const checkAlign = (alignBytes) => {
+  checkInteger('alignBytes', alignBytes, 1, MAX_ALIGN, 'bytes')
+  if ((alignBytes & (alignBytes - 1)) !== 0) {
+    throw outOfRange('alignBytes', `a power of two from 1 to ${MAX_ALIGN} bytes`, alignBytes)
+  }
+}
+
+const checkPointer = (ptr) => checkInteger('ptr', ptr, 0, MAX_BYTES, 'bytes')
+
+const checkHeapBase = (heapBase, byteLength) => {
+  if (heapBase !== undefined) checkInteger('heapBase', heapBase, 0, byteLength, 'bytes')
+}
+
+/** A memory that `from` received, on its way to become an instance of the class. */
+class Adoption {
+  constructor(memory, claim, native) {
+    this.memory = memory
+    this.claim = claim
+    this.native = native
+  }
+}
+
+/** A live block, as allocs() lists it. */
+class Allocation {
+  #memory
+
+  constructor(memory, byteOffset, byteLength, bufferSize) {
+    this.#memory = memory
+    /** @type {number} pointer */
+    this.byteOffset = byteOffset
+    /** @type {number} bytes that were asked for */
+    this.byteLength = byteLength
+    /** @type {number} bytes that the block takes, header and padding included */
+    this.bufferSize = bufferSize
+  }
+
+  /** @returns {SharedArrayBuffer} a copy of the block's bytes as they are now */
+  get buffer() {
+    return this.#memory.sharedArrayBuffer(this.byteOffset, this.byteLength)
+  }
+}
+
+/**
+ * A WebAssembly.Memory with C's malloc, typed accessors, views and Atomics, whose heap every thread of the process
+ * can use at once.
+ */
+export class LocalSharedMemory extends AtomicMemory {
+  /** The default of `initial` in pages of 65,536 bytes, read when a memory is constructed. */
+  static devicePageSize = 1000
+
+  #heap
+
+  /**
+   * Takes what WebAssembly.Memory takes, or three arguments.
+   *
+   * @param {number | object} [initial] pages of 65,536 bytes; or a WebAssembly.Memory descriptor, which may also hold
+   * `heapBase`: the first byte that the heap may use, by default all of the memory is the heap's
+   * @param {number} [maximum] pages that the memory may grow to; by default `initial`
+   * @param {boolean} [shared] whether other threads can have the memory; by default true
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE when `heapBase` is not a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` is not a byte offset up to the initial size
+   */
+  constructor(initial = LocalSharedMemory.devicePageSize, maximum = initial, shared = true) {
+    if (initial instanceof Adoption) {
+      const { memory, claim, native } = initial
+      super(undefined, memory)
+      this.#heap = new Heap(this, claim, native)
+      return
+    }
+    const descriptor = isObject(initial) ? initial : { initial, maximum, shared }
+    super(descriptor)
+    this.#heap = claimHeap(this, descriptor)
+  }
+
+  /**
+   * Gives this class to a memory that came from another thread: the same bytes, the same heap.
+   *
+   * @param {WebAssembly.Memory} memory as it was received; it is the object that is returned
+   * @param {object} [options]
+   * @param {number} [options.heapBase] the first byte that the heap may use, for a memory that has no heap yet
+   * @returns {LocalSharedMemory}
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory, or `heapBase` not a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` lies outside the memory
+   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else; it is left as it was
+   */
+  static from(memory, { heapBase } = {}) {
+    if (memory instanceof LocalSharedMemory) return memory
+    if (!(memory instanceof WebAssembly.Memory)) {
+      throw invalidArgType('memory', 'a WebAssembly.Memory', memory)
+    }
+    const bytes = new Uint8Array(memory.buffer)
+    checkHeapBase(heapBase, bytes.length)
+    const initial = bytes.length / PAGE
+    const claim = { heapBase, initial, maximum: MAX_PAGES, madeHere: false }
+    return new this(new Adoption(memory, claim, openHeap(bytes, claim)))
+  }
+
+  /**
+   * Allocates a block. Its bytes are not cleared. The memory grows when it has to.
+   *
+   * @param {number} byteLength 1 to 2^32 - 1 bytes
+   * @param {number} [alignBytes] a power of two from 1 to 65,536: the pointer is a multiple of it
+   * @returns {number} pointer: the byte offset of the block, never 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   */
+  malloc(byteLength, alignBytes = DEFAULT_ALIGN) {
+    checkSize('byteLength', byteLength)
+    checkAlign(alignBytes)
+    return this.#heap.malloc(byteLength, alignBytes)
+  }
+
+  /**
+   * Allocates a block of `count` times `byteLength` bytes, all zero.
+   *
+   * @param {number} count
+   * @param {number} [byteLength] bytes
+   * @param {number} [alignBytes] a power of two from 1 to 65,536
+   * @returns {number} pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, also when the product is above 2^32 - 1; ERR_OUT_OF_MEMORY
+   */
+  calloc(count, byteLength = 1, alignBytes = DEFAULT_ALIGN) {
+    checkInteger('count', count, 1, MAX_BYTES, 'elements')
+    checkSize('byteLength', byteLength)
+    checkSize('count * byteLength', count * byteLength)
+    checkAlign(alignBytes)
+    const ptr = this.#heap.malloc(count * byteLength, alignBytes)
+    this.memset(ptr, 0, count * byteLength)
+    return ptr
+  }
+
+  /**
+   * Changes the length of a block, in place if that can be done, else by moving it to one with the default
+   * alignment. The bytes up to the smaller length are kept.
+   *
+   * @param {number} ptr pointer; 0 makes a new block
+   * @param {number} byteLength 1 to 2^32 - 1 bytes
+   * @returns {number} pointer; the old one is no longer valid unless it is the same
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY; the block is as it was
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  realloc(ptr, byteLength) {
+    checkPointer(ptr)
+    checkSize('byteLength', byteLength)
+    return ptr === 0
+      ? this.#heap.malloc(byteLength, DEFAULT_ALIGN)
+      : this.#heap.realloc(ptr, byteLength)
+  }
+
+  /**
+   * Frees a block, whichever thread made it.
+   *
+   * @param {number} ptr pointer; 0 does nothing
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  free(ptr) {
+    checkPointer(ptr)
+    if (ptr !== 0) this.#heap.free(ptr)
+  }
+
+  /**
+   * @param {number} ptr pointer
+   * @returns {number} the bytes that were asked for
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  sizeof(ptr) {
+    checkPointer(ptr)
+    return this.#heap.sizeof(ptr)
+  }
+
+  /**
+   * @param {number} ptr pointer
+   * @returns {number} the bytes that the block takes, header and padding included
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  lengthof(ptr) {
+    checkPointer(ptr)
+    return this.#heap.lengthof(ptr)
+  }
+
+  /**
+   * Lists the live blocks of all threads, ascending. Each one's `buffer` is copied when it is read.
+   *
+   * @returns {Allocation[]}
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  allocs() {
+    const blocks = this.#heap.blocks()
+    const allocations = []
+    for (let at = 0; at < blocks.length; at += 3) {
+      allocations.push(new Allocation(this, blocks[at], blocks[at + 1], blocks[at + 2]))
+    }
+    return allocations
+  }
+
+  /**
+   * What the bytes are used for. All in bytes, but for the number of blocks.
+   *
+   * @returns {{ byteLength: number, usedBytes: number, requestedBytes: number, freeBytes: number,
+   *   cachedBytes: number, largestFreeBlock: number, blockCount: number }}
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  stats() {
+    return this.#heap.stats()
+  }
+
+  /** @returns {number} the bytes that live blocks take, headers and padding included */
+  get length() {
+    return this.#heap.stats().usedBytes
+  }
+
+  /** @returns {'native' | 'engine'} who allocated the bytes: Rust or V8 */
+  get storage() {
+    return 'engine'
+  }
+}
+
+// A heap that shares its memory is opened at once, so that other threads find out where it may lie.
+const claimHeap = (memory, { heapBase, maximum = MAX_PAGES }) => {
+  const bytes = new Uint8Array(memory.buffer)
+  checkHeapBase(heapBase, bytes.length)
+  const initial = bytes.length / PAGE
+  const claim = { heapBase, initial, maximum: Number(maximum), madeHere: true }
+  return new Heap(memory, claim, heapBase === undefined ? undefined : openHeap(bytes, claim))
+}
+
+export default LocalSharedMemory
+export { LocalSharedMemory as 'module.exports' }

@@ -1,0 +1,139 @@
+// The errors that a user meets, and the only place that builds them. Each has a `code` to branch on and a message
+// that holds the offending value and its unit. Functions here return errors; the caller throws.
+
+import { inspect } from 'node:util'
+
+/** No offset and no size goes beyond this, in bytes: they are kept in 32 bits. */
+export const MAX_BYTES = 2 ** 32 - 1
+
+/** Shows any value at all in a line: hostile getters and revoked proxies included, it never throws. */
+const show = (value) => {
+  try {
+    return inspect(value, { depth: -1, customInspect: false, maxStringLength: 64 })
+  } catch {
+    return `a value of type ${typeof value}`
+  }
+}
+
+const withCode = (error, code) => Object.assign(error, { code })
+
+/**
+ * An argument of the wrong type.
+ *
+ * @param {string} name the argument, as the documentation calls it
+ * @param {string} expected what it must be: 'a number'
+ * @param {unknown} value what was received
+ * @param {unknown} [cause] the error of the engine that refused the value
+ * @returns {TypeError} with code ERR_INVALID_ARG_TYPE
+ */
+export const invalidArgType = (name, expected, value, cause) =>
+  withCode(
+    new TypeError(
+      `The argument "${name}" must be ${expected}. Received ${show(value)}`,
+      cause === undefined ? undefined : { cause },
+    ),
+    'ERR_INVALID_ARG_TYPE',
+  )
+
+/**
+ * An argument of the right type whose value cannot be used.
+ *
+ * @param {string} name the argument, as the documentation calls it
+ * @param {string} range what it must be, with the unit: '1 to 4096 bytes'
+ * @param {unknown} value what was received
+ * @returns {RangeError} with code ERR_OUT_OF_RANGE
+ */
+export const outOfRange = (name, range, value) =>
+  withCode(
+    new RangeError(
+      `The value of "${name}" is out of range. It must be ${range}. Received ${show(value)}`,
+    ),
+    'ERR_OUT_OF_RANGE',
+  )
+
+/**
+ * Arguments that the engine itself refused, when it is the one to judge them.
+ *
+ * @param {string} method 'fill', 'Atomics.add' …
+ * @param {unknown} cause what it threw
+ * @returns {RangeError | TypeError} with code ERR_OUT_OF_RANGE for a RangeError, else ERR_INVALID_ARG_TYPE
+ */
+export const refused = (method, cause) => {
+  const message = `${method}: ${cause instanceof Error ? cause.message : show(cause)}`
+  return cause instanceof RangeError
+    ? withCode(new RangeError(message, { cause }), 'ERR_OUT_OF_RANGE')
+    : withCode(new TypeError(message, { cause }), 'ERR_INVALID_ARG_TYPE')
+}
+
+/**
+ * A request that the heap cannot hold.
+ *
+ * @param {string} message what was asked for and what there is, in bytes
+ * @returns {RangeError} with code ERR_OUT_OF_MEMORY
+ */
+export const outOfMemory = (message) => withCode(new RangeError(message), 'ERR_OUT_OF_MEMORY')
+
+/**
+ * A pointer that is not the start of a live block.
+ *
+ * @param {number} ptr byte offset
+ * @param {string} why 'never allocated', 'inside a block', 'already freed' …
+ * @returns {Error} with code ERR_INVALID_POINTER
+ */
+export const invalidPointer = (ptr, why) =>
+  withCode(new Error(`The pointer ${show(ptr)} is not a live block: ${why}`), 'ERR_INVALID_POINTER')
+
+/**
+ * Something wrote over the heap's own records.
+ *
+ * @param {string} message what was found, at which byte offset
+ * @returns {Error} with code ERR_HEAP_CORRUPTED
+ */
+export const heapCorrupted = (message) => withCode(new Error(message), 'ERR_HEAP_CORRUPTED')
+
+/**
+ * A memory that holds something other than a heap.
+ *
+ * @param {string} message what was found
+ * @returns {Error} with code ERR_NOT_A_HEAP
+ */
+export const notAHeap = (message) => withCode(new Error(message), 'ERR_NOT_A_HEAP')
+
+/**
+ * The storage that was asked for by name cannot be had here.
+ *
+ * @param {string} message the storage and the reason
+ * @returns {Error} with code ERR_STORAGE_UNAVAILABLE
+ */
+export const storageUnavailable = (message) =>
+  withCode(new Error(message), 'ERR_STORAGE_UNAVAILABLE')
+
+/**
+ * Checks a whole number of a unit.
+ *
+ * @param {string} name the argument, as the documentation calls it
+ * @param {unknown} value
+ * @param {number} minimum
+ * @param {number} maximum
+ * @param {string} unit 'bytes', 'elements', 'pages' …
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a number
+ * @throws {RangeError} ERR_OUT_OF_RANGE when it is not a whole number from `minimum` to `maximum`
+ */
+export const checkInteger = (name, value, minimum, maximum, unit) => {
+  if (typeof value !== 'number') throw invalidArgType(name, 'a number', value)
+  if (!(Number.isInteger(value) && value >= minimum && value <= maximum)) {
+    throw outOfRange(name, `a whole number from ${minimum} to ${maximum} ${unit}`, value)
+  }
+}
+
+/**
+ * Checks the size of a block.
+ *
+ * @param {string} name the argument, as the documentation calls it
+ * @param {unknown} value bytes
+ * @param {number} [maximum] bytes
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a number
+ * @throws {RangeError} ERR_OUT_OF_RANGE when it is not a whole number from 1 to `maximum`
+ */
+export const checkSize = (name, value, maximum = MAX_BYTES) =>
+  checkInteger(name, value, 1, maximum, 'bytes')

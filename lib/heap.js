@@ -1,0 +1,246 @@
+// The heap behind a memory: opens the native side when it is first needed, grows the memory when the heap is full,
+// and turns the native side's faults into typed errors. Arguments have been checked before they come here.
+
+import binding from '../binding.cjs'
+import { heapCorrupted, invalidPointer, notAHeap, outOfMemory } from './errors.js'
+import { refresh, viewsOf } from './pages.js'
+
+const { Fault } = binding
+
+const WHOLE_MEMORY = -1
+const DEFAULT_ALIGN = 16
+const QUICK = 0
+const EXHAUSTIVE = 1
+
+const POINTER_FAULTS = new Map([
+  [Fault.NeverAllocated, 'it was never allocated'],
+  [Fault.InsideBlock, 'it lies inside a block, not at its start'],
+  [Fault.AlreadyFreed, 'it was freed before'],
+])
+
+const stale = () => Fault.Stale
+const onePage = () => 1
+
+/** Stands in for the native side until there is one. */
+const UNOPENED = {
+  malloc: stale,
+  free: stale,
+  resize: stale,
+  sizeof: stale,
+  lengthof: stale,
+  leastGrowth: onePage,
+  usualGrowth: onePage,
+}
+
+/**
+ * What a thread claims to know of a memory when it opens the heap in it.
+ *
+ * @typedef {object} Claim
+ * @property {number} [heapBase] the first byte that the heap may use; by default all of the memory is the heap's
+ * @property {number} initial pages that the memory had when it was made or received
+ * @property {number} maximum pages that it may grow to
+ * @property {boolean} madeHere whether this thread made the memory
+ */
+
+/**
+ * Opens the native side of the heap in a memory.
+ *
+ * @param {Uint8Array} bytes the whole memory
+ * @param {Claim} claim
+ * @returns {object} the native functions; those of a memory without bytes always ask to be opened later
+ * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else
+ */
+export const openHeap = (bytes, { heapBase = WHOLE_MEMORY, initial, maximum, madeHere }) => {
+  if (bytes.length === 0) return UNOPENED
+  const native = binding.openHeap(bytes, heapBase, initial, maximum, madeHere)
+  if (native === null) throw notAHeap('The first 65536 bytes of the memory hold something else')
+  return native
+}
+
+const growMemory = WebAssembly.Memory.prototype.grow
+
+/** One thread's access to the heap in a memory. */
+export class Heap {
+  #memory
+  #claim
+  #native
+  #seenBytes = 0
+
+  /**
+   * @param {import('./pages.js').Pages} memory
+   * @param {Claim} claim
+   * @param {object} [native] what openHeap returned; by default the heap is opened when it is first needed
+   */
+  constructor(memory, claim, native = UNOPENED) {
+    this.#memory = memory
+    this.#claim = claim
+    this.#native = native
+  }
+
+  /**
+   * @param {number} byteLength bytes
+   * @param {number} alignBytes a power of two
+   * @returns {number} pointer
+   * @throws {RangeError} ERR_OUT_OF_MEMORY
+   */
+  malloc(byteLength, alignBytes) {
+    for (;;) {
+      const ptr = this.#current().malloc(byteLength, alignBytes, QUICK)
+      if (ptr > 0) return ptr
+      if (ptr === Fault.Stale && this.#attach()) continue
+      if (ptr === Fault.Corrupted) throw faultError(ptr)
+      if (this.#grow(byteLength, alignBytes)) continue
+      const last = this.#current().malloc(byteLength, alignBytes, EXHAUSTIVE)
+      if (last > 0) return last
+      if (last === Fault.OutOfMemory || this.#native === UNOPENED) throw this.#full(byteLength)
+      this.#recover(last)
+    }
+  }
+
+  /** @param {number} ptr pointer */
+  free(ptr) {
+    let answer
+    while ((answer = this.#current().free(ptr)) < 0) this.#recover(answer, ptr)
+  }
+
+  /**
+   * @param {number} ptr pointer
+   * @param {number} byteLength bytes
+   * @returns {number} pointer to the block, elsewhere if it had to move
+   * @throws {RangeError} ERR_OUT_OF_MEMORY; the block is as it was
+   */
+  realloc(ptr, byteLength) {
+    if (this.#resize(ptr, byteLength, false)) return ptr
+    const kept = Math.min(this.sizeof(ptr), byteLength)
+    let moved
+    try {
+      moved = this.malloc(byteLength, DEFAULT_ALIGN)
+    } catch (error) {
+      if (this.#resize(ptr, byteLength, true)) return ptr
+      throw error
+    }
+    viewsOf(this.#memory).u8.copyWithin(moved, ptr, ptr + kept)
+    this.free(ptr)
+    return moved
+  }
+
+  /**
+   * @param {number} ptr pointer
+   * @returns {number} the bytes that were asked for
+   */
+  sizeof(ptr) {
+    let answer
+    while ((answer = this.#current().sizeof(ptr)) < 0) this.#recover(answer, ptr)
+    return answer
+  }
+
+  /**
+   * @param {number} ptr pointer
+   * @returns {number} the bytes that the block takes, header and padding included
+   */
+  lengthof(ptr) {
+    let answer
+    while ((answer = this.#current().lengthof(ptr)) < 0) this.#recover(answer, ptr)
+    return answer
+  }
+
+  /** @returns {Uint32Array} pointer, sizeof and lengthof of each live block, ascending */
+  blocks() {
+    if (!this.#ready()) return new Uint32Array(0)
+    let answer
+    while (typeof (answer = this.#current().blocks()) === 'number') this.#recover(answer)
+    return answer
+  }
+
+  /** @returns what LocalSharedMemory.stats() returns */
+  stats() {
+    let figures = new Float64Array(6)
+    if (this.#ready()) {
+      while (typeof (figures = this.#current().stats()) === 'number') this.#recover(figures)
+    }
+    const [usedBytes, requestedBytes, freeBytes, cachedBytes, largestFreeBlock, blockCount] =
+      figures
+    return {
+      byteLength: this.#memory.buffer.byteLength,
+      usedBytes,
+      requestedBytes,
+      freeBytes,
+      cachedBytes,
+      largestFreeBlock,
+      blockCount,
+    }
+  }
+
+  // Takes note of the memory's length, and opens the heap if that was not done. Returns whether anything was new.
+  #attach() {
+    refresh(this.#memory)
+    const { u8 } = viewsOf(this.#memory)
+    if (u8.length === this.#seenBytes) return false
+    if (this.#native === UNOPENED) this.#native = openHeap(u8, this.#claim)
+    else this.#native.refresh(u8)
+    this.#seenBytes = u8.length
+    return true
+  }
+
+  // A memory that is not shared loses its old buffer when it grows: nothing native may look at that one again.
+  #current() {
+    if (viewsOf(this.#memory).u8.length !== this.#seenBytes) this.#attach()
+    return this.#native
+  }
+
+  #ready() {
+    return this.#native !== UNOPENED || this.#attach()
+  }
+
+  #resize(ptr, byteLength, stay) {
+    let answer
+    while ((answer = this.#current().resize(ptr, byteLength, stay ? 1 : 0)) < 0) {
+      if (answer === Fault.MustMove) return false
+      this.#recover(answer, ptr)
+    }
+    return true
+  }
+
+  // Returns when the call is worth another try: the memory had grown since this thread last looked.
+  #recover(fault, ptr) {
+    if (fault === Fault.Stale && this.#attach()) return
+    throw faultError(this.#native === UNOPENED ? Fault.NeverAllocated : fault, ptr)
+  }
+
+  #grow(byteLength, alignBytes) {
+    const grown =
+      this.#growBy(this.#native.usualGrowth(byteLength, alignBytes)) ||
+      this.#growBy(this.#native.leastGrowth(byteLength, alignBytes))
+    return grown || this.#attach()
+  }
+
+  #growBy(pages) {
+    if (!(pages > 0)) return false
+    let first
+    try {
+      first = growMemory.call(this.#memory, pages)
+    } catch {
+      return false
+    }
+    this.#attach()
+    this.#native.addPages(first, first + pages)
+    return true
+  }
+
+  #full(byteLength) {
+    const { freeBytes, largestFreeBlock } = this.stats()
+    return outOfMemory(
+      `Cannot allocate ${byteLength} bytes: ${freeBytes} bytes are free, ${largestFreeBlock} in one piece, ` +
+        'and the memory cannot grow',
+    )
+  }
+}
+
+const faultError = (fault, ptr) =>
+  POINTER_FAULTS.has(fault)
+    ? invalidPointer(ptr, POINTER_FAULTS.get(fault))
+    : heapCorrupted(
+        ptr === undefined
+          ? 'The records of the heap were written over'
+          : `The records of the heap, or a header, near the block at byte ${ptr} were written over`,
+      )

@@ -1,0 +1,122 @@
+// The memory itself and the views over its bytes. Every view that the package keeps is made here, and made again
+// here when the memory has grown; nothing in this file reads or writes a byte.
+
+import { invalidArgType, outOfRange } from './errors.js'
+
+const { Float16Array } = globalThis
+
+/** No accessor is wider than this, in bytes. */
+const WIDEST = 8
+
+/**
+ * One view of each kind over a buffer. Lengths are given outright, so that the views over a growable buffer are
+ * of the same kind, for the compiler, as those over any other.
+ */
+class Views {
+  constructor(buffer) {
+    const { byteLength } = buffer
+    this.buffer = buffer
+    this.byteLength = byteLength
+    // The last offset at which every accessor may use `data` unasked; 0 when the buffer may be detached.
+    this.limit = buffer instanceof SharedArrayBuffer ? Math.max(byteLength - WIDEST, 0) : 0
+    this.data = new DataView(buffer, 0, byteLength)
+    this.i8 = new Int8Array(buffer, 0, byteLength)
+    this.u8 = new Uint8Array(buffer, 0, byteLength)
+    this.u8c = new Uint8ClampedArray(buffer, 0, byteLength)
+    this.i16 = new Int16Array(buffer, 0, byteLength / 2)
+    this.u16 = new Uint16Array(buffer, 0, byteLength / 2)
+    this.i32 = new Int32Array(buffer, 0, byteLength / 4)
+    this.u32 = new Uint32Array(buffer, 0, byteLength / 4)
+    this.i64 = new BigInt64Array(buffer, 0, byteLength / 8)
+    this.u64 = new BigUint64Array(buffer, 0, byteLength / 8)
+    this.f16 = Float16Array && new Float16Array(buffer, 0, byteLength / 2)
+    this.f32 = new Float32Array(buffer, 0, byteLength / 4)
+    this.f64 = new Float64Array(buffer, 0, byteLength / 8)
+  }
+
+  /** @returns the view of that type over the whole memory; undefined when it is no typed array constructor */
+  of(TypedArray) {
+    if (TypedArray === Int32Array) return this.i32
+    if (TypedArray === Uint8Array) return this.u8
+    if (TypedArray === Uint32Array) return this.u32
+    if (TypedArray === BigInt64Array) return this.i64
+    if (TypedArray === BigUint64Array) return this.u64
+    if (TypedArray === Float64Array) return this.f64
+    if (TypedArray === Float32Array) return this.f32
+    if (TypedArray === Int16Array) return this.i16
+    if (TypedArray === Uint16Array) return this.u16
+    if (TypedArray === Int8Array) return this.i8
+    if (TypedArray === Uint8ClampedArray) return this.u8c
+    if (TypedArray !== undefined && TypedArray === Float16Array) return this.f16
+    return undefined
+  }
+}
+
+/** What a memory has until its first access: constructing stays cheap, and the first access refreshes. */
+const NO_VIEWS = new Views(new SharedArrayBuffer(0))
+
+/** A new WebAssembly.Memory, or one that exists already and becomes an instance of the class under construction. */
+class Memory extends WebAssembly.Memory {
+  /**
+   * @param {WebAssembly.MemoryDescriptor} descriptor what WebAssembly.Memory takes
+   * @param {WebAssembly.Memory} [existing] a plain memory to adopt instead; it can be adopted once
+   * @throws {TypeError | RangeError} WebAssembly.Memory's own errors for a descriptor that it refuses
+   */
+  constructor(descriptor, existing) {
+    if (existing !== undefined) return Object.setPrototypeOf(existing, new.target.prototype)
+    super(descriptor)
+  }
+}
+
+/**
+ * The cached views of a memory, which may be older than its last growth.
+ *
+ * @type {(memory: Pages) => Views}
+ */
+export let viewsOf
+
+/**
+ * Makes the views again if the memory has grown since they were made.
+ *
+ * @type {(memory: Pages) => boolean} true when it had
+ */
+export let refresh
+
+/** A WebAssembly.Memory that keeps views over its own bytes. */
+export class Pages extends Memory {
+  #views = NO_VIEWS
+
+  static {
+    viewsOf = (memory) => memory.#views
+
+    refresh = (memory) => {
+      const { buffer } = memory
+      const views = memory.#views
+      if (buffer === views.buffer && buffer.byteLength === views.byteLength) return false
+      memory.#views = new Views(buffer)
+      return true
+    }
+  }
+}
+
+const covers = (views, offset, byteLength) =>
+  Number.isInteger(offset) && offset > 0 && offset <= views.u8.length - byteLength
+
+/**
+ * Checks that a range of bytes lies inside the memory and does not start at null.
+ *
+ * @param {Pages} memory
+ * @param {unknown} offset bytes
+ * @param {number} byteLength bytes
+ * @param {string} [name] of the offset, for the message
+ * @returns {Views} views that cover the range
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
+ * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory
+ */
+export const viewsCovering = (memory, offset, byteLength, name = 'offset') => {
+  if (covers(viewsOf(memory), offset, byteLength)) return viewsOf(memory)
+  if (typeof offset !== 'number') throw invalidArgType(name, 'a number', offset)
+  if (refresh(memory) && covers(viewsOf(memory), offset, byteLength)) return viewsOf(memory)
+  const last = viewsOf(memory).byteLength - byteLength
+  throw outOfRange(name, `from 1 to ${last}, with ${byteLength} bytes inside the memory`, offset)
+}

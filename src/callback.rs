@@ -1,0 +1,122 @@
+//! Functions that JavaScript calls often, as raw Node-API callbacks: a third of the cost of what
+//! `#[napi]` makes. Each works on the heap that it was made for.
+
+use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
+use std::rc::Rc;
+
+use napi::bindgen_prelude::{ToNapiValue, check_status};
+use napi::{Result, sys};
+
+use crate::error::Fault;
+use crate::memory::JsValue;
+use crate::shared_heap::SharedHeap;
+
+/// The most arguments a function takes.
+const MAX_ARGUMENTS: usize = 3;
+
+/// The arguments of a call. JavaScript checks them first; a missing one is 0.
+pub struct Arguments {
+    env: sys::napi_env,
+    values: [sys::napi_value; MAX_ARGUMENTS],
+}
+
+impl Arguments {
+    /// Argument `index` as an unsigned integer, 0 when it is not a number.
+    pub fn number(&self, index: usize) -> u32 {
+        let mut number = 0;
+        // SAFETY: `values` are live handles of the running call in `env`, undefined ones included, and
+        // `number` is written only on success.
+        unsafe { sys::napi_get_value_uint32(self.env, self.values[index], &mut number) };
+        number
+    }
+
+    /// Argument `index` as it is.
+    pub fn value(&self, index: usize) -> JsValue {
+        // SAFETY: `values` are handles of the running call in `env`, and `Arguments` does not outlive
+        // it: only `call` makes one, on its stack, and lends it out.
+        unsafe { JsValue::new(self.env, self.values[index]) }
+    }
+}
+
+/// A function on a heap that JavaScript can call.
+pub trait Callback {
+    /// Its name as a property.
+    const NAME: &'static CStr;
+    /// What it answers with.
+    type Output: ToNapiValue;
+    /// Does the work.
+    fn run(heap: &SharedHeap, arguments: &Arguments) -> core::result::Result<Self::Output, Fault>;
+}
+
+/// Sets `object[C::NAME]` to a function that runs `C` on `heap`.
+///
+/// # Safety
+/// `env` is the environment of the running call and `object` one of its handles.
+pub unsafe fn define<C: Callback>(
+    env: sys::napi_env,
+    object: sys::napi_value,
+    heap: &Rc<SharedHeap>,
+) -> Result<()> {
+    let data = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
+    let mut function = null_mut();
+    let name = C::NAME.as_ptr();
+    // SAFETY: the caller vouches for `env` and `object`; `name` ends in NUL, so its length may be given
+    // as -1. `data` owns one count of the `Rc`, which `release` gives back when the function has been
+    // collected and can no longer be called: until then `call` may borrow the heap.
+    unsafe {
+        check_status!(sys::napi_create_function(
+            env,
+            name,
+            -1,
+            Some(call::<C>),
+            data,
+            &mut function
+        ))?;
+        let hint = null_mut();
+        check_status!(sys::napi_add_finalizer(
+            env,
+            function,
+            data,
+            Some(release),
+            hint,
+            null_mut()
+        ))?;
+        check_status!(sys::napi_set_named_property(env, object, name, function))
+    }
+}
+
+unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: `data` is the count that `define` put there, and Node-API finalizes a function once.
+    drop(unsafe { Rc::from_raw(data.cast_const().cast::<SharedHeap>()) });
+}
+
+unsafe extern "C" fn call<C: Callback>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    let mut arguments = Arguments { env, values: [null_mut(); MAX_ARGUMENTS] };
+    let (mut count, mut data) = (MAX_ARGUMENTS, null_mut());
+    // SAFETY: `env` and `info` are those of the running call; `values` has room for `count` handles,
+    // and Node-API fills those beyond the given arguments with undefined.
+    let status = unsafe {
+        let values = arguments.values.as_mut_ptr();
+        sys::napi_get_cb_info(env, info, &mut count, values, null_mut(), &mut data)
+    };
+    if status != sys::Status::napi_ok {
+        return null_mut();
+    }
+    // SAFETY: `data` is what `define` gave with this function: a pointer from `Rc::into_raw` whose count
+    // is given back only after the function can no longer be called.
+    let heap = unsafe { &*data.cast_const().cast::<SharedHeap>() };
+    let outcome = catch_unwind(AssertUnwindSafe(|| C::run(heap, &arguments)));
+    // SAFETY: `env` is that of the running call.
+    let value = unsafe {
+        match outcome.unwrap_or(Err(Fault::Corrupted)) {
+            Ok(output) => C::Output::to_napi_value(env, output),
+            Err(fault) => i32::to_napi_value(env, fault as i32),
+        }
+    };
+    value.unwrap_or(null_mut())
+}

@@ -1,0 +1,133 @@
+//! The bytes of a WebAssembly.Memory as V8 has them: where they are, how many this thread has seen,
+//! and what keeps them there.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
+
+use napi::{Error, Result, Status, sys};
+
+use crate::heap::Words;
+
+/// A memory that one thread works on. Its bytes stay mapped for as long as this value lives.
+pub struct Memory {
+    env: sys::napi_env,
+    view: Cell<View>,
+}
+
+/// The bytes that one buffer of the memory shows.
+#[derive(Clone, Copy)]
+struct View {
+    base: NonNull<AtomicU32>,
+    byte_length: usize,
+    /// A strong reference to the buffer, which keeps its bytes mapped and of this length.
+    buffer: sys::napi_ref,
+}
+
+impl Memory {
+    /// Opens the memory that `array` is a view of.
+    ///
+    /// # Errors
+    /// When `array` is not a typed array over a buffer from its start.
+    pub fn open(array: JsValue) -> Result<Self> {
+        Ok(Self { env: array.env, view: Cell::new(View::of(array)?) })
+    }
+
+    /// Replaces the view after the memory has grown.
+    ///
+    /// # Errors
+    /// As [`Memory::open`]; the old view stays.
+    pub fn refresh(&self, array: JsValue) -> Result<()> {
+        let old = self.view.replace(View::of(array)?);
+        old.release(self.env);
+        Ok(())
+    }
+
+    /// The address of byte 0, the same in every thread.
+    pub fn address(&self) -> usize {
+        self.view.get().base.as_ptr() as usize
+    }
+
+    /// The bytes seen so far as words.
+    pub fn words(&self) -> Words<'_> {
+        let View { base, byte_length, .. } = self.view.get();
+        // SAFETY: `base` is the data pointer that Node-API gave for a buffer of `byte_length` bytes,
+        // aligned to a page. The bytes stay mapped while `self` lives: `buffer` is a strong reference
+        // to that buffer, replaced only through `&self` on this very thread (`Cell` makes the type
+        // !Sync) after its successor, which shares the bytes, is held; memory of a SharedArrayBuffer
+        // never shrinks or moves, and the lifetime of the words is that of the borrow of `self`.
+        // Other threads and JavaScript may write the bytes at any time: they are only read as atomics.
+        let words = unsafe { std::slice::from_raw_parts(base.as_ptr(), byte_length / 4) };
+        Words::new(words)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.view.get().release(self.env);
+    }
+}
+
+/// A JavaScript value, for as long as the call that it is an argument of.
+#[derive(Clone, Copy)]
+pub struct JsValue {
+    env: sys::napi_env,
+    value: sys::napi_value,
+}
+
+impl JsValue {
+    /// Wraps an argument of the running call.
+    ///
+    /// # Safety
+    /// `env` is the environment of the running call and `value` one of its handles; the result is not
+    /// used after the call.
+    pub const unsafe fn new(env: sys::napi_env, value: sys::napi_value) -> Self {
+        Self { env, value }
+    }
+}
+
+impl View {
+    fn of(array: JsValue) -> Result<Self> {
+        let (mut byte_length, mut offset) = (0, 0);
+        let (mut data, mut buffer) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let mut kind = 0;
+        // SAFETY: `array` is a live handle of this call (promised to `JsValue::new`), and each out
+        // pointer is a local of the type that Node-API documents for it.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(
+                array.env,
+                array.value,
+                &mut kind,
+                &mut byte_length,
+                &mut data,
+                &mut buffer,
+                &mut offset,
+            )
+        };
+        let usable = status == sys::Status::napi_ok
+            && kind == sys::TypedarrayType::uint8_array
+            && offset == 0;
+        if !usable {
+            return Err(Error::new(
+                Status::InvalidArg,
+                "a Uint8Array over a whole memory is needed",
+            ));
+        }
+        let mut reference = std::ptr::null_mut();
+        // SAFETY: `buffer` is the handle that the call above filled in.
+        let status = unsafe { sys::napi_create_reference(array.env, buffer, 1, &mut reference) };
+        if status != sys::Status::napi_ok {
+            return Err(Error::new(Status::GenericFailure, "the buffer cannot be referenced"));
+        }
+        // A memory of no pages may have no address: nothing is read through it then.
+        let base = NonNull::new(data.cast()).unwrap_or(NonNull::dangling());
+        Ok(Self { base, byte_length, buffer: reference })
+    }
+
+    fn release(self, env: sys::napi_env) {
+        // SAFETY: `buffer` was made by `napi_create_reference` in `env` and is released once: `refresh`
+        // gives up its copy here, and so does `drop`. Both run on the thread of `env`, in a call or a
+        // finalizer, where deleting references is allowed.
+        unsafe { sys::napi_delete_reference(env, self.buffer) };
+    }
+}

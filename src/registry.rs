@@ -1,0 +1,84 @@
+//! What the process knows of each memory, by the address at which V8 has it, and the heap's lock.
+//!
+//! Both lie outside the memory, so that no byte that JavaScript can write hangs a thread or sends
+//! it astray. What an entry says of a heap is believed only while a thread has the memory open, or
+//! when the heap's own records confirm it: an address may come to hold another memory later.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::heap::{Heap, Territory, Words};
+
+const STRIPES: usize = 64;
+/// Memories lie at least this many bytes apart (V8 reserves guard regions around each).
+const ADDRESS_GRAIN: usize = 65_536;
+
+static REGISTRY: [Mutex<Option<Stripe>>; STRIPES] = [const { Mutex::new(None) }; STRIPES];
+
+/// The entries of the memories that share one lock.
+type Stripe = HashMap<usize, Entry>;
+
+/// What is known of the memory at one address.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Threads that have the memory open.
+    open: usize,
+    territory: Territory,
+}
+
+/// The lock of the heap in the memory at one address; held for the length of one call.
+pub struct Locked<'a> {
+    stripe: MutexGuard<'a, Option<Stripe>>,
+    address: usize,
+}
+
+/// Locks the heap in the memory at `address`. A thread that panicked while it held the lock left
+/// nothing half done in the registry, and a heap checks its own records, so a poisoned lock is taken.
+pub fn lock(address: usize) -> Locked<'static> {
+    let stripe = &REGISTRY[address / ADDRESS_GRAIN % STRIPES];
+    Locked { stripe: stripe.lock().unwrap_or_else(PoisonError::into_inner), address }
+}
+
+impl Locked<'_> {
+    /// The territory of the heap in this memory, if it can be believed.
+    pub fn territory(&mut self, words: Words<'_>) -> Option<Territory> {
+        let address = self.address;
+        let entry = self.entries().get(&address).copied()?;
+        let believed = entry.open > 0 || Heap::open(words, entry.territory.start).is_some();
+        believed.then_some(entry.territory)
+    }
+
+    /// Says what the territory of the heap in this memory is.
+    pub fn set_territory(&mut self, territory: Territory) {
+        self.entry(territory).territory = territory;
+    }
+
+    /// Notes that a thread has opened the memory, and what the territory of its heap is.
+    pub fn opened(&mut self, territory: Territory) {
+        let entry = self.entry(territory);
+        entry.territory = territory;
+        entry.open += 1;
+    }
+
+    /// Notes that a thread is done with the memory, and returns the territory of its heap. The entry
+    /// of a heap whose place can be found without it is dropped with the last thread.
+    pub fn closed(&mut self) -> Option<Territory> {
+        let address = self.address;
+        let entry = self.entries().get_mut(&address)?;
+        entry.open = entry.open.saturating_sub(1);
+        let Entry { open, territory } = *entry;
+        if open == 0 && territory.owns_all {
+            self.entries().remove(&address);
+        }
+        Some(territory)
+    }
+
+    fn entry(&mut self, territory: Territory) -> &mut Entry {
+        let address = self.address;
+        self.entries().entry(address).or_insert(Entry { open: 0, territory })
+    }
+
+    fn entries(&mut self) -> &mut Stripe {
+        self.stripe.get_or_insert_default()
+    }
+}

@@ -1,0 +1,227 @@
+//! A heap as one thread has it open: finds it, locks it for each call, and opens it up to the bytes
+//! that the thread sees.
+
+use std::cell::Cell;
+
+use crate::error::{Fault, Result};
+use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory};
+use crate::memory::{JsValue, Memory};
+use crate::registry::{self, Locked};
+
+/// The bytes that must be zero for a memory without a heap to become one.
+const PROBED_WORDS: u32 = PAGE / 4;
+
+/// Which part of the memory the caller wants a heap in, and what it knows of the memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// The first byte that the heap may use; `None` when all of the memory is the heap's.
+    pub heap_base: Option<u32>,
+    /// The pages that the memory had when it was made or received.
+    pub initial: u32,
+    /// The page count that the memory may grow to.
+    pub maximum: u32,
+    /// Whether this thread made the memory, so that there is nothing in it but what it put there.
+    pub made_here: bool,
+}
+
+/// One thread's access to the heap in a memory.
+pub struct SharedHeap {
+    memory: Memory,
+    /// Byte offset of the root once the heap was found to be formatted: it never moves.
+    root: Cell<Option<u32>>,
+}
+
+impl SharedHeap {
+    /// Opens the heap in a memory, or claims the memory for one.
+    ///
+    /// # Errors
+    /// [`Fault::NotAHeap`] when the memory holds something else.
+    pub fn open(memory: Memory, claim: Claim) -> Result<Self> {
+        let heap = Self { memory, root: Cell::new(None) };
+        let mut locked = registry::lock(heap.memory.address());
+        let territory = heap.find(&mut locked, claim)?;
+        locked.opened(territory);
+        drop(locked);
+        Ok(heap)
+    }
+
+    /// Takes note of the memory's present length, and place: a memory that is not shared may move.
+    ///
+    /// # Errors
+    /// When `array` is not a view of the memory.
+    pub fn refresh(&self, array: JsValue) -> napi::Result<()> {
+        let old = self.memory.address();
+        self.memory.refresh(array)?;
+        if self.memory.address() != old {
+            if let Some(territory) = registry::lock(old).closed() {
+                self.lock().opened(territory);
+            }
+        }
+        Ok(())
+    }
+
+    /// Allocates; see [`Heap::malloc`]. The first call makes the heap.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
+        let mut locked = self.lock();
+        let heap = match self.formatted(&mut locked)? {
+            Some(heap) => heap,
+            None => self.format(&mut locked)?,
+        };
+        heap.malloc(byte_length, align, search)
+    }
+
+    /// Frees a block; see [`Heap::free`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::free`]; [`Fault::Stale`].
+    pub fn free(&self, pointer: u32) -> Result<()> {
+        self.with_heap(|heap| heap.free(pointer))
+    }
+
+    /// Resizes a block where it is; see [`Heap::resize`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::resize`]; [`Fault::Stale`].
+    pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
+        self.with_heap(|heap| heap.resize(pointer, byte_length, stay))
+    }
+
+    /// The requested bytes and the whole space of a block; see [`Heap::inspect`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::inspect`]; [`Fault::Stale`].
+    pub fn inspect(&self, pointer: u32) -> Result<(u32, u32)> {
+        self.with_heap(|heap| heap.inspect(pointer))
+    }
+
+    /// The least and the most pages to grow by for a request; see [`Heap::growth_for`].
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
+        let mut locked = self.lock();
+        match self.formatted(&mut locked)? {
+            Some(heap) => heap.growth_for(byte_length, align),
+            None => {
+                let least = Heap::first_growth_for(byte_length, align);
+                Ok((least, least))
+            }
+        }
+    }
+
+    /// Takes in pages that the caller grew. A heap that owns its whole memory does so by itself.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when the pages cannot hold a block; [`Fault::Corrupted`],
+    /// [`Fault::Stale`].
+    pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
+        let mut locked = self.lock();
+        if let Some(heap) = self.formatted(&mut locked)? {
+            return if heap.owns_all()? { Ok(()) } else { heap.add_pages(first, end) };
+        }
+        let territory = self.territory(&mut locked)?;
+        if !territory.owns_all {
+            let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
+            let start = start.max(Heap::WHOLE_MEMORY_ROOT);
+            locked.set_territory(Territory { start, end_page: end, ..territory });
+        }
+        Ok(())
+    }
+
+    /// The live blocks in ascending order of address.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn blocks(&self) -> Result<Vec<Block>> {
+        let mut locked = self.lock();
+        let mut blocks = Vec::new();
+        if let Some(heap) = self.formatted(&mut locked)? {
+            heap.each_block(|block| blocks.push(block))?;
+        }
+        Ok(blocks)
+    }
+
+    /// What the bytes of the heap are used for; all zero before the first allocation.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn stats(&self) -> Result<Stats> {
+        let mut locked = self.lock();
+        self.formatted(&mut locked)?.map_or(Ok(Stats::default()), |heap| heap.stats())
+    }
+
+    fn lock(&self) -> Locked<'static> {
+        registry::lock(self.memory.address())
+    }
+
+    fn with_heap<T>(&self, act: impl FnOnce(Heap<'_>) -> Result<T>) -> Result<T> {
+        let mut locked = self.lock();
+        act(self.formatted(&mut locked)?.ok_or(Fault::NeverAllocated)?)
+    }
+
+    fn formatted(&self, locked: &mut Locked<'_>) -> Result<Option<Heap<'_>>> {
+        let words = self.memory.words();
+        if let Some(root) = self.root.get() {
+            return Heap::open(words, root).ok_or(Fault::Corrupted)?.current().map(Some);
+        }
+        let root = self.territory(locked)?.start;
+        if u64::from(root) >= words.byte_length() {
+            return Ok(None);
+        }
+        let Some(heap) = Heap::open(words, root) else { return Ok(None) };
+        self.root.set(Some(root));
+        heap.current().map(Some)
+    }
+
+    fn format(&self, locked: &mut Locked<'_>) -> Result<Heap<'_>> {
+        let words = self.memory.words();
+        let seen = (words.byte_length() / u64::from(PAGE)) as u32;
+        let mut territory = self.territory(locked)?;
+        if territory.owns_all {
+            territory.end_page = seen;
+        }
+        if territory.end_page > seen {
+            return Err(Fault::Stale);
+        }
+        let heap = Heap::format(words, territory)?;
+        self.root.set(Some(territory.start));
+        Ok(heap)
+    }
+
+    fn territory(&self, locked: &mut Locked<'_>) -> Result<Territory> {
+        locked.territory(self.memory.words()).ok_or(Fault::Corrupted)
+    }
+
+    fn find(&self, locked: &mut Locked<'_>, claim: Claim) -> Result<Territory> {
+        let words = self.memory.words();
+        if let Some(known) = locked.territory(words) {
+            return Ok(known);
+        }
+        let claimed = Self::claimed(claim);
+        let formatted = Heap::open(words, claimed.start).is_some();
+        if formatted || claim.made_here || claim.heap_base.is_some() {
+            return Ok(claimed);
+        }
+        let probed = PROBED_WORDS.min((words.byte_length() / 4) as u32);
+        let empty = (0..probed).all(|word| words.get(word) == Ok(0));
+        if empty { Ok(claimed) } else { Err(Fault::NotAHeap) }
+    }
+
+    fn claimed(claim: Claim) -> Territory {
+        Territory {
+            start: claim.heap_base.unwrap_or(0).max(1).next_multiple_of(Heap::WHOLE_MEMORY_ROOT),
+            end_page: claim.initial,
+            maximum: claim.maximum,
+            owns_all: claim.heap_base.is_none(),
+        }
+    }
+}
+
+impl Drop for SharedHeap {
+    fn drop(&mut self) {
+        self.lock().closed();
+    }
+}
