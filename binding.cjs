@@ -836,4 +836,6 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.Fault = nativeBinding.Fault
+module.exports.isOverlaid = nativeBinding.isOverlaid
 module.exports.openHeap = nativeBinding.openHeap
+module.exports.overlayStorage = nativeBinding.overlayStorage

@@ -30,6 +30,14 @@ export declare const enum Fault {
 }
 
 /**
+ * Whether Rust allocated the bytes of the memory that `view` covers.
+ *
+ * # Errors
+ * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+ */
+export declare function isOverlaid(view: Uint8Array): boolean
+
+/**
  * Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
  * use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
  * says that this thread made the memory. Returns an object of functions that answer with
@@ -39,3 +47,13 @@ export declare const enum Fault {
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
 export declare function openHeap(view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean): object | null
+
+/**
+ * Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
+ * one that was just made with a maximum of `maximum` pages and that nobody has used. Returns why
+ * that could not be done, in which case the memory is as it was, or null.
+ *
+ * # Errors
+ * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+ */
+export declare function overlayStorage(view: Uint8Array, maximum: number): string | null

@@ -4,6 +4,7 @@
 import { AtomicMemory } from './lib/atomics.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
 import { Heap, openHeap } from './lib/heap.js'
+import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
 
 const PAGE = 65_536
 const DEFAULT_ALIGN = 16
@@ -69,12 +70,15 @@ export class LocalSharedMemory extends AtomicMemory {
    * Takes what WebAssembly.Memory takes, or three arguments.
    *
    * @param {number | object} [initial] pages of 65,536 bytes; or a WebAssembly.Memory descriptor, which may also hold
-   * `heapBase`: the first byte that the heap may use, by default all of the memory is the heap's
+   * `heapBase`: the first byte that the heap may use, by default all of the memory is the heap's; and `storage`:
+   * 'native' or 'engine', by default native where that works
    * @param {number} [maximum] pages that the memory may grow to; by default `initial`
    * @param {boolean} [shared] whether other threads can have the memory; by default true
    * @throws {TypeError | RangeError} as WebAssembly.Memory does
    * @throws {TypeError} ERR_INVALID_ARG_TYPE when `heapBase` is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` is not a byte offset up to the initial size
+   * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` is not a byte offset up to the initial size, or `storage`
+   * not a kind of storage
+   * @throws {Error} ERR_STORAGE_UNAVAILABLE when `storage` is 'native' and that cannot be had
    */
   constructor(initial = LocalSharedMemory.devicePageSize, maximum = initial, shared = true) {
     if (initial instanceof Adoption) {
@@ -83,9 +87,9 @@ export class LocalSharedMemory extends AtomicMemory {
       this.#heap = new Heap(this, claim, native)
       return
     }
-    const descriptor = isObject(initial) ? initial : { initial, maximum, shared }
-    super(descriptor)
-    this.#heap = claimHeap(this, descriptor)
+    const request = readDescriptor(isObject(initial) ? initial : { initial, maximum, shared })
+    super(request)
+    this.#heap = claimHeap(this, request)
   }
 
   /**
@@ -233,19 +237,45 @@ export class LocalSharedMemory extends AtomicMemory {
     return this.#heap.stats().usedBytes
   }
 
+  /**
+   * Gives the pages of free blocks back to the operating system. They stay part of the memory.
+   *
+   * @returns {number} the bytes that were resident until now
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  trim() {
+    return this.#heap.trim()
+  }
+
   /** @returns {'native' | 'engine'} who allocated the bytes: Rust or V8 */
   get storage() {
-    return 'engine'
+    return storageOf(this.buffer)
   }
 }
 
+// What a descriptor says, each property read and converted once and in the engine's own order, so that the engine
+// and the heap go by the same numbers whatever getters and valueOf do.
+const readDescriptor = (source) => {
+  const { address } = source
+  const initial = stable(source.initial)
+  const maximum = stable(source.maximum)
+  const { shared, heapBase, storage } = source
+  checkStorage(storage)
+  return { address, initial, maximum, shared, heapBase, storage }
+}
+
+const stable = (value) => (isObject(value) ? +value : value)
+
+const toPages = (value) => Math.trunc(Number(value))
+
 // A heap that shares its memory is opened at once, so that other threads find out where it may lie.
-const claimHeap = (memory, { heapBase, maximum = MAX_PAGES }) => {
-  const bytes = new Uint8Array(memory.buffer)
-  checkHeapBase(heapBase, bytes.length)
-  const initial = bytes.length / PAGE
-  const claim = { heapBase, initial, maximum: Number(maximum), madeHere: true }
-  return new Heap(memory, claim, heapBase === undefined ? undefined : openHeap(bytes, claim))
+const claimHeap = (memory, { initial: pages, maximum = MAX_PAGES, shared, heapBase, storage }) => {
+  const initial = toPages(pages)
+  checkHeapBase(heapBase, initial * PAGE)
+  const claim = { heapBase, initial, maximum: toPages(maximum), madeHere: true }
+  if (storage !== 'engine') placeBytes(memory, { storage, shared, maximum: claim.maximum })
+  const native = heapBase === undefined ? undefined : openHeap(new Uint8Array(memory.buffer), claim)
+  return new Heap(memory, claim, native)
 }
 
 export default LocalSharedMemory

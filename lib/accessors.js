@@ -5,17 +5,16 @@
 // every access that is not plainly inside the memory leaves by one door, viewsCovering.
 
 import { invalidArgType } from './errors.js'
-import { Pages, viewsCovering, viewsOf } from './pages.js'
+import { Pages, dataOf, limitOf, viewsCovering } from './pages.js'
 
-/** A constant of this module, which the compiler sees through; an imported binding costs a check on every call. */
-const cachedViews = viewsOf
+// Constants of this module, which the compiler sees through; an imported binding costs a check on every call.
+const cachedData = dataOf
+const cachedLimit = limitOf
 
-const dataAt = (memory, offset, byteLength) => {
-  const views = cachedViews(memory)
-  return Number.isInteger(offset) && offset > 0 && offset <= views.limit
-    ? views.data
+const dataAt = (memory, offset, byteLength) =>
+  Number.isInteger(offset) && offset > 0 && offset <= cachedLimit(memory)
+    ? cachedData(memory)
     : viewsCovering(memory, offset, byteLength).data
-}
 
 const toNumber = (value) => {
   try {

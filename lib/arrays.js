@@ -127,7 +127,9 @@ export class ArrayMemory extends AccessorMemory {
    * @param {number} offset bytes
    * @param {number} [length] bytes, those of the block at the offset when left out
    * @returns {SharedArrayBuffer}
-   * @throws as arrayBuffer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE when an argument is not a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory
+   * @throws {Error} ERR_INVALID_POINTER when the length is left out and there is no block at the offset
    */
   sharedArrayBuffer(offset, length) {
     const { views, count } = rangeAt(this, offset, length, 1)
@@ -142,7 +144,9 @@ export class ArrayMemory extends AccessorMemory {
    * @param {number} offset bytes
    * @param {number} [length] bytes, those of the block at the offset when left out
    * @returns {DataView} live
-   * @throws as arrayBuffer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE when an argument is not a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory
+   * @throws {Error} ERR_INVALID_POINTER when the length is left out and there is no block at the offset
    */
   dataView(offset, length) {
     const { views, count } = rangeAt(this, offset, length, 1)
@@ -156,8 +160,10 @@ export class ArrayMemory extends AccessorMemory {
    * @param {number} offset bytes, a multiple of the element size
    * @param {number} [length] elements, as many as the block at the offset holds when left out
    * @returns {TypedArray} live
-   * @throws as arrayBuffer, and ERR_INVALID_ARG_TYPE when TypedArray is not a typed array constructor,
-   * ERR_OUT_OF_RANGE when the offset is not aligned
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE when TypedArray is not a typed array constructor, or another argument not
+   * a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory, or the offset is not aligned
+   * @throws {Error} ERR_INVALID_POINTER when the length is left out and there is no block at the offset
    */
   arrayView(TypedArray, offset, length) {
     const { BYTES_PER_ELEMENT } = viewOfType(viewsOf(this), TypedArray)
@@ -173,7 +179,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Int8Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Int8Array(source) {
     return newArray(this, Int8Array, source)
@@ -184,7 +191,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Uint8Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Uint8Array(source) {
     return newArray(this, Uint8Array, source)
@@ -195,7 +203,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Uint8ClampedArray} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Uint8ClampedArray(source) {
     return newArray(this, Uint8ClampedArray, source)
@@ -206,7 +215,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Int16Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Int16Array(source) {
     return newArray(this, Int16Array, source)
@@ -217,7 +227,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Uint16Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Uint16Array(source) {
     return newArray(this, Uint16Array, source)
@@ -228,7 +239,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Int32Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Int32Array(source) {
     return newArray(this, Int32Array, source)
@@ -239,7 +251,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Uint32Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Uint32Array(source) {
     return newArray(this, Uint32Array, source)
@@ -250,7 +263,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {BigInt64Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   BigInt64Array(source) {
     return newArray(this, BigInt64Array, source)
@@ -261,7 +275,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {BigUint64Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   BigUint64Array(source) {
     return newArray(this, BigUint64Array, source)
@@ -272,7 +287,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Float32Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Float32Array(source) {
     return newArray(this, Float32Array, source)
@@ -283,7 +299,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Float64Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Float64Array(source) {
     return newArray(this, Float64Array, source)
@@ -294,7 +311,8 @@ export class ArrayMemory extends AccessorMemory {
    *
    * @param {number | Iterable | ArrayLike} source length in elements, or the values
    * @returns {Float16Array} live view; its byteOffset is the pointer
-   * @throws see newArray
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   Float16Array(source) {
     return newArray(this, Float16Array, source)

@@ -171,6 +171,14 @@ export class Heap {
     }
   }
 
+  /** @returns {number} the bytes that were given back to the operating system */
+  trim() {
+    if (!this.#ready()) return 0
+    let answer
+    while ((answer = this.#current().trim()) < 0) this.#recover(answer)
+    return answer
+  }
+
   // Takes note of the memory's length, and opens the heap if that was not done. Returns whether anything was new.
   #attach() {
     refresh(this.#memory)

@@ -76,6 +76,16 @@ class Memory extends WebAssembly.Memory {
 export let viewsOf
 
 /**
+ * The cached DataView, and the last offset at which every accessor may use it unasked.
+ *
+ * @type {(memory: Pages) => DataView}
+ */
+export let dataOf
+
+/** @type {(memory: Pages) => number} */
+export let limitOf
+
+/**
  * Makes the views again if the memory has grown since they were made.
  *
  * @type {(memory: Pages) => boolean} true when it had
@@ -85,17 +95,28 @@ export let refresh
 /** A WebAssembly.Memory that keeps views over its own bytes. */
 export class Pages extends Memory {
   #views = NO_VIEWS
+  // Two of the views' fields once more: one load less is a third of what an accessor adds to a DataView's own work.
+  #data = NO_VIEWS.data
+  #limit = NO_VIEWS.limit
 
   static {
     viewsOf = (memory) => memory.#views
+    dataOf = (memory) => memory.#data
+    limitOf = (memory) => memory.#limit
 
     refresh = (memory) => {
       const { buffer } = memory
       const views = memory.#views
       if (buffer === views.buffer && buffer.byteLength === views.byteLength) return false
-      memory.#views = new Views(buffer)
+      memory.#keep(new Views(buffer))
       return true
     }
+  }
+
+  #keep(views) {
+    this.#views = views
+    this.#data = views.data
+    this.#limit = views.limit
   }
 }
 

@@ -10,6 +10,7 @@ mod heap;
 mod memory;
 mod registry;
 mod shared_heap;
+mod storage;
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -20,7 +21,7 @@ use napi_derive::napi;
 
 use callback::{Arguments, Callback, define};
 use error::Fault;
-use heap::Search;
+use heap::{PAGE, Search};
 use memory::{JsValue, Memory};
 use shared_heap::{Claim, SharedHeap};
 
@@ -73,8 +74,34 @@ pub fn open_heap(
         define::<AddPages>(env.raw(), object.raw(), &heap)?;
         define::<Blocks>(env.raw(), object.raw(), &heap)?;
         define::<Stats>(env.raw(), object.raw(), &heap)?;
+        define::<Trim>(env.raw(), object.raw(), &heap)?;
     }
     Ok(Some(object))
+}
+
+/// Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
+/// one that was just made with a maximum of `maximum` pages and that nobody has used. Returns why
+/// that could not be done, in which case the memory is as it was, or null.
+///
+/// # Errors
+/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+#[napi(ts_args_type = "view: Uint8Array, maximum: number")]
+pub fn overlay_storage(view: WholeMemory, maximum: u32) -> Result<Option<String>> {
+    let memory = Memory::open(view.0)?;
+    // SAFETY: only the constructor in index.js calls this, right after `super(descriptor)` and before
+    // anyone else has the object. `maximum` is the very number that the engine accepted, read from the
+    // caller's descriptor once; that the range is mapped as far as that is checked by the first step.
+    let outcome = unsafe { memory.overlay(maximum as usize * PAGE as usize) };
+    Ok(outcome.err().map(|(step, error)| format!("{step:?}: {error}")))
+}
+
+/// Whether Rust allocated the bytes of the memory that `view` covers.
+///
+/// # Errors
+/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+#[napi(ts_args_type = "view: Uint8Array")]
+pub fn is_overlaid(view: WholeMemory) -> Result<bool> {
+    Ok(Memory::open(view.0)?.is_overlaid())
 }
 
 /// Declares a callback: its type, its name in JavaScript, its output and its body.
@@ -133,6 +160,9 @@ callbacks! {
             .flat_map(|block| [block.pointer, block.byte_length, block.buffer_size])
             .collect::<Vec<_>>();
         Ok(Uint32Array::new(words))
+    }
+    Trim c"trim" (heap, _arguments) -> f64 {
+        heap.trim().map(|bytes| bytes as f64)
     }
     Stats c"stats" (heap, _arguments) -> Float64Array {
         let stats = heap.stats()?;

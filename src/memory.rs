@@ -2,12 +2,15 @@
 //! and what keeps them there.
 
 use std::cell::Cell;
+use std::io;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
 use napi::{Error, Result, Status, sys};
 
 use crate::heap::Words;
+use crate::storage::{self, Reservation, Step};
 
 /// A memory that one thread works on. Its bytes stay mapped for as long as this value lives.
 pub struct Memory {
@@ -46,6 +49,40 @@ impl Memory {
     /// The address of byte 0, the same in every thread.
     pub fn address(&self) -> usize {
         self.view.get().base.as_ptr() as usize
+    }
+
+    /// Puts bytes that Rust allocated in the place of V8's; see [`storage::overlay`].
+    ///
+    /// # Errors
+    /// The step that failed and why.
+    ///
+    /// # Safety
+    /// The memory was just made with a maximum of `maximum` bytes, is shared, and nobody has read or
+    /// written a byte of it.
+    pub unsafe fn overlay(&self, maximum: usize) -> core::result::Result<(), (Step, io::Error)> {
+        let View { base, byte_length, .. } = self.view.get();
+        // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps; the
+        // caller vouches for the rest.
+        storage::overlay(unsafe { Reservation::new(base.as_ptr().cast(), byte_length, maximum) })
+    }
+
+    /// Whether Rust allocated the bytes.
+    pub fn is_overlaid(&self) -> bool {
+        let View { base, byte_length, .. } = self.view.get();
+        // SAFETY: `self` keeps the buffer at `base`, which has a first page unless it is empty.
+        byte_length > 0 && unsafe { storage::is_overlaid(base.as_ptr().cast()) }
+    }
+
+    /// Gives whole pages inside `bytes` back to the operating system; they read as zero afterwards.
+    /// Returns how many bytes were resident, 0 when the range is not inside the memory.
+    pub fn give_back(&self, bytes: Range<usize>) -> usize {
+        let View { base, byte_length, .. } = self.view.get();
+        if bytes.end > byte_length {
+            return 0;
+        }
+        // SAFETY: the range was just checked against the accessible bytes that `self` keeps. To whoever
+        // reads them as atomics, becoming zero is a write like any other.
+        unsafe { storage::give_back(base.as_ptr().cast(), bytes) }
     }
 
     /// The bytes seen so far as words.

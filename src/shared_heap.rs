@@ -2,14 +2,18 @@
 //! that the thread sees.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use crate::error::{Fault, Result};
-use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory};
+use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT};
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Locked};
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
+
+/// Units that are given back at a time, 16 MiB: some milliseconds.
+const TRIM_UNITS: u32 = 4_096;
 
 /// Which part of the memory the caller wants a heap in, and what it knows of the memory.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +155,37 @@ impl SharedHeap {
     pub fn stats(&self) -> Result<Stats> {
         let mut locked = self.lock();
         self.formatted(&mut locked)?.map_or(Ok(Stats::default()), |heap| heap.stats())
+    }
+
+    /// Gives the pages of free runs back to the operating system. Returns the bytes that were resident.
+    /// The lock is held for one piece at a time, and a piece that was allocated meanwhile is left alone.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn trim(&self) -> Result<u64> {
+        let runs = {
+            let mut locked = self.lock();
+            let Some(heap) = self.formatted(&mut locked)? else { return Ok(0) };
+            heap.free_spare_spans()?;
+            heap.free_runs()?
+        };
+        let mut bytes = 0;
+        for (start, length) in runs {
+            for offset in (0..length).step_by(TRIM_UNITS as usize) {
+                bytes += self.trim_piece(start, offset..length.min(offset + TRIM_UNITS))?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn trim_piece(&self, run: u32, units: Range<u32>) -> Result<u64> {
+        let mut locked = self.lock();
+        let heap = self.formatted(&mut locked)?.ok_or(Fault::Corrupted)?;
+        if !heap.is_free(run, units.end)? {
+            return Ok(0);
+        }
+        let byte = |unit: u32| (run + unit) as usize * UNIT as usize;
+        Ok(self.memory.give_back(byte(units.start)..byte(units.end)) as u64)
     }
 
     fn lock(&self) -> Locked<'static> {

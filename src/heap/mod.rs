@@ -21,7 +21,7 @@ mod words;
 mod properties;
 
 pub use block::Search;
-pub use layout::PAGE;
+pub use layout::{PAGE, UNIT};
 pub use walk::{Block, Stats};
 pub use words::Words;
 

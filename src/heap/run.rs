@@ -94,6 +94,15 @@ impl<'m> Heap<'m> {
         Ok(self.free_run_before(segment, segment.end)?.map_or(0, |start| segment.end - start))
     }
 
+    /// Whether the free run that starts at `start` is at least `length` units long.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn is_free(&self, start: u32, length: u32) -> Result<bool> {
+        let Some(segment) = self.segment_of(start)? else { return Ok(false) };
+        Ok(segment.kind(start)? == UnitKind::FreeHead && segment.run_length(start)? >= length)
+    }
+
     fn free_run_before(&self, segment: &Segment<'m>, unit: u32) -> Result<Option<u32>> {
         if unit == segment.first {
             return Ok(None);

@@ -152,7 +152,10 @@ impl<'m> Heap<'m> {
     }
 
     /// Frees the spans that are kept though all their blocks are free.
-    pub(super) fn free_spare_spans(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn free_spare_spans(&self) -> Result<()> {
         for class in 0..CLASSES.len() {
             if let Some(span) = self.take_spare(class)? {
                 self.free_span(&span)?;

@@ -62,6 +62,21 @@ impl<'m> Heap<'m> {
         })
     }
 
+    /// First unit and length in units of each free run, ascending.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] as [`Heap::each_block`].
+    pub fn free_runs(&self) -> Result<Vec<(u32, u32)>> {
+        let mut runs = Vec::new();
+        self.each_piece(|piece| {
+            if let Piece::Free(start, length) = piece {
+                runs.push((start, length));
+            }
+            Ok(())
+        })?;
+        Ok(runs)
+    }
+
     /// What the bytes of the heap are used for.
     ///
     /// # Errors
