@@ -839,3 +839,4 @@ module.exports.Fault = nativeBinding.Fault
 module.exports.isOverlaid = nativeBinding.isOverlaid
 module.exports.openHeap = nativeBinding.openHeap
 module.exports.overlayStorage = nativeBinding.overlayStorage
+module.exports.sizeClasses = nativeBinding.sizeClasses

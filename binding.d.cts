@@ -25,6 +25,8 @@ export declare const enum Fault {
   Stale = -6,
   /** The block cannot be resized where it is. */
   MustMove = -7,
+  /** The block was freed, but one freed earlier turned out to have been freed by two threads at once. */
+  FreedTwice = -9,
   /** The memory holds something that is not a heap. */
   NotAHeap = -8,
 }
@@ -57,3 +59,16 @@ export declare function openHeap(view: Uint8Array, heapBase: number, initial: nu
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
 export declare function overlayStorage(view: Uint8Array, maximum: number): string | null
+
+/** The size classes. */
+export declare function sizeClasses(): SizeClasses
+
+/** What the part of the thread cache that is JavaScript goes by. */
+export interface SizeClasses {
+  /** The class that serves a block of 16 times the index bytes, header included, at the default alignment. */
+  bySize: Uint8Array
+  /** Number of classes. */
+  count: number
+  /** Words of a class's row in the thread cache. */
+  rowWords: number
+}

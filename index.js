@@ -5,14 +5,14 @@ import { AtomicMemory } from './lib/atomics.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
 import { Heap, openHeap } from './lib/heap.js'
 import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
+import { ThreadCache } from './lib/thread-cache.js'
 
 const PAGE = 65_536
 const DEFAULT_ALIGN = 16
 const MAX_ALIGN = 65_536
 const MAX_PAGES = 65_536
 
-const isObject = (value) =>
-  (typeof value === 'object' && value !== null) || typeof value === 'function'
+const isObject = (value) => typeof value === 'object' || typeof value === 'function'
 
 const checkAlign = (alignBytes) => {
   checkInteger('alignBytes', alignBytes, 1, MAX_ALIGN, 'bytes')
@@ -27,14 +27,8 @@ const checkHeapBase = (heapBase, byteLength) => {
   if (heapBase !== undefined) checkInteger('heapBase', heapBase, 0, byteLength, 'bytes')
 }
 
-/** A memory that `from` received, on its way to become an instance of the class. */
-class Adoption {
-  constructor(memory, claim, native) {
-    this.memory = memory
-    this.claim = claim
-    this.native = native
-  }
-}
+/** In place of `initial`: what follows is a memory that `from` received, and the heap in it. */
+const ADOPTED = Symbol('adopted')
 
 /** A live block, as allocs() lists it. */
 class Allocation {
@@ -64,6 +58,7 @@ export class LocalSharedMemory extends AtomicMemory {
   /** The default of `initial` in pages of 65,536 bytes, read when a memory is constructed. */
   static devicePageSize = 1000
 
+  #cache = new ThreadCache()
   #heap
 
   /**
@@ -81,15 +76,15 @@ export class LocalSharedMemory extends AtomicMemory {
    * @throws {Error} ERR_STORAGE_UNAVAILABLE when `storage` is 'native' and that cannot be had
    */
   constructor(initial = LocalSharedMemory.devicePageSize, maximum = initial, shared = true) {
-    if (initial instanceof Adoption) {
-      const { memory, claim, native } = initial
+    if (initial === ADOPTED) {
+      const { memory, claim, native } = maximum
       super(undefined, memory)
-      this.#heap = new Heap(this, claim, native)
+      this.#heap = new Heap(this, this.#cache, claim, native)
       return
     }
     const request = readDescriptor(isObject(initial) ? initial : { initial, maximum, shared })
     super(request)
-    this.#heap = claimHeap(this, request)
+    this.#heap = claimHeap(this, this.#cache, request)
   }
 
   /**
@@ -108,11 +103,11 @@ export class LocalSharedMemory extends AtomicMemory {
     if (!(memory instanceof WebAssembly.Memory)) {
       throw invalidArgType('memory', 'a WebAssembly.Memory', memory)
     }
-    const bytes = new Uint8Array(memory.buffer)
+    const bytes = bytesOf(memory)
     checkHeapBase(heapBase, bytes.length)
     const initial = bytes.length / PAGE
     const claim = { heapBase, initial, maximum: MAX_PAGES, madeHere: false }
-    return new this(new Adoption(memory, claim, openHeap(bytes, claim)))
+    return new this(ADOPTED, { memory, claim, native: openHeap(bytes, claim) })
   }
 
   /**
@@ -125,6 +120,10 @@ export class LocalSharedMemory extends AtomicMemory {
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   malloc(byteLength, alignBytes = DEFAULT_ALIGN) {
+    if (alignBytes === DEFAULT_ALIGN) {
+      const ptr = this.#cache.pop(byteLength)
+      if (ptr !== 0) return ptr
+    }
     checkSize('byteLength', byteLength)
     checkAlign(alignBytes)
     return this.#heap.malloc(byteLength, alignBytes)
@@ -145,7 +144,7 @@ export class LocalSharedMemory extends AtomicMemory {
     checkSize('byteLength', byteLength)
     checkSize('count * byteLength', count * byteLength)
     checkAlign(alignBytes)
-    const ptr = this.#heap.malloc(count * byteLength, alignBytes)
+    const ptr = this.malloc(count * byteLength, alignBytes)
     this.memset(ptr, 0, count * byteLength)
     return ptr
   }
@@ -164,9 +163,7 @@ export class LocalSharedMemory extends AtomicMemory {
   realloc(ptr, byteLength) {
     checkPointer(ptr)
     checkSize('byteLength', byteLength)
-    return ptr === 0
-      ? this.#heap.malloc(byteLength, DEFAULT_ALIGN)
-      : this.#heap.realloc(ptr, byteLength)
+    return ptr === 0 ? this.malloc(byteLength) : this.#heap.realloc(ptr, byteLength)
   }
 
   /**
@@ -178,6 +175,7 @@ export class LocalSharedMemory extends AtomicMemory {
    * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
    */
   free(ptr) {
+    if (this.#cache.push(ptr)) return
     checkPointer(ptr)
     if (ptr !== 0) this.#heap.free(ptr)
   }
@@ -256,6 +254,7 @@ export class LocalSharedMemory extends AtomicMemory {
 // What a descriptor says, each property read and converted once and in the engine's own order, so that the engine
 // and the heap go by the same numbers whatever getters and valueOf do.
 const readDescriptor = (source) => {
+  if (source === null) return source
   const { address } = source
   const initial = stable(source.initial)
   const maximum = stable(source.maximum)
@@ -266,16 +265,28 @@ const readDescriptor = (source) => {
 
 const stable = (value) => (isObject(value) ? +value : value)
 
+const bytesOf = (memory) => {
+  try {
+    return new Uint8Array(memory.buffer)
+  } catch (cause) {
+    throw invalidArgType('memory', 'a WebAssembly.Memory', memory, cause)
+  }
+}
+
 const toPages = (value) => Math.trunc(Number(value))
 
 // A heap that shares its memory is opened at once, so that other threads find out where it may lie.
-const claimHeap = (memory, { initial: pages, maximum = MAX_PAGES, shared, heapBase, storage }) => {
+const claimHeap = (
+  memory,
+  cache,
+  { initial: pages, maximum = MAX_PAGES, shared, heapBase, storage },
+) => {
   const initial = toPages(pages)
   checkHeapBase(heapBase, initial * PAGE)
   const claim = { heapBase, initial, maximum: toPages(maximum), madeHere: true }
   if (storage !== 'engine') placeBytes(memory, { storage, shared, maximum: claim.maximum })
   const native = heapBase === undefined ? undefined : openHeap(new Uint8Array(memory.buffer), claim)
-  return new Heap(memory, claim, native)
+  return new Heap(memory, cache, claim, native)
 }
 
 export default LocalSharedMemory

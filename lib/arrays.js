@@ -4,7 +4,7 @@
 import { types } from 'node:util'
 import { AccessorMemory } from './accessors.js'
 import { MAX_BYTES, checkInteger, invalidArgType, outOfRange, refused } from './errors.js'
-import { refresh, viewsCovering, viewsOf } from './pages.js'
+import { refresh, refreshNow, viewsCovering, viewsOf } from './pages.js'
 
 const viewOfType = (views, TypedArray) => {
   const array = views.of(TypedArray)
@@ -371,6 +371,9 @@ export class ArrayMemory extends AccessorMemory {
   at(TypedArray, index) {
     const array = viewOfType(viewsOf(this), TypedArray)
     if (Number.isInteger(index) && index >= 0 && index < array.length) return array[index]
+    const element = whole(this, TypedArray, 'at', index)
+    if (element !== undefined) return element
+    refreshNow(this)
     return whole(this, TypedArray, 'at', index)
   }
 
@@ -428,7 +431,13 @@ export class ArrayMemory extends AccessorMemory {
    * @throws {RangeError} ERR_OUT_OF_RANGE when the values do not fit at the offset
    */
   set(TypedArray, source, offset) {
-    whole(this, TypedArray, 'set', source, offset)
+    try {
+      whole(this, TypedArray, 'set', source, offset)
+    } catch (error) {
+      if (error.code !== 'ERR_OUT_OF_RANGE') throw error
+      refreshNow(this)
+      whole(this, TypedArray, 'set', source, offset)
+    }
   }
 
   static {

@@ -4,7 +4,7 @@
 import { types } from 'node:util'
 import { ArrayMemory } from './arrays.js'
 import { checkInteger, invalidArgType, refused } from './errors.js'
-import { refresh, viewsOf } from './pages.js'
+import { refresh, refreshNow, viewsOf } from './pages.js'
 
 /** A constant of this module, which the compiler sees through; an imported binding costs a check on every call. */
 const cachedViews = viewsOf
@@ -39,11 +39,18 @@ const arrayAt = (memory, TypedArray, index) => {
 
 /** The same after a look at the memory's present size; throws what is wrong with the arguments. */
 const currentArrayAt = (memory, TypedArray, index) => {
+  if (types.isTypedArray(TypedArray)) return checkIndex(TypedArray, index)
   refresh(memory)
-  const array = types.isTypedArray(TypedArray) ? TypedArray : viewsOf(memory).of(TypedArray)
+  const array = viewsOf(memory).of(TypedArray)
   if (array === undefined) {
     throw invalidArgType('TypedArray', 'a typed array or its constructor', TypedArray)
   }
+  if (typeof index !== 'number' || index < array.length) return checkIndex(array, index)
+  refreshNow(memory)
+  return checkIndex(viewsOf(memory).of(TypedArray), index)
+}
+
+const checkIndex = (array, index) => {
   checkInteger('index', index, 0, array.length - 1, 'elements')
   return array
 }

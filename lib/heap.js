@@ -3,7 +3,7 @@
 
 import binding from '../binding.cjs'
 import { heapCorrupted, invalidPointer, notAHeap, outOfMemory } from './errors.js'
-import { refresh, viewsOf } from './pages.js'
+import { refresh, refreshNow, viewsOf } from './pages.js'
 
 const { Fault } = binding
 
@@ -16,6 +16,7 @@ const POINTER_FAULTS = new Map([
   [Fault.NeverAllocated, 'it was never allocated'],
   [Fault.InsideBlock, 'it lies inside a block, not at its start'],
   [Fault.AlreadyFreed, 'it was freed before'],
+  [Fault.FreedTwice, 'a block that was freed before it was freed by two threads at the same time'],
 ])
 
 const stale = () => Fault.Stale
@@ -28,6 +29,8 @@ const UNOPENED = {
   resize: stale,
   sizeof: stale,
   lengthof: stale,
+  refill: stale,
+  mapOrigin: stale,
   leastGrowth: onePage,
   usualGrowth: onePage,
 }
@@ -63,18 +66,23 @@ const growMemory = WebAssembly.Memory.prototype.grow
 export class Heap {
   #memory
   #claim
-  #native
+  #native = UNOPENED
+  #cache
   #seenBytes = 0
 
   /**
    * @param {import('./pages.js').Pages} memory
+   * @param {import('./thread-cache.js').ThreadCache} cache what this thread keeps of the heap
    * @param {Claim} claim
    * @param {object} [native] what openHeap returned; by default the heap is opened when it is first needed
    */
-  constructor(memory, claim, native = UNOPENED) {
+  constructor(memory, cache, claim, native = UNOPENED) {
     this.#memory = memory
+    this.#cache = cache
     this.#claim = claim
-    this.#native = native
+    if (native === UNOPENED) return
+    this.#use(native)
+    this.#attach()
   }
 
   /**
@@ -84,10 +92,16 @@ export class Heap {
    * @throws {RangeError} ERR_OUT_OF_MEMORY
    */
   malloc(byteLength, alignBytes) {
+    const sizeClass = alignBytes <= DEFAULT_ALIGN ? this.#cache.classFor(byteLength) : -1
     for (;;) {
-      const ptr = this.#current().malloc(byteLength, alignBytes, QUICK)
+      const native = this.#current()
+      if (sizeClass >= 0 && native.refill(sizeClass) > 0) {
+        const kept = this.#cache.pop(byteLength)
+        if (kept !== 0) return kept
+      }
+      const ptr = native.malloc(byteLength, alignBytes, QUICK)
       if (ptr > 0) return ptr
-      if (ptr === Fault.Stale && this.#attach()) continue
+      if (ptr === Fault.Stale && this.#catchUp()) continue
       if (ptr === Fault.Corrupted) throw faultError(ptr)
       if (this.#grow(byteLength, alignBytes)) continue
       const last = this.#current().malloc(byteLength, alignBytes, EXHAUSTIVE)
@@ -99,6 +113,14 @@ export class Heap {
 
   /** @param {number} ptr pointer */
   free(ptr) {
+    const sizeClass = this.#classOf(ptr)
+    if (this.#cache.keeps(sizeClass)) {
+      const answer = this.#current().makeRoom(sizeClass)
+      if (this.#cache.push(ptr)) {
+        if (answer < 0) this.#recover(answer, ptr)
+        return
+      }
+    }
     let answer
     while ((answer = this.#current().free(ptr)) < 0) this.#recover(answer, ptr)
   }
@@ -110,17 +132,19 @@ export class Heap {
    * @throws {RangeError} ERR_OUT_OF_MEMORY; the block is as it was
    */
   realloc(ptr, byteLength) {
-    if (this.#resize(ptr, byteLength, false)) return ptr
+    const sizeClass = this.#classOf(ptr)
+    if (sizeClass >= 0 && this.#cache.resize(ptr, sizeClass, byteLength)) return ptr
+    if (sizeClass < 0 && this.#resize(ptr, byteLength, false)) return ptr
     const kept = Math.min(this.sizeof(ptr), byteLength)
     let moved
     try {
-      moved = this.malloc(byteLength, DEFAULT_ALIGN)
+      moved = this.#cache.pop(byteLength) || this.malloc(byteLength, DEFAULT_ALIGN)
     } catch (error) {
       if (this.#resize(ptr, byteLength, true)) return ptr
       throw error
     }
     viewsOf(this.#memory).u8.copyWithin(moved, ptr, ptr + kept)
-    this.free(ptr)
+    if (!this.#cache.push(ptr)) this.free(ptr)
     return moved
   }
 
@@ -129,6 +153,7 @@ export class Heap {
    * @returns {number} the bytes that were asked for
    */
   sizeof(ptr) {
+    if (this.#classOf(ptr) >= 0) return this.#cache.byteLengthOf(ptr)
     let answer
     while ((answer = this.#current().sizeof(ptr)) < 0) this.#recover(answer, ptr)
     return answer
@@ -139,6 +164,8 @@ export class Heap {
    * @returns {number} the bytes that the block takes, header and padding included
    */
   lengthof(ptr) {
+    const sizeClass = this.#classOf(ptr)
+    if (sizeClass >= 0) return this.#cache.strideOf(sizeClass)
     let answer
     while ((answer = this.#current().lengthof(ptr)) < 0) this.#recover(answer, ptr)
     return answer
@@ -182,12 +209,35 @@ export class Heap {
   // Takes note of the memory's length, and opens the heap if that was not done. Returns whether anything was new.
   #attach() {
     refresh(this.#memory)
-    const { u8 } = viewsOf(this.#memory)
+    const { u8, u32 } = viewsOf(this.#memory)
     if (u8.length === this.#seenBytes) return false
-    if (this.#native === UNOPENED) this.#native = openHeap(u8, this.#claim)
+    if (this.#native === UNOPENED) this.#use(openHeap(u8, this.#claim))
     else this.#native.refresh(u8)
+    this.#cache.refresh(u32)
     this.#seenBytes = u8.length
     return true
+  }
+
+  // The same when what another thread grew must be seen now.
+  #catchUp() {
+    if (this.#attach()) return true
+    refreshNow(this.#memory)
+    return this.#attach()
+  }
+
+  #use(native) {
+    this.#native = native
+    if (native.cache !== undefined) this.#cache.open(native.cache)
+  }
+
+  // What the cache says of a pointer, once it knows the pointer's page.
+  #classOf(ptr) {
+    const sizeClass = this.#cache.classOf(ptr)
+    if (sizeClass >= 0 || this.#cache.knows(ptr)) return sizeClass
+    const origin = this.#current().mapOrigin(ptr)
+    if (origin < 0) return -1
+    this.#cache.learn(ptr, origin)
+    return this.#cache.classOf(ptr)
   }
 
   // A memory that is not shared loses its old buffer when it grows: nothing native may look at that one again.
@@ -211,7 +261,7 @@ export class Heap {
 
   // Returns when the call is worth another try: the memory had grown since this thread last looked.
   #recover(fault, ptr) {
-    if (fault === Fault.Stale && this.#attach()) return
+    if (fault === Fault.Stale && this.#catchUp()) return
     throw faultError(this.#native === UNOPENED ? Fault.NeverAllocated : fault, ptr)
   }
 
@@ -219,7 +269,7 @@ export class Heap {
     const grown =
       this.#growBy(this.#native.usualGrowth(byteLength, alignBytes)) ||
       this.#growBy(this.#native.leastGrowth(byteLength, alignBytes))
-    return grown || this.#attach()
+    return grown || this.#catchUp()
   }
 
   #growBy(pages) {

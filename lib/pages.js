@@ -4,6 +4,7 @@
 import { invalidArgType, outOfRange } from './errors.js'
 
 const { Float16Array } = globalThis
+const { grow } = WebAssembly.Memory.prototype
 
 /** No accessor is wider than this, in bytes. */
 const WIDEST = 8
@@ -92,6 +93,19 @@ export let limitOf
  */
 export let refresh
 
+/**
+ * The same, when what another thread grew must be seen now. The engine takes note of that growth at its next interrupt
+ * check, which may be a moment after the other thread's message; growing by nothing makes it look. That has a price in
+ * every thread, so it is for an access that would be refused otherwise, and a buffer that it would detach is left alone.
+ *
+ * @param {Pages} memory
+ * @returns {boolean} true when the views are new
+ */
+export const refreshNow = (memory) => {
+  if (memory.buffer instanceof SharedArrayBuffer) grow.call(memory, 0)
+  return refresh(memory)
+}
+
 /** A WebAssembly.Memory that keeps views over its own bytes. */
 export class Pages extends Memory {
   #views = NO_VIEWS
@@ -137,7 +151,11 @@ const covers = (views, offset, byteLength) =>
 export const viewsCovering = (memory, offset, byteLength, name = 'offset') => {
   if (covers(viewsOf(memory), offset, byteLength)) return viewsOf(memory)
   if (typeof offset !== 'number') throw invalidArgType(name, 'a number', offset)
-  if (refresh(memory) && covers(viewsOf(memory), offset, byteLength)) return viewsOf(memory)
+  for (const renew of [refresh, refreshNow]) {
+    if (renew(memory) && covers(viewsOf(memory), offset, byteLength)) return viewsOf(memory)
+  }
   const last = viewsOf(memory).byteLength - byteLength
-  throw outOfRange(name, `from 1 to ${last}, with ${byteLength} bytes inside the memory`, offset)
+  throw last > 0
+    ? outOfRange(name, `from 1 to ${last}, with ${byteLength} bytes inside the memory`, offset)
+    : outOfRange('byteLength', `less than the ${last + byteLength} bytes of the memory`, byteLength)
 }

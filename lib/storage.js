@@ -3,8 +3,6 @@
 import binding from '../binding.cjs'
 import { invalidArgType, outOfRange, storageUnavailable } from './errors.js'
 
-const KINDS = ['native', 'engine']
-
 /** Why native storage is not even tried for a memory, if so. */
 const obstacle = (buffer, shared) => {
   if (!shared) return 'the memory is not shared'
@@ -19,7 +17,7 @@ const obstacle = (buffer, shared) => {
  * @throws {RangeError} ERR_OUT_OF_RANGE when it is not a kind of storage
  */
 export const checkStorage = (storage) => {
-  if (storage === undefined || KINDS.includes(storage)) return
+  if (storage === undefined || storage === 'native' || storage === 'engine') return
   if (typeof storage !== 'string') throw invalidArgType('storage', 'a string', storage)
   throw outOfRange('storage', `'native' or 'engine'`, storage)
 }

@@ -87,6 +87,44 @@ pub unsafe fn define<C: Callback>(
     }
 }
 
+/// Sets `object.cache` to an ArrayBuffer of the words of the heap's thread cache.
+///
+/// # Errors
+/// When the engine takes no buffers from outside.
+///
+/// # Safety
+/// As for [`define`].
+pub unsafe fn define_cache(
+    env: sys::napi_env,
+    object: sys::napi_value,
+    heap: &Rc<SharedHeap>,
+) -> Result<()> {
+    let words = heap.cache().words();
+    let data = words.as_ptr().cast_mut().cast::<c_void>();
+    let owner = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
+    let mut buffer = null_mut();
+    // SAFETY: the caller vouches for `env` and `object`. `data` points at `words`, which the heap owns and
+    // neither moves nor frees while it lives; `owner` holds one count of the `Rc`, which is given back
+    // when the buffer has been collected. JavaScript writes the words on this thread only, while no
+    // native call runs, and Rust reads them as atomics.
+    unsafe {
+        let length = size_of_val(words);
+        let finalize = Some(release_owner as _);
+        let status =
+            sys::napi_create_external_arraybuffer(env, data, length, finalize, owner, &mut buffer);
+        if status != sys::Status::napi_ok {
+            release(env, owner, null_mut());
+        }
+        check_status!(status)?;
+        check_status!(sys::napi_set_named_property(env, object, c"cache".as_ptr(), buffer))
+    }
+}
+
+unsafe extern "C" fn release_owner(env: sys::napi_env, _data: *mut c_void, owner: *mut c_void) {
+    // SAFETY: `owner` is the count that `define_cache` put there, and Node-API finalizes a buffer once.
+    unsafe { release(env, owner, null_mut()) };
+}
+
 unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: `data` is the count that `define` put there, and Node-API finalizes a function once.
     drop(unsafe { Rc::from_raw(data.cast_const().cast::<SharedHeap>()) });

@@ -4,6 +4,7 @@
 //! allocator (`heap`), which knows nothing of Node.js. Nothing here decides anything: calls are
 //! converted and faults become numbers.
 
+mod cache;
 mod callback;
 mod error;
 mod heap;
@@ -15,13 +16,14 @@ mod storage;
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint32Array};
+use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint8Array, Uint32Array};
 use napi::{Env, Error, JsValue as _, Result, Status, sys};
 use napi_derive::napi;
 
-use callback::{Arguments, Callback, define};
+use cache::ROW_WORDS;
+use callback::{Arguments, Callback, define, define_cache};
 use error::Fault;
-use heap::{PAGE, Search};
+use heap::{CLASSES, GRAIN, HEADER, PAGE, Search, class_for};
 use memory::{JsValue, Memory};
 use shared_heap::{Claim, SharedHeap};
 
@@ -75,8 +77,37 @@ pub fn open_heap(
         define::<Blocks>(env.raw(), object.raw(), &heap)?;
         define::<Stats>(env.raw(), object.raw(), &heap)?;
         define::<Trim>(env.raw(), object.raw(), &heap)?;
+        define::<Refill>(env.raw(), object.raw(), &heap)?;
+        define::<MakeRoom>(env.raw(), object.raw(), &heap)?;
+        define::<MapOrigin>(env.raw(), object.raw(), &heap)?;
+        // Some engines take no buffers from outside; the heap works without the cache too.
+        drop(define_cache(env.raw(), object.raw(), &heap));
     }
     Ok(Some(object))
+}
+
+/// What the part of the thread cache that is JavaScript goes by.
+#[napi(object)]
+pub struct SizeClasses {
+    /// The class that serves a block of 16 times the index bytes, header included, at the default alignment.
+    pub by_size: Uint8Array,
+    /// Number of classes.
+    pub count: u32,
+    /// Words of a class's row in the thread cache.
+    pub row_words: u32,
+}
+
+/// The size classes.
+#[napi]
+pub fn size_classes() -> SizeClasses {
+    let largest = CLASSES.iter().map(|class| class.stride).max().unwrap_or(0);
+    let class_of =
+        |bytes: u32| class_for(bytes.saturating_sub(HEADER).max(1), GRAIN).unwrap_or(0) as u8;
+    SizeClasses {
+        by_size: (0..=largest).step_by(GRAIN as usize).map(class_of).collect::<Vec<_>>().into(),
+        count: CLASSES.len() as u32,
+        row_words: ROW_WORDS as u32,
+    }
 }
 
 /// Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
@@ -160,6 +191,15 @@ callbacks! {
             .flat_map(|block| [block.pointer, block.byte_length, block.buffer_size])
             .collect::<Vec<_>>();
         Ok(Uint32Array::new(words))
+    }
+    Refill c"refill" (heap, arguments) -> u32 {
+        heap.refill(arguments.number(0) as usize)
+    }
+    MakeRoom c"makeRoom" (heap, arguments) -> u32 {
+        heap.make_room(arguments.number(0) as usize).map(|()| 0)
+    }
+    MapOrigin c"mapOrigin" (heap, arguments) -> u32 {
+        heap.map_origin(arguments.number(0))
     }
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.trim().map(|bytes| bytes as f64)

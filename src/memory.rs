@@ -23,6 +23,8 @@ pub struct Memory {
 struct View {
     base: NonNull<AtomicU32>,
     byte_length: usize,
+    /// Whether the buffer is a SharedArrayBuffer.
+    shared: bool,
     /// A strong reference to the buffer, which keeps its bytes mapped and of this length.
     buffer: sys::napi_ref,
 }
@@ -49,6 +51,11 @@ impl Memory {
     /// The address of byte 0, the same in every thread.
     pub fn address(&self) -> usize {
         self.view.get().base.as_ptr() as usize
+    }
+
+    /// Whether other threads can have the memory.
+    pub fn is_shared(&self) -> bool {
+        self.view.get().shared
     }
 
     /// Puts bytes that Rust allocated in the place of V8's; see [`storage::overlay`].
@@ -150,15 +157,18 @@ impl View {
                 "a Uint8Array over a whole memory is needed",
             ));
         }
-        let mut reference = std::ptr::null_mut();
+        let (mut reference, mut unshared) = (std::ptr::null_mut(), false);
         // SAFETY: `buffer` is the handle that the call above filled in.
-        let status = unsafe { sys::napi_create_reference(array.env, buffer, 1, &mut reference) };
+        let status = unsafe {
+            sys::napi_is_arraybuffer(array.env, buffer, &mut unshared);
+            sys::napi_create_reference(array.env, buffer, 1, &mut reference)
+        };
         if status != sys::Status::napi_ok {
             return Err(Error::new(Status::GenericFailure, "the buffer cannot be referenced"));
         }
         // A memory of no pages may have no address: nothing is read through it then.
         let base = NonNull::new(data.cast()).unwrap_or(NonNull::dangling());
-        Ok(Self { base, byte_length, buffer: reference })
+        Ok(Self { base, byte_length, shared: !unshared, buffer: reference })
     }
 
     fn release(self, env: sys::napi_env) {

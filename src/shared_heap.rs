@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
+use crate::cache::ThreadCache;
 use crate::error::{Fault, Result};
 use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT};
 use crate::memory::{JsValue, Memory};
@@ -33,6 +34,7 @@ pub struct SharedHeap {
     memory: Memory,
     /// Byte offset of the root once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
+    cache: ThreadCache,
 }
 
 impl SharedHeap {
@@ -41,7 +43,7 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::NotAHeap`] when the memory holds something else.
     pub fn open(memory: Memory, claim: Claim) -> Result<Self> {
-        let heap = Self { memory, root: Cell::new(None) };
+        let heap = Self { memory, root: Cell::new(None), cache: ThreadCache::new() };
         let mut locked = registry::lock(heap.memory.address());
         let territory = heap.find(&mut locked, claim)?;
         locked.opened(territory);
@@ -56,25 +58,62 @@ impl SharedHeap {
     pub fn refresh(&self, array: JsValue) -> napi::Result<()> {
         let old = self.memory.address();
         self.memory.refresh(array)?;
-        if self.memory.address() != old {
-            if let Some(territory) = registry::lock(old).closed() {
-                self.lock().opened(territory);
-            }
+        if self.memory.address() == old {
+            return Ok(());
+        }
+        if let Some(territory) = registry::lock(old).closed() {
+            self.lock().opened(territory);
         }
         Ok(())
     }
 
-    /// Allocates; see [`Heap::malloc`]. The first call makes the heap.
+    /// The free blocks that this thread keeps.
+    pub const fn cache(&self) -> &ThreadCache {
+        &self.cache
+    }
+
+    /// Allocates; see [`Heap::malloc`]. The first call makes the heap. An exhaustive search begins with
+    /// what this thread keeps.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`].
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
         let mut locked = self.lock();
         let heap = match self.formatted(&mut locked)? {
             Some(heap) => heap,
             None => self.format(&mut locked)?,
         };
+        if search == Search::Exhaustive {
+            self.cache.drain(&heap)?;
+        }
         heap.malloc(byte_length, align, search)
+    }
+
+    /// Fetches blocks for the cache; see [`ThreadCache::refill`].
+    ///
+    /// # Errors
+    /// The faults of [`ThreadCache::refill`]; [`Fault::OutOfMemory`] before the first allocation;
+    /// [`Fault::Stale`].
+    pub fn refill(&self, class: usize) -> Result<u32> {
+        let mut locked = self.lock();
+        let heap = self.formatted(&mut locked)?.ok_or(Fault::OutOfMemory)?;
+        self.cache.refill(&heap, class)
+    }
+
+    /// Makes room in the cache; see [`ThreadCache::make_room`].
+    ///
+    /// # Errors
+    /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
+    pub fn make_room(&self, class: usize) -> Result<()> {
+        self.with_heap(|heap| self.cache.make_room(&heap, class))
+    }
+
+    /// See [`Heap::map_origin`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::map_origin`]; [`Fault::Stale`].
+    pub fn map_origin(&self, pointer: u32) -> Result<u32> {
+        self.with_heap(|heap| heap.map_origin(pointer / UNIT))
     }
 
     /// Frees a block; see [`Heap::free`].
@@ -157,15 +196,16 @@ impl SharedHeap {
         self.formatted(&mut locked)?.map_or(Ok(Stats::default()), |heap| heap.stats())
     }
 
-    /// Gives the pages of free runs back to the operating system. Returns the bytes that were resident.
+    /// Gives the blocks that this thread keeps back to the heap, and the pages of free runs back to the operating system. Returns the bytes that were resident.
     /// The lock is held for one piece at a time, and a piece that was allocated meanwhile is left alone.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    /// [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn trim(&self) -> Result<u64> {
         let runs = {
             let mut locked = self.lock();
             let Some(heap) = self.formatted(&mut locked)? else { return Ok(0) };
+            self.cache.drain(&heap)?;
             heap.free_spare_spans()?;
             heap.free_runs()?
         };
@@ -256,7 +296,15 @@ impl SharedHeap {
 }
 
 impl Drop for SharedHeap {
+    // A memory that is not shared dies with its one thread, and its last view may be an old one.
     fn drop(&mut self) {
-        self.lock().closed();
+        let mut locked = self.lock();
+        if self.memory.is_shared()
+            && let Ok(Some(heap)) = self.formatted(&mut locked)
+        {
+            // Nobody is left to tell of a block that two threads freed; the others are back.
+            drop(self.cache.drain(&heap));
+        }
+        locked.closed();
     }
 }

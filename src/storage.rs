@@ -128,7 +128,10 @@ mod platform {
     }
 
     fn check_reservation(range: &Reservation) -> io::Result<()> {
-        if range.initial == 0 || range.maximum < range.initial || WASM_PAGE % host_page() != 0 {
+        if range.initial == 0
+            || range.maximum < range.initial
+            || !WASM_PAGE.is_multiple_of(host_page())
+        {
             return Err(io::ErrorKind::Unsupported.into());
         }
         // SAFETY: msync writes nothing for memory without a file; it fails when there is a hole in the

@@ -230,12 +230,8 @@ impl<'m> Heap<'m> {
     }
 
     fn live_in_span(&self, span: Span<'m>, pointer: u32) -> Result<Live<'m>> {
-        let slot = match span.slot_at(pointer) {
-            Ok(slot) => slot,
-            Err(Some(slot)) if !span.is_free(slot)? && self.header(span.pointer(slot))?.0 != 0 => {
-                return Err(Fault::InsideBlock);
-            }
-            Err(_) => return Err(Fault::NeverAllocated),
+        let Some(slot) = span.slot_at(pointer) else {
+            return Err(self.misplaced(&span, pointer)?);
         };
         let stride = span.geometry().stride;
         let (byte_length, size) = self.header(pointer)?;
@@ -247,6 +243,12 @@ impl<'m> Heap<'m> {
             return Err(Fault::Corrupted);
         }
         if byte_length == 0 { Err(Fault::AlreadyFreed) } else { Ok(Live::Small(span, slot)) }
+    }
+
+    fn misplaced(&self, span: &Span<'m>, pointer: u32) -> Result<Fault> {
+        let Some(slot) = span.slot_holding(pointer) else { return Ok(Fault::NeverAllocated) };
+        let live = !span.is_free(slot)? && self.header(span.pointer(slot))?.0 != 0;
+        Ok(if live { Fault::InsideBlock } else { Fault::NeverAllocated })
     }
 
     fn live_large(

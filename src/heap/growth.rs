@@ -4,7 +4,7 @@
 use super::layout::{
     GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, PAGE, UNIT, UNITS_PER_PAGE, root,
 };
-use super::segment::{Segment, table_units};
+use super::segment::{Segment, first_unit, table_units};
 use super::size_class::{CLASSES, class_for};
 use super::{Heap, Territory, Words};
 use crate::error::{Fault, Result};
@@ -13,10 +13,15 @@ use crate::error::{Fault, Result};
 const GROWTH_SHARE: u32 = 16;
 /// A new segment's table takes at most one part in about `UNIT / 48 / TABLE_REACH` of its pages.
 const TABLE_REACH: u32 = 10;
+/// A new segment's table reaches to at least this many times its pages.
+const LEAST_REACH: u32 = 3;
 /// With more segments than this, growth that makes another one is larger.
 const MANY_SEGMENTS: u32 = MAX_SEGMENTS / 2;
 /// The share of the heap that growth is then.
 const LARGE_GROWTH_SHARE: u32 = 2;
+/// The share of the heap that growth is when it makes another segment: as their number is small, free
+/// runs of neighbouring segments, which cannot be joined, are rare.
+const SEGMENT_SHARE: u32 = 8;
 
 /// The unit that starts page `page`.
 const fn unit_of(page: u32) -> u32 {
@@ -38,8 +43,7 @@ impl<'m> Heap<'m> {
         let heap = Self { words, root: start / 4 };
         let table = start + root::WORDS * 4;
         let limit = limit_page(start / PAGE, end_page, maximum, 0);
-        let first = table / UNIT + table_units(unit_of(limit) - table / UNIT, table % UNIT);
-        if first >= unit_of(end_page) {
+        if table / PAGE >= end_page || first_unit(table, unit_of(limit)) >= unit_of(end_page) {
             return Err(Fault::OutOfMemory);
         }
         for field in 0..root::WORDS {
@@ -110,7 +114,7 @@ impl<'m> Heap<'m> {
             return Ok((least, most));
         }
         let share =
-            if self.segment_count()? > MANY_SEGMENTS { LARGE_GROWTH_SHARE } else { GROWTH_SHARE };
+            if self.segment_count()? > MANY_SEGMENTS { LARGE_GROWTH_SHARE } else { SEGMENT_SHARE };
         let least = segment_pages(units, total) + if adjacent { room / UNITS_PER_PAGE } else { 0 };
         Ok((least, least.max(total / share)))
     }
@@ -133,7 +137,10 @@ impl<'m> Heap<'m> {
     }
 
     /// Units that hold blocks or are free to hold them.
-    pub(super) fn total_units(&self) -> Result<u32> {
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn total_units(&self) -> Result<u32> {
         self.segments()?.try_fold(0, |total, segment| {
             let segment = segment?;
             Ok(total + (segment.end - segment.first))
@@ -145,8 +152,8 @@ impl<'m> Heap<'m> {
 /// `total` pages: far enough that segments double in size, as far as the table stays small.
 fn limit_page(first: u32, end: u32, maximum: u32, total: u32) -> u32 {
     let pages = end - first;
-    let reach = total.clamp(pages * 2, pages.max(1) * TABLE_REACH);
-    first.saturating_add(reach).min(maximum.clamp(end, MAX_PAGES))
+    let reach = (total * 2).clamp(pages * LEAST_REACH, pages * TABLE_REACH);
+    first.saturating_add(reach).min(maximum.min(MAX_PAGES)).max(end)
 }
 
 /// The units that a request takes at the least, what its alignment may cost included.

@@ -21,12 +21,13 @@ mod words;
 mod properties;
 
 pub use block::Search;
-pub use layout::{PAGE, UNIT};
+pub use layout::{GRAIN, HEADER, PAGE, UNIT};
+pub use size_class::{CLASSES, COUNT as CLASS_COUNT, class_for};
 pub use walk::{Block, Stats};
 pub use words::Words;
 
 use crate::error::{Fault, Result};
-use layout::{GRAIN, MAGIC, root};
+use layout::{MAGIC, root};
 
 /// Which bytes a new heap gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

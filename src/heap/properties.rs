@@ -212,7 +212,7 @@ fn verify(heap: &Heap<'_>) {
             }
             Piece::Span(span) => {
                 assert_eq!(span.count_free()?, span.free);
-                if span.free == span.slots() {
+                if span.free == span.slots {
                     spare.insert((span.class, span.unit));
                 } else if span.free > 0 {
                     partial.insert((span.class, span.unit));

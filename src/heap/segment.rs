@@ -4,7 +4,8 @@
 //! the segment extend it; `limit` is the unit that its table ends at.
 
 use super::layout::{
-    AUX, MAX_SEGMENTS, RECORD_WORDS, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, UNIT, UnitKind, root,
+    AUX, MAX_SEGMENTS, PAGE, RECORD_WORDS, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, UNIT,
+    UNITS_PER_PAGE, UnitKind, root,
 };
 use super::{Heap, Words};
 use crate::error::{Fault, Result};
@@ -79,13 +80,17 @@ impl Segment<'_> {
         if confirmed { Ok(length) } else { Err(Fault::Corrupted) }
     }
 
-    /// The word index at which JavaScript finds the map word of unit 0, were it in this segment.
-    pub const fn map_origin(&self) -> u32 {
-        self.map.wrapping_sub(self.first)
+    /// The unit that the map begins with: the first of the page that the table begins in, so that the map
+    /// word of every unit of every page can be read. Those of units before `first` are 0.
+    const fn map_first(&self) -> u32 {
+        self.map / (PAGE / 4) * UNITS_PER_PAGE
     }
 
     fn map_index(&self, unit: u32) -> Result<u32> {
-        if self.contains(unit) { Ok(self.map + (unit - self.first)) } else { Err(Fault::Corrupted) }
+        if !self.contains(unit) {
+            return Err(Fault::Corrupted);
+        }
+        Ok(self.map + (unit - self.map_first()))
     }
 
     // In range: a directory entry is only read when its whole table lies within the memory.
@@ -93,13 +98,18 @@ impl Segment<'_> {
         if !self.contains(unit) {
             return Err(Fault::Corrupted);
         }
-        Ok(self.map + (self.limit - self.first) + (unit - self.first) * RECORD_WORDS)
+        Ok(self.map + (self.limit - self.map_first()) + (unit - self.first) * RECORD_WORDS)
     }
 }
 
 /// Units that a table for `units` units takes when `taken` bytes of its first unit are in use.
 pub const fn table_units(units: u32, taken: u32) -> u32 {
     (taken + units * TABLE_WORDS_PER_UNIT * 4).div_ceil(UNIT)
+}
+
+/// The first unit behind a table at byte `start` that reaches up to unit `limit`.
+pub const fn first_unit(start: u32, limit: u32) -> u32 {
+    start / UNIT + table_units(limit - start / PAGE * UNITS_PER_PAGE, start % UNIT)
 }
 
 impl<'m> Heap<'m> {
@@ -120,7 +130,7 @@ impl<'m> Heap<'m> {
             map: self.field(entry + 3)?,
         };
         let ordered = segment.first < segment.end && segment.end <= segment.limit;
-        let units = u64::from(segment.limit.saturating_sub(segment.first));
+        let units = u64::from(segment.limit.saturating_sub(segment.map_first()));
         let table_end = u64::from(segment.map) + units * u64::from(TABLE_WORDS_PER_UNIT);
         let within = u64::from(segment.end) * u64::from(UNIT) <= self.words.byte_length()
             && table_end <= u64::from(segment.first) * u64::from(WORDS_PER_UNIT);
@@ -144,6 +154,16 @@ impl<'m> Heap<'m> {
         Ok(None)
     }
 
+    /// The word index that the map word of unit 0 would have, were it in the segment of `unit`. It is the
+    /// same for all units of a page and never changes.
+    ///
+    /// # Errors
+    /// [`Fault::NeverAllocated`] when the unit is not the heap's; [`Fault::Corrupted`].
+    pub fn map_origin(&self, unit: u32) -> Result<u32> {
+        let segment = self.segment_of(unit)?.ok_or(Fault::NeverAllocated)?;
+        Ok(segment.map.wrapping_sub(segment.map_first()))
+    }
+
     /// The segment of a unit that one of the heap's own records names.
     pub(super) fn own_segment(&self, unit: u32) -> Result<Segment<'m>> {
         self.segment_of(unit)?.ok_or(Fault::Corrupted)
@@ -155,15 +175,13 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::OutOfMemory`] when the directory is full or the table leaves no unit.
     pub(super) fn add_segment(&self, start: u32, end: u32, limit: u32) -> Result<()> {
-        let base = start / UNIT;
-        let units = limit - base;
-        let first = base + table_units(units, start % UNIT);
+        let first = first_unit(start, limit);
         let index = self.segment_count()?;
         if index == MAX_SEGMENTS || first >= end {
             return Err(Fault::OutOfMemory);
         }
         let map = start / 4;
-        for word in map..map + (limit - first) {
+        for word in map..map + (limit - start / PAGE * UNITS_PER_PAGE) {
             self.words.set(word, UnitKind::Inside.pack())?;
         }
         let entry = root::DIRECTORY + index * SEGMENT_WORDS;

@@ -29,19 +29,26 @@ pub struct SizeClass {
     pub offset: u32,
     /// Units of a span when the heap is not short of them.
     pub units: u32,
+    /// Blocks of such a span.
+    full_slots: u32,
+    /// What to multiply by to divide by the stride; see [`SizeClass::slot_at`].
+    pub reciprocal: u32,
 }
+
+/// Fraction bits of [`SizeClass::reciprocal`].
+const RECIPROCAL_BITS: u32 = 20;
 
 impl SizeClass {
     const fn new(stride: u32) -> Self {
         let natural = 1 << stride.trailing_zeros();
         let offset = if natural < SPAN_ALIGN { natural } else { SPAN_ALIGN };
-        let mut class = Self { stride, offset, units: (offset + stride).div_ceil(UNIT) };
-        while (class.units * UNIT - class.slots(class.units) * stride) * WASTE_SHARE
-            > class.units * UNIT
-        {
-            class.units += 1;
+        let mut units = (offset + stride).div_ceil(UNIT);
+        while (units * UNIT - slots(stride, offset, units) * stride) * WASTE_SHARE > units * UNIT {
+            units += 1;
         }
-        class
+        let full_slots = slots(stride, offset, units);
+        let reciprocal = (1 << RECIPROCAL_BITS) / (stride / GRAIN) + 1;
+        Self { stride, offset, units, full_slots, reciprocal }
     }
 
     /// The fewest units that hold a block of this class.
@@ -52,14 +59,29 @@ impl SizeClass {
     /// How many blocks a span of `units` units holds. The space after the last one holds a header
     /// of its own, so that a write past any block's end meets one.
     pub const fn slots(&self, units: u32) -> u32 {
-        let slots = (units * UNIT - self.offset) / self.stride;
-        if slots < MAX_SLOTS { slots } else { MAX_SLOTS }
+        if units == self.units {
+            return self.full_slots;
+        }
+        slots(self.stride, self.offset, units)
     }
+
+    /// The slot whose pointer lies `distance` bytes behind the first slot's; `None` when there is none.
+    /// The multiplication is a division that is exact for multiples of the stride: a span has at most
+    /// 2^8 slots, and a stride at most 2^12 grains, so that the error stays below 1.
+    pub const fn slot_at(&self, distance: u32) -> Option<u32> {
+        let slot = (distance / GRAIN).wrapping_mul(self.reciprocal) >> RECIPROCAL_BITS;
+        if slot.wrapping_mul(self.stride) == distance { Some(slot) } else { None }
+    }
+}
+
+const fn slots(stride: u32, offset: u32, units: u32) -> u32 {
+    let slots = (units * UNIT - offset) / stride;
+    if slots < MAX_SLOTS { slots } else { MAX_SLOTS }
 }
 
 /// All classes: the dense ones, then the aligned ones, each group ascending.
 pub static CLASSES: [SizeClass; COUNT] = {
-    let mut classes = [SizeClass { stride: 0, offset: 0, units: 0 }; COUNT];
+    let mut classes = [SizeClass::new(GRAIN); COUNT];
     let mut class = 0;
     while class < COUNT {
         let stride = if class < FINE {
@@ -103,6 +125,10 @@ mod tests {
             let slots = class.slots(class.units);
             assert!(slots >= 1 && class.slots(class.least_units()) >= 1);
             assert!(class.offset + slots * class.stride <= class.units * UNIT);
+            for slot in 0..MAX_SLOTS {
+                assert_eq!(class.slot_at(slot * class.stride), Some(slot));
+                assert_eq!(class.slot_at(slot * class.stride + 8), None);
+            }
             assert!(class.units < 256, "the map word has 8 bits for a unit's place in its span");
         }
     }

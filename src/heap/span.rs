@@ -23,8 +23,18 @@ pub struct Span<'m> {
     pub unit: u32,
     pub class: usize,
     pub units: u32,
+    /// How many blocks the span holds.
+    pub slots: u32,
     /// Free blocks, as the span's record counts them.
     pub free: u32,
+}
+
+/// What became of slots that were taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    given: u32,
+    /// Slots that are not given out because their header was written over.
+    damaged: u32,
 }
 
 impl<'m> Span<'m> {
@@ -35,12 +45,15 @@ impl<'m> Span<'m> {
     pub fn read(segment: Segment<'m>, unit: u32, class: usize) -> Result<Self> {
         let aux = segment.record(unit, AUX)?;
         let (units, free) = (aux >> FREE_BITS, aux & ((1 << FREE_BITS) - 1));
-        let span = Self { segment, unit, class, units, free };
-        let sized = units >= span.geometry().least_units()
-            && units <= span.geometry().units
-            && units <= segment.end - unit
-            && free <= span.slots();
-        let mapped = sized
+        let geometry = &CLASSES[class];
+        let sized = units >= geometry.least_units()
+            && units <= geometry.units
+            && units <= segment.end - unit;
+        if !sized {
+            return Err(Fault::Corrupted);
+        }
+        let span = Self { segment, unit, class, units, slots: geometry.slots(units), free };
+        let mapped = free <= span.slots
             && segment.kind(unit)? == UnitKind::Span { class, back: 0 }
             && segment.kind(unit + units - 1)? == UnitKind::Span { class, back: units - 1 };
         if mapped { Ok(span) } else { Err(Fault::Corrupted) }
@@ -51,24 +64,29 @@ impl<'m> Span<'m> {
         &CLASSES[self.class]
     }
 
-    /// How many blocks the span holds.
-    pub fn slots(&self) -> u32 {
-        self.geometry().slots(self.units)
-    }
-
     /// The pointer of slot `slot`.
     pub fn pointer(&self, slot: u32) -> u32 {
         self.unit * UNIT + self.geometry().offset + slot * self.geometry().stride
     }
 
-    /// The slot whose pointer is `pointer`, or else the slot that it lies in, if any.
-    pub fn slot_at(&self, pointer: u32) -> core::result::Result<u32, Option<u32>> {
-        let start = self.unit * UNIT + self.geometry().offset;
-        let slot_holding = |byte: u32| {
-            byte.checked_sub(start - HEADER).map(|distance| distance / self.geometry().stride)
-        };
-        let slot = slot_holding(pointer).filter(|&slot| slot < self.slots()).ok_or(None)?;
-        if self.pointer(slot) == pointer { Ok(slot) } else { Err(Some(slot)) }
+    /// Whether the byte at `pointer` lies in one of the span's units.
+    const fn contains(&self, pointer: u32) -> bool {
+        let unit = pointer / UNIT;
+        self.unit <= unit && unit < self.unit + self.units
+    }
+
+    /// The slot whose pointer is `pointer`, if any.
+    pub fn slot_at(&self, pointer: u32) -> Option<u32> {
+        let first = self.unit * UNIT + self.geometry().offset;
+        let slot = self.geometry().slot_at(pointer.checked_sub(first)?)?;
+        (slot < self.slots).then_some(slot)
+    }
+
+    /// The slot whose block the byte at `pointer` lies in, header included, if any.
+    pub fn slot_holding(&self, pointer: u32) -> Option<u32> {
+        let start = self.unit * UNIT + self.geometry().offset - HEADER;
+        let slot = pointer.checked_sub(start)? / self.geometry().stride;
+        (slot < self.slots).then_some(slot)
     }
 
     /// Whether the bitmap has `slot` as free.
@@ -78,27 +96,51 @@ impl<'m> Span<'m> {
 
     /// How many blocks the bitmap has as free.
     pub fn count_free(&self) -> Result<u32> {
-        (0..self.slots().div_ceil(32)).try_fold(0, |free, word| {
+        (0..self.slots.div_ceil(32)).try_fold(0, |free, word| {
             Ok(free + self.segment.record(self.unit, BITS + word)?.count_ones())
         })
     }
 
-    /// Takes the lowest free slot.
-    fn take_slot(&mut self) -> Result<u32> {
-        for word in 0..self.slots().div_ceil(32) {
-            let bits = self.segment.record(self.unit, BITS + word)?;
-            if bits != 0 {
-                self.segment.set_record(self.unit, BITS + word, bits & (bits - 1))?;
-                self.set_free(self.free.checked_sub(1).ok_or(Fault::Corrupted)?)?;
+    /// Takes up to `most` free slots, the lowest first, and calls `give` with their pointers. Slots whose
+    /// header was written over are taken but not given: they are never used again.
+    fn take_slots(
+        &mut self,
+        heap: &Heap<'m>,
+        most: u32,
+        give: &mut impl FnMut(u32),
+    ) -> Result<Taken> {
+        let mut taken = Taken::default();
+        for word in 0..self.slots.div_ceil(32) {
+            let mut bits = self.segment.record(self.unit, BITS + word)?;
+            if bits == 0 {
+                continue;
+            }
+            while bits != 0 && taken.given < most {
                 let slot = word * 32 + bits.trailing_zeros();
-                return if slot < self.slots() { Ok(slot) } else { Err(Fault::Corrupted) };
+                let pointer = self.pointer(slot);
+                bits &= bits - 1;
+                if heap.header(pointer)? == (0, self.geometry().stride) && slot < self.slots {
+                    taken.given += 1;
+                    give(pointer);
+                } else {
+                    taken.damaged += 1;
+                }
+            }
+            self.segment.set_record(self.unit, BITS + word, bits)?;
+            if taken.given == most {
+                break;
             }
         }
-        Err(Fault::Corrupted)
+        let all = taken.given + taken.damaged;
+        if all == 0 {
+            return Err(Fault::Corrupted);
+        }
+        self.set_free(self.free.checked_sub(all).ok_or(Fault::Corrupted)?)?;
+        Ok(taken)
     }
 
     fn put_slot(&mut self, slot: u32) -> Result<()> {
-        if self.free >= self.slots() {
+        if self.free >= self.slots {
             return Err(Fault::Corrupted);
         }
         let index = BITS + slot / 32;
@@ -114,34 +156,104 @@ impl<'m> Span<'m> {
 }
 
 impl<'m> Heap<'m> {
-    /// Takes a block of class `class`; its header holds the stride and a `byteLength` of 0.
+    /// Takes up to `most` blocks of class `class` and calls `give` with their pointers; their headers
+    /// hold the stride and a `byteLength` of 0. At most one new span is cut. Returns how many there are,
+    /// at least one.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`]; [`Fault::Corrupted`] when the block's header was written over: it is
-    /// not given out then, and the next call takes another.
-    pub(super) fn take_block(&self, class: usize, search: Search) -> Result<u32> {
-        let mut span = self.span_with_room(class, search)?;
-        let slot = span.take_slot()?;
-        if span.free == 0 {
-            self.unlink(root::PARTIAL + class as u32, &span.segment, span.unit)?;
+    /// [`Fault::OutOfMemory`]; [`Fault::Corrupted`] when the headers of all blocks found were written
+    /// over: they are not given out, and the next call looks for others.
+    pub fn take_blocks(
+        &self,
+        class: usize,
+        most: u32,
+        search: Search,
+        mut give: impl FnMut(u32),
+    ) -> Result<u32> {
+        let mut given = 0;
+        while given < most && (given == 0 || self.has_room(class)?) {
+            let mut span = self.span_with_room(class, search)?;
+            let taken = span.take_slots(self, most - given, &mut give)?;
+            if span.free == 0 {
+                self.unlink(root::PARTIAL + class as u32, &span.segment, span.unit)?;
+            }
+            if taken.given + given == 0 {
+                return Err(Fault::Corrupted);
+            }
+            given += taken.given;
         }
-        let pointer = span.pointer(slot);
-        let untouched = self.header(pointer)? == (0, span.geometry().stride);
-        if untouched { Ok(pointer) } else { Err(Fault::Corrupted) }
+        Ok(given)
+    }
+
+    pub(super) fn take_block(&self, class: usize, search: Search) -> Result<u32> {
+        let mut block = 0;
+        self.take_blocks(class, 1, search, |pointer| block = pointer)?;
+        Ok(block)
+    }
+
+    /// Puts blocks back that [`Heap::take_blocks`] gave and that are not in use.
+    ///
+    /// # Errors
+    /// [`Fault::FreedTwice`] when one is in use, or free in the heap's own books: two threads freed it at
+    /// the same time; [`Fault::Corrupted`]. The other blocks are put back all the same.
+    pub fn put_unused_blocks(&self, pointers: impl Iterator<Item = u32>) -> Result<()> {
+        let mut outcome = Ok(());
+        // The span of the block before, if it still is one: neighbours often come together.
+        let mut last = None;
+        for pointer in pointers {
+            if let Err(fault) = self.put_unused_block(pointer, &mut last) {
+                last = None;
+                outcome = Err(fault);
+            }
+        }
+        outcome
+    }
+
+    #[inline]
+    fn put_unused_block(&self, pointer: u32, last: &mut Option<Span<'m>>) -> Result<()> {
+        let span = match last {
+            Some(span) if span.contains(pointer) => span,
+            _ => last.insert(self.span_of(pointer)?),
+        };
+        let slot = span.slot_at(pointer).ok_or(Fault::FreedTwice)?;
+        let (byte_length, size) = self.header(pointer)?;
+        if byte_length != 0 || span.is_free(slot)? {
+            return Err(Fault::FreedTwice);
+        }
+        if size != span.geometry().stride {
+            return Err(Fault::Corrupted);
+        }
+        self.put_block(span, slot)?;
+        if span.free == span.slots {
+            *last = None;
+        }
+        Ok(())
+    }
+
+    fn span_of(&self, pointer: u32) -> Result<Span<'m>> {
+        let unit = pointer / UNIT;
+        let segment = self.own_segment(unit)?;
+        let UnitKind::Span { class, back } = segment.kind(unit)? else {
+            return Err(Fault::FreedTwice);
+        };
+        Span::read(segment, unit.checked_sub(back).ok_or(Fault::Corrupted)?, class)
     }
 
     /// Puts a block back. A span whose blocks are all free is kept if it is the only one of its
     /// class with room, else its units are freed.
     pub(super) fn put_block(&self, span: &mut Span<'m>, slot: u32) -> Result<()> {
-        let partial = root::PARTIAL + span.class as u32;
         span.put_slot(slot)?;
-        if span.free == 1 && span.slots() > 1 {
+        if span.free == 1 && span.slots > 1 {
+            let partial = root::PARTIAL + span.class as u32;
             return self.push_front(partial, &span.segment, span.unit);
         }
-        if span.free < span.slots() {
-            return Ok(());
-        }
-        if span.slots() > 1 {
+        if span.free == span.slots { self.retire_span(span) } else { Ok(()) }
+    }
+
+    // All blocks of the span are free.
+    fn retire_span(&self, span: &Span<'m>) -> Result<()> {
+        let partial = root::PARTIAL + span.class as u32;
+        if span.slots > 1 {
             self.unlink(partial, &span.segment, span.unit)?;
         }
         let spare = root::SPARE + span.class as u32;
@@ -190,7 +302,7 @@ impl<'m> Heap<'m> {
             return Ok(None);
         }
         let span = Span::read(self.own_segment(unit)?, unit, class)?;
-        if span.free != span.slots() || span.count_free()? != span.free {
+        if span.free != span.slots || span.count_free()? != span.free {
             return Err(Fault::Corrupted);
         }
         self.set_field(spare, 0)?;
@@ -212,13 +324,13 @@ impl<'m> Heap<'m> {
         for back in 0..units {
             segment.set_kind(unit + back, UnitKind::Span { class, back })?;
         }
-        let mut span = Span { segment, unit, class, units, free: 0 };
+        let mut span = Span { segment, unit, class, units, slots: geometry.slots(units), free: 0 };
         self.format_span(&mut span)?;
         Ok(span)
     }
 
     fn format_span(&self, span: &mut Span<'m>) -> Result<()> {
-        let slots = span.slots();
+        let slots = span.slots;
         for slot in 0..=slots {
             self.set_header(span.pointer(slot), 0, span.geometry().stride)?;
         }
@@ -233,7 +345,7 @@ impl<'m> Heap<'m> {
     }
 
     fn free_span(&self, span: &Span<'m>) -> Result<()> {
-        if span.count_free()? != span.slots() {
+        if span.count_free()? != span.slots {
             return Err(Fault::Corrupted);
         }
         for unit in span.unit..span.unit + span.units {

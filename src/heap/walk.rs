@@ -141,7 +141,7 @@ impl<'m> Heap<'m> {
 
     fn each_slot(&self, span: &Span<'m>, mut visit: impl FnMut(Slot)) -> Result<()> {
         let stride = span.geometry().stride;
-        for slot in 0..span.slots() {
+        for slot in 0..span.slots {
             if span.is_free(slot)? {
                 visit(Slot::Free);
                 continue;

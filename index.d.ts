@@ -1,0 +1,898 @@
+// The public types, written by hand. WebAssembly's own are in TypeScript's DOM library.
+/// <reference lib="dom" />
+
+type Float16ArrayConstructor = typeof globalThis extends { Float16Array: infer Constructor }
+  ? Constructor
+  : never
+
+/** The typed arrays whose elements are bigints. */
+export type BigIntArrayConstructor = BigInt64ArrayConstructor | BigUint64ArrayConstructor
+
+/** The typed arrays whose elements are numbers. */
+export type NumberArrayConstructor =
+  | Int8ArrayConstructor
+  | Uint8ArrayConstructor
+  | Uint8ClampedArrayConstructor
+  | Int16ArrayConstructor
+  | Uint16ArrayConstructor
+  | Int32ArrayConstructor
+  | Uint32ArrayConstructor
+  | Float32ArrayConstructor
+  | Float64ArrayConstructor
+  | Float16ArrayConstructor
+
+export type TypedArrayConstructor = BigIntArrayConstructor | NumberArrayConstructor
+
+/** What Atomics can work on: the constructor of an integer array, or such an array. */
+export type AtomicArray =
+  | Int8ArrayConstructor
+  | Uint8ArrayConstructor
+  | Int16ArrayConstructor
+  | Uint16ArrayConstructor
+  | Int32ArrayConstructor
+  | Uint32ArrayConstructor
+  | BigIntArrayConstructor
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+
+/** What a thread can wait on. */
+export type WaitableArray =
+  Int32ArrayConstructor | BigInt64ArrayConstructor | Int32Array | BigInt64Array
+
+/** The array that a constructor makes. */
+export type ArrayOf<C> = C extends { readonly prototype: infer A } ? A : never
+
+/** The elements of an array, or of the arrays that a constructor makes. */
+export type ElementOf<A> = A extends BigIntArrayConstructor | BigInt64Array | BigUint64Array
+  ? bigint
+  : number
+
+/** The `code` of every error that the package throws on its own account. */
+export type ErrorCode =
+  | 'ERR_INVALID_ARG_TYPE'
+  | 'ERR_OUT_OF_RANGE'
+  | 'ERR_OUT_OF_MEMORY'
+  | 'ERR_INVALID_POINTER'
+  | 'ERR_HEAP_CORRUPTED'
+  | 'ERR_NOT_A_HEAP'
+  | 'ERR_STORAGE_UNAVAILABLE'
+
+/** Who owns the pages: Rust ('native') or the engine. */
+export type Storage = 'native' | 'engine'
+
+/** What WebAssembly.Memory takes, and where the heap lies. */
+export interface LocalSharedMemoryDescriptor extends WebAssembly.MemoryDescriptor {
+  /** Bytes. The heap leaves what lies below, and pages that others grow, to their owner. Without it, it owns all. */
+  heapBase?: number
+  /** Where the bytes live. Left out: native where that works, else engine. */
+  storage?: Storage
+}
+
+/** A live block. */
+export interface Allocation {
+  /** The pointer: bytes from the start of the memory. */
+  byteOffset: number
+  /** Bytes that were asked for. */
+  byteLength: number
+  /** Bytes that the block occupies, header and padding included. */
+  bufferSize: number
+  /** A copy of the block's bytes, made when it is read. */
+  readonly buffer: SharedArrayBuffer
+}
+
+/** The heap in numbers. */
+export interface HeapStats {
+  /** Bytes of the memory. */
+  byteLength: number
+  /** Bytes that live blocks occupy, headers and padding included. */
+  usedBytes: number
+  /** Bytes that were asked for in live blocks. */
+  requestedBytes: number
+  /** Bytes that can be allocated without growth. */
+  freeBytes: number
+  /** Bytes of free blocks in the caches of threads. */
+  cachedBytes: number
+  /** Bytes of the largest block that can be allocated without growth. */
+  largestFreeBlock: number
+  /** Live blocks. */
+  blockCount: number
+}
+
+/**
+ * A WebAssembly.Memory with a heap that JavaScript, WebAssembly and native code use together, from every thread.
+ *
+ * A pointer is a byte offset into the memory; 0 is never valid. Bad input throws an error with an {@link ErrorCode}
+ * as its `code` and changes nothing.
+ */
+export class LocalSharedMemory extends WebAssembly.Memory {
+  /** Pages of a memory that is made without `initial`, read at construction. Default 1000. */
+  static devicePageSize: number
+
+  /**
+   * Gives a memory that came from another thread this class: the same bytes, the same heap.
+   *
+   * @param memory as it was received
+   * @param options `heapBase` in bytes, as it was given to the constructor
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory
+   * @throws {Error} ERR_NOT_A_HEAP: it holds something else
+   */
+  static from(memory: WebAssembly.Memory, options?: { heapBase?: number }): LocalSharedMemory
+
+  /**
+   * @param initial pages of 65,536 bytes, default {@link LocalSharedMemory.devicePageSize}
+   * @param maximum pages, default `initial`
+   * @param shared default true
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   */
+  constructor(initial?: number, maximum?: number, shared?: boolean)
+
+  /**
+   * @param descriptor as for WebAssembly.Memory, and the heap's `heapBase` and `storage`
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   * @throws {Error} ERR_STORAGE_UNAVAILABLE: native storage was asked for and cannot be had
+   */
+  constructor(descriptor: LocalSharedMemoryDescriptor)
+
+  /** Where the bytes live. */
+  readonly storage: Storage
+
+  /** Bytes that live blocks occupy, headers and padding included. */
+  readonly length: number
+
+  /**
+   * Allocates a block. The memory grows up to its maximum when it has to.
+   *
+   * @param byteLength bytes, at least 1
+   * @param alignBytes power of two up to 65,536, default 16
+   * @returns pointer, a multiple of `alignBytes`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   */
+  malloc(byteLength: number, alignBytes?: number): number
+
+  /**
+   * Allocates `count * byteLength` zeroed bytes.
+   *
+   * @param count elements
+   * @param byteLength bytes of an element, default 1
+   * @param alignBytes power of two up to 65,536, default 16
+   * @returns pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   */
+  calloc(count: number, byteLength?: number, alignBytes?: number): number
+
+  /**
+   * Resizes a block, in place or elsewhere. When it throws, the block is as it was.
+   *
+   * @param ptr a live block, or 0 to allocate one
+   * @param byteLength bytes, at least 1
+   * @returns pointer to the block that holds the bytes now
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  realloc(ptr: number, byteLength: number): number
+
+  /**
+   * Frees a block, whichever thread made it.
+   *
+   * @param ptr a live block, or 0 to do nothing
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  free(ptr: number): void
+
+  /**
+   * Tells how many bytes were asked for.
+   *
+   * @param ptr a live block
+   * @returns bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER
+   */
+  sizeof(ptr: number): number
+
+  /**
+   * Tells how many bytes the block occupies, header and padding included.
+   *
+   * @param ptr a live block
+   * @returns bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER
+   */
+  lengthof(ptr: number): number
+
+  /**
+   * Lists the live blocks.
+   *
+   * @returns by ascending `byteOffset`
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  allocs(): Allocation[]
+
+  /**
+   * Measures the heap.
+   *
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  stats(): HeapStats
+
+  /**
+   * Gives free pages back to the operating system. The memory keeps its size.
+   *
+   * @returns bytes
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  trim(): number
+
+  /**
+   * Copies bytes out.
+   *
+   * @param offset bytes
+   * @param length bytes, default `sizeof(offset)`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   */
+  arrayBuffer(offset: number, length?: number): ArrayBuffer
+
+  /**
+   * Copies bytes out to a SharedArrayBuffer, whether the memory is shared or not.
+   *
+   * @param offset bytes
+   * @param length bytes, default `sizeof(offset)`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   */
+  sharedArrayBuffer(offset: number, length?: number): SharedArrayBuffer
+
+  /**
+   * Makes a live DataView.
+   *
+   * @param offset bytes
+   * @param length bytes, default `sizeof(offset)`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   */
+  dataView(offset: number, length?: number): DataView
+
+  /**
+   * Makes a live typed array. It keeps its length, whatever becomes of the block.
+   *
+   * @param TypedArray a typed array constructor
+   * @param offset bytes, a multiple of the element size
+   * @param length elements, default as many as the block at the offset holds
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   */
+  arrayView<C extends TypedArrayConstructor>(
+    TypedArray: C,
+    offset: number,
+    length?: number,
+  ): ArrayOf<C>
+
+  /**
+   * Allocates an Int8Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Int8Array(source: number | Iterable<number> | ArrayLike<number>): Int8Array
+
+  /**
+   * Allocates a Uint8Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Uint8Array(source: number | Iterable<number> | ArrayLike<number>): Uint8Array
+
+  /**
+   * Allocates a Uint8ClampedArray: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Uint8ClampedArray(source: number | Iterable<number> | ArrayLike<number>): Uint8ClampedArray
+
+  /**
+   * Allocates an Int16Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Int16Array(source: number | Iterable<number> | ArrayLike<number>): Int16Array
+
+  /**
+   * Allocates a Uint16Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Uint16Array(source: number | Iterable<number> | ArrayLike<number>): Uint16Array
+
+  /**
+   * Allocates an Int32Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Int32Array(source: number | Iterable<number> | ArrayLike<number>): Int32Array
+
+  /**
+   * Allocates a Uint32Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Uint32Array(source: number | Iterable<number> | ArrayLike<number>): Uint32Array
+
+  /**
+   * Allocates a BigInt64Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  BigInt64Array(source: number | Iterable<bigint> | ArrayLike<bigint>): BigInt64Array
+
+  /**
+   * Allocates a BigUint64Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  BigUint64Array(source: number | Iterable<bigint> | ArrayLike<bigint>): BigUint64Array
+
+  /**
+   * Allocates a Float32Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Float32Array(source: number | Iterable<number> | ArrayLike<number>): Float32Array
+
+  /**
+   * Allocates a Float64Array: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Float64Array(source: number | Iterable<number> | ArrayLike<number>): Float64Array
+
+  /**
+   * Allocates a Float16Array, where the engine has them: its `byteOffset` is the pointer to free.
+   *
+   * @param source length in elements, or the values to copy in
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  Float16Array(
+    source: number | Iterable<number> | ArrayLike<number>,
+  ): ArrayOf<Float16ArrayConstructor>
+
+  /**
+   * Reads a signed 8-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
+   */
+  getInt8(offset: number): number
+
+  /**
+   * Writes a signed 8-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
+   */
+  setInt8(offset: number, value?: number): void
+
+  /**
+   * Reads an unsigned 8-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
+   */
+  getUint8(offset: number): number
+
+  /**
+   * Writes an unsigned 8-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
+   */
+  setUint8(offset: number, value?: number): void
+
+  /**
+   * Reads a signed 16-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
+   */
+  getInt16(offset: number): number
+
+  /**
+   * Writes a signed 16-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
+   */
+  setInt16(offset: number, value?: number): void
+
+  /**
+   * Reads an unsigned 16-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
+   */
+  getUint16(offset: number): number
+
+  /**
+   * Writes an unsigned 16-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
+   */
+  setUint16(offset: number, value?: number): void
+
+  /**
+   * Reads a signed 32-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
+   */
+  getInt32(offset: number): number
+
+  /**
+   * Writes a signed 32-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
+   */
+  setInt32(offset: number, value?: number): void
+
+  /**
+   * Reads an unsigned 32-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
+   */
+  getUint32(offset: number): number
+
+  /**
+   * Writes an unsigned 32-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
+   */
+  setUint32(offset: number, value?: number): void
+
+  /**
+   * Reads a signed 64-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
+   */
+  getBigInt64(offset: number): bigint
+
+  /**
+   * Writes a signed 64-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0n
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
+   */
+  setBigInt64(offset: number, value?: bigint): void
+
+  /**
+   * Reads an unsigned 64-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
+   */
+  getBigUint64(offset: number): bigint
+
+  /**
+   * Writes an unsigned 64-bit integer: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0n
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
+   */
+  setBigUint64(offset: number, value?: bigint): void
+
+  /**
+   * Reads a 32-bit float: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
+   */
+  getFloat32(offset: number): number
+
+  /**
+   * Writes a 32-bit float: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
+   */
+  setFloat32(offset: number, value?: number): void
+
+  /**
+   * Reads a 64-bit float: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
+   */
+  getFloat64(offset: number): number
+
+  /**
+   * Writes a 64-bit float: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
+   */
+  setFloat64(offset: number, value?: number): void
+
+  /**
+   * Reads a 16-bit float, where the engine has them: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
+   */
+  getFloat16(offset: number): number
+
+  /**
+   * Writes a 16-bit float, where the engine has them: little-endian, at any alignment.
+   *
+   * @param offset bytes
+   * @param value default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
+   */
+  setFloat16(offset: number, value?: number): void
+
+  /**
+   * Copies bytes within the memory. The ranges may overlap.
+   *
+   * @param dst bytes
+   * @param src bytes
+   * @param byteLength bytes
+   * @returns `dst`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   */
+  memcpy(dst: number, src: number, byteLength: number): number
+
+  /**
+   * Fills bytes with a byte.
+   *
+   * @param dst bytes
+   * @param byte a 32-bit integer, of which the low 8 bits are taken
+   * @param byteLength bytes
+   * @returns `dst`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   */
+  memset(dst: number, byte: number, byteLength: number): number
+
+  /**
+   * Copies the bytes of a buffer from elsewhere in.
+   *
+   * @param dst bytes
+   * @param buffer a buffer, or any view of one
+   * @param srcOffset bytes from the start of the buffer or view, default 0
+   * @param byteLength bytes, default up to its end
+   * @returns `dst`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   */
+  memset(
+    dst: number,
+    buffer: ArrayBufferLike | ArrayBufferView,
+    srcOffset?: number,
+    byteLength?: number,
+  ): number
+
+  /**
+   * Reads an element of the whole memory.
+   *
+   * @param TypedArray a typed array constructor
+   * @param index elements from the start of the memory, from its end when negative
+   * @returns undefined when there is no such element
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   */
+  at<C extends TypedArrayConstructor>(TypedArray: C, index: number): ElementOf<C> | undefined
+
+  /**
+   * Fills elements of the whole memory, the heap's own records included.
+   *
+   * @param TypedArray a typed array constructor
+   * @param value
+   * @param start elements, from the end when negative, default 0
+   * @param end elements, from the end when negative, default the end
+   * @returns the memory
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   */
+  fill<C extends TypedArrayConstructor>(
+    TypedArray: C,
+    value: ElementOf<C>,
+    start?: number,
+    end?: number,
+  ): this
+
+  /**
+   * Copies elements within the whole memory. The ranges may overlap.
+   *
+   * @param TypedArray a typed array constructor
+   * @param target elements, from the end when negative
+   * @param start elements, from the end when negative, default 0
+   * @param end elements, from the end when negative, default the end
+   * @returns the memory
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   */
+  copyWithin<C extends TypedArrayConstructor>(
+    TypedArray: C,
+    target: number,
+    start?: number,
+    end?: number,
+  ): this
+
+  /**
+   * Makes a live typed array over elements of the whole memory.
+   *
+   * @param TypedArray a typed array constructor
+   * @param begin elements, from the end when negative, default 0
+   * @param end elements, from the end when negative, default the end
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   */
+  subarray<C extends TypedArrayConstructor>(TypedArray: C, begin?: number, end?: number): ArrayOf<C>
+
+  /**
+   * Copies values into the whole memory.
+   *
+   * @param TypedArray a typed array constructor
+   * @param source
+   * @param offset elements, default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
+   */
+  set<C extends TypedArrayConstructor>(
+    TypedArray: C,
+    source: ArrayLike<ElementOf<C>>,
+    offset?: number,
+  ): void
+
+  /**
+   * Adds to an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  add<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+
+  /**
+   * Subtracts from an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  sub<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+
+  /**
+   * Bitwise AND into an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  and<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+
+  /**
+   * Bitwise OR into an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  or<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+
+  /**
+   * Bitwise XOR into an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  xor<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+
+  /**
+   * Replaces an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  exchange<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+
+  /**
+   * Replaces an element if it holds the expected value.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param expected
+   * @param replacement
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  compareExchange<A extends AtomicArray>(
+    TypedArray: A,
+    index: number,
+    expected: ElementOf<A>,
+    replacement: ElementOf<A>,
+  ): ElementOf<A>
+
+  /**
+   * Reads an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  load<A extends AtomicArray>(TypedArray: A, index: number): ElementOf<A>
+
+  /**
+   * Writes an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  store<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+
+  /**
+   * Puts the thread to sleep until it is notified. The memory must be shared.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value sleep only while the element holds it
+   * @param timeout milliseconds, without limit by default
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  wait<A extends WaitableArray>(
+    TypedArray: A,
+    index: number,
+    value: ElementOf<A>,
+    timeout?: number,
+  ): 'ok' | 'not-equal' | 'timed-out'
+
+  /**
+   * Waits for a notification without putting the thread to sleep. The memory must be shared.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value wait only while the element holds it
+   * @param timeout milliseconds, without limit by default
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  waitAsync<A extends WaitableArray>(
+    TypedArray: A,
+    index: number,
+    value: ElementOf<A>,
+    timeout?: number,
+  ):
+    | { async: false; value: 'not-equal' | 'timed-out' }
+    | { async: true; value: Promise<'ok' | 'timed-out'> }
+
+  /**
+   * Wakes threads that wait on an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param count at most so many, all by default
+   * @returns how many were woken; 0 when the memory is not shared
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  notify<A extends WaitableArray>(TypedArray: A, index: number, count?: number): number
+
+  /**
+   * Tells whether atomic operations on elements of a size need no lock.
+   *
+   * @param size bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   */
+  isLockFree(size: number): boolean
+}
+
+export { LocalSharedMemory as default, LocalSharedMemory as 'module.exports' }

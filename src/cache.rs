@@ -1,0 +1,160 @@
+//! The free blocks that one thread keeps for itself, so that most calls need neither the heap's lock
+//! nor a call into native code: JavaScript pops and pushes, Rust refills and empties in batches.
+//!
+//! One row of words a size class: how many blocks, how many at most, the geometry that tells a pointer
+//! of the class, then the blocks' pointers. The words belong to Rust, so that blocks find their way
+//! back when the thread ends without a word.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::error::Result;
+use crate::heap::{CLASS_COUNT, CLASSES, Heap, Search, UNIT};
+
+/// Words of a row.
+pub const ROW_WORDS: usize = 128;
+const COUNT: usize = 0;
+const LIMIT: usize = 1;
+const STRIDE: usize = 2;
+const OFFSET: usize = 3;
+const RECIPROCAL: usize = 4;
+const FIRST: usize = 5;
+const MOST: u32 = (ROW_WORDS - FIRST) as u32;
+/// Bytes of blocks that a thread may always keep.
+const LEAST_BUDGET: u32 = 48 * 1024;
+/// Above that, a thread keeps at most one part in this many of the heap.
+const HEAP_SHARE: u32 = 800;
+/// Never more than one part in this many.
+const SMALL_HEAP_SHARE: u32 = 16;
+/// The limit of a class starts at as many blocks as fit in this many bytes, at least one.
+const FIRST_BATCH: u32 = 1024;
+
+/// The cache of one thread for one heap.
+pub struct ThreadCache {
+    words: Box<[AtomicU32]>,
+    /// Bytes of blocks when every class is at its limit.
+    reserved: Cell<u32>,
+    /// The class whose limit is lowered next when another needs room.
+    hand: Cell<usize>,
+}
+
+impl ThreadCache {
+    /// An empty cache.
+    pub fn new() -> Self {
+        let words = (0..CLASS_COUNT * ROW_WORDS).map(|_| AtomicU32::new(0)).collect();
+        let cache = Self { words, reserved: Cell::new(0), hand: Cell::new(0) };
+        for (index, class) in CLASSES.iter().enumerate() {
+            let row = cache.row(index);
+            row[STRIDE].store(class.stride, Relaxed);
+            row[OFFSET].store(class.offset, Relaxed);
+            row[RECIPROCAL].store(class.reciprocal, Relaxed);
+        }
+        cache
+    }
+
+    /// The words that JavaScript works on.
+    pub const fn words(&self) -> &[AtomicU32] {
+        &self.words
+    }
+
+    /// Fetches blocks of class `class`, which has none left. Returns how many there are now, at least
+    /// one. A class that is refilled again and again gets a higher limit.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
+    pub fn refill(&self, heap: &Heap<'_>, class: usize) -> Result<u32> {
+        self.raise_limit(heap, class)?;
+        let row = self.row(class);
+        let batch = row[LIMIT].load(Relaxed).div_ceil(2).clamp(1, MOST);
+        let mut count = 0;
+        heap.take_blocks(class, batch, Search::Quick, |pointer| {
+            row[FIRST + count as usize].store(pointer, Relaxed);
+            count += 1;
+            row[COUNT].store(count, Relaxed);
+        })
+    }
+
+    /// Makes room in class `class`, which is at its limit: raises the limit, or gives back the older
+    /// half of the blocks.
+    ///
+    /// # Errors
+    /// [`Fault::FreedTwice`] when a block could not be given back; [`Fault::Corrupted`].
+    pub fn make_room(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
+        let row = self.row(class);
+        let limit = row[LIMIT].load(Relaxed);
+        self.raise_limit(heap, class)?;
+        if row[LIMIT].load(Relaxed) > limit { Ok(()) } else { self.shrink(heap, class, limit / 2) }
+    }
+
+    /// Gives all blocks back.
+    ///
+    /// # Errors
+    /// As [`ThreadCache::make_room`]; the cache is empty then too.
+    pub fn drain(&self, heap: &Heap<'_>) -> Result<()> {
+        let drained = (0..CLASS_COUNT).map(|class| self.shrink(heap, class, 0));
+        drained.fold(Ok(()), Result::and)
+    }
+
+    fn row(&self, class: usize) -> &[AtomicU32] {
+        &self.words[class * ROW_WORDS..][..ROW_WORDS]
+    }
+
+    fn raise_limit(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
+        let stride = CLASSES[class].stride;
+        let limit = self.row(class)[LIMIT].load(Relaxed);
+        let raised = if limit == 0 { (FIRST_BATCH / stride).max(1) } else { limit * 2 }.min(MOST);
+        let more = (raised - limit.min(raised)) * stride;
+        if self.reserve(heap, class, more)? {
+            self.row(class)[LIMIT].store(raised, Relaxed);
+        }
+        Ok(())
+    }
+
+    // Sets bytes aside, taken from other classes if need be.
+    fn reserve(&self, heap: &Heap<'_>, class: usize, more: u32) -> Result<bool> {
+        let heap_units = heap.total_units()?;
+        let share = |part: u32| (u64::from(heap_units) * u64::from(UNIT) / u64::from(part)) as u32;
+        let budget = LEAST_BUDGET.max(share(HEAP_SHARE)).min(share(SMALL_HEAP_SHARE));
+        if more > budget {
+            return Ok(false);
+        }
+        for _ in 0..=CLASS_COUNT {
+            if self.reserved.get() + more <= budget {
+                self.reserved.set(self.reserved.get() + more);
+                return Ok(true);
+            }
+            let hand = (self.hand.get() + 1) % CLASS_COUNT;
+            self.hand.set(hand);
+            if hand != class {
+                self.lower_limit(heap, hand)?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn lower_limit(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
+        let limit = self.row(class)[LIMIT].load(Relaxed);
+        let lowered = limit / 2;
+        self.row(class)[LIMIT].store(lowered, Relaxed);
+        let freed = (limit - lowered) * CLASSES[class].stride;
+        self.reserved.set(self.reserved.get().saturating_sub(freed));
+        self.shrink(heap, class, lowered)
+    }
+
+    // Gives back the oldest blocks of a class, all but `keep`.
+    fn shrink(&self, heap: &Heap<'_>, class: usize, keep: u32) -> Result<()> {
+        let row = self.row(class);
+        let count = row[COUNT].load(Relaxed).min(MOST);
+        let surplus = count.saturating_sub(keep) as usize;
+        if surplus == 0 {
+            return Ok(());
+        }
+        let oldest = row[FIRST..FIRST + surplus].iter();
+        let outcome = heap.put_unused_blocks(oldest.map(|block| block.load(Relaxed)));
+        for (kept, slot) in (surplus..count as usize).zip(FIRST..) {
+            row[slot].store(row[FIRST + kept].load(Relaxed), Relaxed);
+        }
+        row[COUNT].store(count - surplus as u32, Relaxed);
+        outcome
+    }
+}
