@@ -835,8 +835,8 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.cacheLayout = nativeBinding.cacheLayout
 module.exports.Fault = nativeBinding.Fault
 module.exports.isOverlaid = nativeBinding.isOverlaid
 module.exports.openHeap = nativeBinding.openHeap
 module.exports.overlayStorage = nativeBinding.overlayStorage
-module.exports.sizeClasses = nativeBinding.sizeClasses

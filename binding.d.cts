@@ -9,6 +9,21 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The layout of a thread cache. */
+export declare function cacheLayout(): CacheLayout
+
+/** Where the part of the thread cache that is JavaScript finds things, as word indices. */
+export interface CacheLayout {
+  /** Words of a size class's row. */
+  rowWords: number
+  /** The origin of page 0. */
+  origins: number
+  /** The row that serves blocks of 0 bytes, header included; then those of 16, 32 and so on. */
+  classes: number
+  /** Bytes, header included, of the largest block that is kept. */
+  largest: number
+}
+
 /** Why a heap operation was refused. */
 export declare const enum Fault {
   /** No free range is large enough; more pages may help. */
@@ -59,16 +74,3 @@ export declare function openHeap(view: Uint8Array, heapBase: number, initial: nu
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
 export declare function overlayStorage(view: Uint8Array, maximum: number): string | null
-
-/** The size classes. */
-export declare function sizeClasses(): SizeClasses
-
-/** What the part of the thread cache that is JavaScript goes by. */
-export interface SizeClasses {
-  /** The class that serves a block of 16 times the index bytes, header included, at the default alignment. */
-  bySize: Uint8Array
-  /** Number of classes. */
-  count: number
-  /** Words of a class's row in the thread cache. */
-  rowWords: number
-}

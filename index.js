@@ -27,6 +27,18 @@ const checkHeapBase = (heapBase, byteLength) => {
   if (heapBase !== undefined) checkInteger('heapBase', heapBase, 0, byteLength, 'bytes')
 }
 
+// malloc and free, when the block does not come from what this thread keeps, or does not go there.
+const allocate = (heap, byteLength, alignBytes) => {
+  checkSize('byteLength', byteLength)
+  checkAlign(alignBytes)
+  return heap.malloc(byteLength, alignBytes)
+}
+
+const release = (heap, ptr) => {
+  checkPointer(ptr)
+  if (ptr !== 0) heap.free(ptr)
+}
+
 /** In place of `initial`: what follows is a memory that `from` received, and the heap in it. */
 const ADOPTED = Symbol('adopted')
 
@@ -120,13 +132,8 @@ export class LocalSharedMemory extends AtomicMemory {
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   malloc(byteLength, alignBytes = DEFAULT_ALIGN) {
-    if (alignBytes === DEFAULT_ALIGN) {
-      const ptr = this.#cache.pop(byteLength)
-      if (ptr !== 0) return ptr
-    }
-    checkSize('byteLength', byteLength)
-    checkAlign(alignBytes)
-    return this.#heap.malloc(byteLength, alignBytes)
+    const ptr = alignBytes === 16 ? this.#cache.pop(byteLength) : 0
+    return ptr === 0 ? allocate(this.#heap, byteLength, alignBytes) : ptr
   }
 
   /**
@@ -175,9 +182,7 @@ export class LocalSharedMemory extends AtomicMemory {
    * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
    */
   free(ptr) {
-    if (this.#cache.push(ptr)) return
-    checkPointer(ptr)
-    if (ptr !== 0) this.#heap.free(ptr)
+    if (!this.#cache.push(ptr)) release(this.#heap, ptr)
   }
 
   /**

@@ -30,7 +30,7 @@ const UNOPENED = {
   sizeof: stale,
   lengthof: stale,
   refill: stale,
-  mapOrigin: stale,
+  learn: stale,
   leastGrowth: onePage,
   usualGrowth: onePage,
 }
@@ -209,11 +209,11 @@ export class Heap {
   // Takes note of the memory's length, and opens the heap if that was not done. Returns whether anything was new.
   #attach() {
     refresh(this.#memory)
-    const { u8, u32 } = viewsOf(this.#memory)
+    const { u8, i32 } = viewsOf(this.#memory)
     if (u8.length === this.#seenBytes) return false
     if (this.#native === UNOPENED) this.#use(openHeap(u8, this.#claim))
     else this.#native.refresh(u8)
-    this.#cache.refresh(u32)
+    this.#cache.refresh(i32)
     this.#seenBytes = u8.length
     return true
   }
@@ -234,10 +234,7 @@ export class Heap {
   #classOf(ptr) {
     const sizeClass = this.#cache.classOf(ptr)
     if (sizeClass >= 0 || this.#cache.knows(ptr)) return sizeClass
-    const origin = this.#current().mapOrigin(ptr)
-    if (origin < 0) return -1
-    this.#cache.learn(ptr, origin)
-    return this.#cache.classOf(ptr)
+    return this.#current().learn(ptr) < 0 ? -1 : this.#cache.classOf(ptr)
   }
 
   // A memory that is not shared loses its old buffer when it grows: nothing native may look at that one again.

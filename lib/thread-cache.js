@@ -1,65 +1,71 @@
 // The part of the heap that one thread keeps in JavaScript: for each size class a stack of free blocks, popped and
 // pushed without a call into native code. The stacks lie in memory that the native side owns; it fills and empties
 // them. Anything that is not plain to see here is left to the native side: nothing is decided on a doubt.
+//
+// A malloc and a free together are some hundred machine instructions here, provided that the compiler puts all of them
+// into the caller's loop. It does so up to a sum of bytecode, so these functions are written to have little of it:
+// plain fields, and numbers written out. What they stand for:
+//
+//   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
+//   16, 12       shifts from bytes to pages and to units of 4 KiB
+//   a row        word 0: how many blocks, 1: how many at most, 2: the stride, bytes from block to block, 3: bytes from
+//                a span's start to its first pointer, 4: what to multiply grains by to divide them by the stride
+//                (then shift by 20), from 5: the blocks; 128 words
+//   13_440       the word of the origin of page 0, after the rows
+//   78_976       the word of the row that serves blocks of 0 bytes, header included; then 16 bytes, and so on
+//   32_776       bytes of the largest request that is served from here
+//   a map word   kind in bits 0-3 (1: a span), class in bits 4-11, the unit's place in its span above
 
 import binding from '../binding.cjs'
-import { MAX_BYTES } from './errors.js'
 
-const { bySize: CLASS_BY_SIZE, count: CLASSES, rowWords } = binding.sizeClasses()
+const { rowWords, origins, classes, largest } = binding.cacheLayout()
+if (rowWords !== 128 || origins !== 13_440 || classes !== 78_976 || largest !== 32_784) {
+  throw new Error('The native addon is of another version: build it again')
+}
 
-const HEADER = 8
-const GRAIN_SHIFT = 4
-const ROW_SHIFT = Math.log2(rowWords)
-const LARGEST = (CLASS_BY_SIZE.length - 1) * 16 - HEADER
-/** Classes above this serve larger alignments only and are not kept. */
-const LAST_CLASS = CLASS_BY_SIZE.at(-1)
+const NO_WORDS = new Int32Array(0)
+/** Rows without blocks, for a heap that is not open. */
+const NO_ROWS = new Int32Array(classes + largest / 16 + 1)
 
-// A row: how many blocks, how many at most, bytes from block to block, bytes from a span's start to its first pointer,
-// what to multiply grains of 16 bytes by to divide them by the stride, the blocks.
-const LIMIT = 1
-const STRIDE = 2
-const OFFSET = 3
-const RECIPROCAL = 4
-const FIRST = 5
-const RECIPROCAL_SHIFT = 20
-
-// The map word of a unit of 4 KiB that belongs to a span: kind in bits 0-3, class in bits 4-11, place in the span above.
-const KIND = 0xf
-const SPAN = 1
-const CLASS_SHIFT = 4
-const CLASS = 0xff
-const BACK_SHIFT = 12
-const UNIT = 4096
-const UNIT_SHIFT = 12
-const PAGE_SHIFT = 16
-const PAGES = 65_536
-
-const NO_WORDS = new Uint32Array(0)
-const NO_ROWS = new Uint32Array(CLASSES << ROW_SHIFT)
-const NO_ORIGINS = new Int32Array(0)
+/** The row of the size class of the live block at a pointer, seen by its span and both headers; -1 on any doubt. */
+const rowOf = (words, rows, ptr) => {
+  if (typeof ptr !== 'number' || ptr >>> 0 !== ptr) return -1
+  const header = (ptr - 8) >>> 2
+  if (header >= words.length) return -1
+  const origin = rows[13_440 + (ptr >>> 16)]
+  if (origin === 0) return -1
+  const unit = ptr >>> 12
+  const kind = words[(origin + unit) | 0]
+  if ((kind & 15) !== 1) return -1
+  const row = (kind & 0xff0) << 3
+  const stride = rows[row + 2]
+  const distance = (ptr - ((unit - (kind >>> 12)) << 12) - rows[row + 3]) | 0
+  if (
+    Math.imul(Math.imul(distance >>> 4, rows[row + 4]) >>> 20, stride) !== distance ||
+    (words[header] - 1) >>> 0 >= stride - 8 ||
+    words[header + 1] !== stride ||
+    words[header + 1 + (stride >>> 2)] !== stride
+  ) {
+    return -1
+  }
+  return row
+}
 
 /** The free blocks that one thread keeps for itself. */
 export class ThreadCache {
-  #words = NO_WORDS
-  #rows = NO_ROWS
-  // For each page, the word index at which the map word of unit 0 would be; 0 where that is not known.
-  #origins = NO_ORIGINS
+  /** The whole memory. */
+  words = NO_WORDS
+  /** The rows and tables, as src/cache.rs lays them out. */
+  rows = NO_ROWS
 
-  /**
-   * Uses the native side's rows instead of empty ones that hold nothing.
-   *
-   * @param {ArrayBuffer} buffer
-   */
+  /** @param {ArrayBuffer} buffer the native side's words */
   open(buffer) {
-    this.#rows = new Uint32Array(buffer)
-    this.#origins = new Int32Array(PAGES)
+    this.rows = new Int32Array(buffer)
   }
 
-  /**
-   * @param {Uint32Array} words the whole memory, as long as the native side knows it
-   */
+  /** @param {Int32Array} words the whole memory, as long as the native side knows it */
   refresh(words) {
-    this.#words = words
+    this.words = words
   }
 
   /**
@@ -69,14 +75,14 @@ export class ThreadCache {
    * @returns {number} pointer; 0 when there is no block of that class, or no such length
    */
   pop(byteLength) {
-    if (!(Number.isInteger(byteLength) && byteLength > 0 && byteLength <= LARGEST)) return 0
-    const rows = this.#rows
-    const row = CLASS_BY_SIZE[(byteLength + HEADER + 15) >>> GRAIN_SHIFT] << ROW_SHIFT
+    if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
+    if ((byteLength - 1) >>> 0 >= 32_776) return 0
+    const { words, rows } = this
+    const row = rows[78_976 + ((byteLength + 23) >>> 4)]
     const count = rows[row]
     if (count === 0) return 0
-    const words = this.#words
-    const ptr = rows[row + FIRST - 1 + count]
-    const header = (ptr - HEADER) >>> 2
+    const ptr = rows[row + 4 + count] >>> 0
+    const header = (ptr - 8) >>> 2
     if (header >= words.length) return 0
     words[header] = byteLength
     rows[row] = count - 1
@@ -90,48 +96,25 @@ export class ThreadCache {
    * @returns {boolean} false when its class is at its limit, or it is not plainly a live block
    */
   push(ptr) {
-    const row = this.#rowOf(ptr)
+    const { words, rows } = this
+    const row = rowOf(words, rows, ptr)
     if (row < 0) return false
-    const rows = this.#rows
     const count = rows[row]
-    if (count >= rows[row + LIMIT]) return false
-    this.#words[(ptr - HEADER) >>> 2] = 0
-    rows[row + FIRST + count] = ptr
+    if (count >= rows[row + 1]) return false
+    words[(ptr - 8) >>> 2] = 0
+    rows[row + 5 + count] = ptr
     rows[row] = count + 1
     return true
   }
 
   /**
-   * The size class of the live block at a pointer, seen by its span and both headers.
+   * The size class of the live block at a pointer.
    *
    * @param {unknown} ptr pointer
    * @returns {number} -1 when that is not plain to see, or it is no pointer
    */
   classOf(ptr) {
-    return this.#rowOf(ptr) >> ROW_SHIFT
-  }
-
-  #rowOf(ptr) {
-    const words = this.#words
-    if (!(Number.isInteger(ptr) && ptr > 0 && ptr <= MAX_BYTES)) return -1
-    const header = (ptr - HEADER) >>> 2
-    if (header >= words.length) return -1
-    const origin = this.#origins[ptr >>> PAGE_SHIFT]
-    if (origin === 0) return -1
-    const unit = ptr >>> UNIT_SHIFT
-    const kind = words[origin + unit]
-    if ((kind & KIND) !== SPAN) return -1
-    const rows = this.#rows
-    const row = ((kind >>> CLASS_SHIFT) & CLASS) << ROW_SHIFT
-    const stride = rows[row + STRIDE]
-    const distance = ptr - (unit - (kind >>> BACK_SHIFT)) * UNIT - rows[row + OFFSET]
-    const slot = Math.imul(distance >>> GRAIN_SHIFT, rows[row + RECIPROCAL]) >>> RECIPROCAL_SHIFT
-    const sound =
-      distance === Math.imul(slot, stride) &&
-      (words[header] - 1) >>> 0 < stride - HEADER &&
-      words[header + 1] === stride &&
-      words[header + 1 + (stride >>> 2)] === stride
-    return sound ? row : -1
+    return rowOf(this.words, this.rows, ptr) >> 7
   }
 
   /**
@@ -143,20 +126,20 @@ export class ThreadCache {
    * @returns {boolean} false when the block had better move
    */
   resize(ptr, sizeClass, byteLength) {
-    const room = this.strideOf(sizeClass) - HEADER
+    const room = this.strideOf(sizeClass) - 8
     if (byteLength > room || byteLength < room >>> 1) return false
-    this.#words[(ptr - HEADER) >>> 2] = byteLength
+    this.words[(ptr - 8) >>> 2] = byteLength
     return true
   }
 
   /** @returns {number} the bytes that were asked for in a live block that classOf knows */
   byteLengthOf(ptr) {
-    return this.#words[(ptr - HEADER) >>> 2]
+    return this.words[(ptr - 8) >>> 2]
   }
 
   /** @returns {number} the bytes that a live block of a class takes */
   strideOf(sizeClass) {
-    return this.#rows[(sizeClass << ROW_SHIFT) + STRIDE]
+    return this.rows[(sizeClass << 7) + 2]
   }
 
   /**
@@ -166,25 +149,17 @@ export class ThreadCache {
    * @returns {number} -1 when blocks of that length are not kept
    */
   classFor(byteLength) {
-    if (byteLength > LARGEST || this.#rows === NO_ROWS) return -1
-    return CLASS_BY_SIZE[(byteLength + HEADER + 15) >>> GRAIN_SHIFT]
+    if (byteLength > 32_776 || this.rows === NO_ROWS) return -1
+    return this.rows[78_976 + ((byteLength + 23) >>> 4)] >> 7
   }
 
-  /** Whether blocks of a class are kept. */
+  /** Whether blocks of a class are kept: those that the default alignment uses. */
   keeps(sizeClass) {
-    return sizeClass >= 0 && sizeClass <= LAST_CLASS && this.#rows !== NO_ROWS
+    return sizeClass >= 0 && sizeClass <= this.classFor(32_776)
   }
 
-  /** Whether the map words of a pointer's page are known. */
+  /** Whether the blocks of a pointer's page can be told. */
   knows(ptr) {
-    return this.#origins[ptr >>> PAGE_SHIFT] !== 0
-  }
-
-  /**
-   * @param {number} ptr a pointer into the page
-   * @param {number} origin what the native side says
-   */
-  learn(ptr, origin) {
-    this.#origins[ptr >>> PAGE_SHIFT] = origin
+    return this.rows === NO_ROWS || this.rows[13_440 + (ptr >>> 16)] !== 0
   }
 }

@@ -1,18 +1,33 @@
 //! The free blocks that one thread keeps for itself, so that most calls need neither the heap's lock
 //! nor a call into native code: JavaScript pops and pushes, Rust refills and empties in batches.
 //!
-//! One row of words a size class: how many blocks, how many at most, the geometry that tells a pointer
-//! of the class, then the blocks' pointers. The words belong to Rust, so that blocks find their way
-//! back when the thread ends without a word.
+//! The words belong to Rust, so that blocks find their way back when the thread ends without a word:
+//!
+//! ```text
+//! rows     one a size class: how many blocks, how many at most, the geometry that tells a pointer of
+//!          the class, then the blocks' pointers
+//! origins  one word a page: where its map words are counted from, 0 while that is not known
+//! classes  one word for each multiple of 16 bytes: the row of the class that serves it
+//! ```
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::error::Result;
-use crate::heap::{CLASS_COUNT, CLASSES, Heap, Search, UNIT};
+use crate::heap::{
+    CLASS_COUNT, CLASSES, DENSE_COUNT, GRAIN, HEADER, Heap, MAX_PAGES, PAGE, Search, UNIT,
+    class_for,
+};
 
 /// Words of a row.
 pub const ROW_WORDS: usize = 128;
+/// Index of the first origin.
+pub const ORIGINS: usize = CLASS_COUNT * ROW_WORDS;
+/// Index of the row of the smallest class in `classes`.
+pub const CLASSES_BY_SIZE: usize = ORIGINS + MAX_PAGES as usize;
+/// Bytes, header included, of the largest block that is kept.
+pub const LARGEST: u32 = CLASSES[DENSE_COUNT - 1].stride;
+const WORDS: usize = CLASSES_BY_SIZE + (LARGEST / GRAIN) as usize + 1;
 const COUNT: usize = 0;
 const LIMIT: usize = 1;
 const STRIDE: usize = 2;
@@ -41,7 +56,10 @@ pub struct ThreadCache {
 impl ThreadCache {
     /// An empty cache.
     pub fn new() -> Self {
-        let words = (0..CLASS_COUNT * ROW_WORDS).map(|_| AtomicU32::new(0)).collect();
+        let words = Box::into_raw(vec![0_u32; WORDS].into_boxed_slice());
+        // SAFETY: the box is taken apart and put together as one of the same size; `AtomicU32` has the
+        // size, the alignment and the bit patterns of `u32`. (Zeroed this way, untouched words cost nothing.)
+        let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
         let cache = Self { words, reserved: Cell::new(0), hand: Cell::new(0) };
         for (index, class) in CLASSES.iter().enumerate() {
             let row = cache.row(index);
@@ -49,12 +67,27 @@ impl ThreadCache {
             row[OFFSET].store(class.offset, Relaxed);
             row[RECIPROCAL].store(class.reciprocal, Relaxed);
         }
+        for bytes in (GRAIN..=LARGEST).step_by(GRAIN as usize) {
+            let class = class_for(bytes - HEADER, GRAIN).unwrap_or_default();
+            let index = CLASSES_BY_SIZE + (bytes / GRAIN) as usize;
+            cache.words[index].store((class * ROW_WORDS) as u32, Relaxed);
+        }
         cache
     }
 
     /// The words that JavaScript works on.
     pub const fn words(&self) -> &[AtomicU32] {
         &self.words
+    }
+
+    /// Notes where the map words of the page of `pointer` are counted from.
+    ///
+    /// # Errors
+    /// The faults of [`Heap::map_origin`].
+    pub fn learn(&self, heap: &Heap<'_>, pointer: u32) -> Result<()> {
+        let origin = heap.map_origin(pointer / UNIT)?;
+        self.words[ORIGINS + (pointer / PAGE) as usize].store(origin, Relaxed);
+        Ok(())
     }
 
     /// Fetches blocks of class `class`, which has none left. Returns how many there are now, at least

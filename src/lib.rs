@@ -16,14 +16,13 @@ mod storage;
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint32Array};
 use napi::{Env, Error, JsValue as _, Result, Status, sys};
 use napi_derive::napi;
 
-use cache::ROW_WORDS;
 use callback::{Arguments, Callback, define, define_cache};
 use error::Fault;
-use heap::{CLASSES, GRAIN, HEADER, PAGE, Search, class_for};
+use heap::{PAGE, Search};
 use memory::{JsValue, Memory};
 use shared_heap::{Claim, SharedHeap};
 
@@ -79,34 +78,34 @@ pub fn open_heap(
         define::<Trim>(env.raw(), object.raw(), &heap)?;
         define::<Refill>(env.raw(), object.raw(), &heap)?;
         define::<MakeRoom>(env.raw(), object.raw(), &heap)?;
-        define::<MapOrigin>(env.raw(), object.raw(), &heap)?;
+        define::<Learn>(env.raw(), object.raw(), &heap)?;
         // Some engines take no buffers from outside; the heap works without the cache too.
         drop(define_cache(env.raw(), object.raw(), &heap));
     }
     Ok(Some(object))
 }
 
-/// What the part of the thread cache that is JavaScript goes by.
+/// Where the part of the thread cache that is JavaScript finds things, as word indices.
 #[napi(object)]
-pub struct SizeClasses {
-    /// The class that serves a block of 16 times the index bytes, header included, at the default alignment.
-    pub by_size: Uint8Array,
-    /// Number of classes.
-    pub count: u32,
-    /// Words of a class's row in the thread cache.
+pub struct CacheLayout {
+    /// Words of a size class's row.
     pub row_words: u32,
+    /// The origin of page 0.
+    pub origins: u32,
+    /// The row that serves blocks of 0 bytes, header included; then those of 16, 32 and so on.
+    pub classes: u32,
+    /// Bytes, header included, of the largest block that is kept.
+    pub largest: u32,
 }
 
-/// The size classes.
+/// The layout of a thread cache.
 #[napi]
-pub fn size_classes() -> SizeClasses {
-    let largest = CLASSES.iter().map(|class| class.stride).max().unwrap_or(0);
-    let class_of =
-        |bytes: u32| class_for(bytes.saturating_sub(HEADER).max(1), GRAIN).unwrap_or(0) as u8;
-    SizeClasses {
-        by_size: (0..=largest).step_by(GRAIN as usize).map(class_of).collect::<Vec<_>>().into(),
-        count: CLASSES.len() as u32,
-        row_words: ROW_WORDS as u32,
+pub fn cache_layout() -> CacheLayout {
+    CacheLayout {
+        row_words: cache::ROW_WORDS as u32,
+        origins: cache::ORIGINS as u32,
+        classes: cache::CLASSES_BY_SIZE as u32,
+        largest: cache::LARGEST,
     }
 }
 
@@ -198,8 +197,8 @@ callbacks! {
     MakeRoom c"makeRoom" (heap, arguments) -> u32 {
         heap.make_room(arguments.number(0) as usize).map(|()| 0)
     }
-    MapOrigin c"mapOrigin" (heap, arguments) -> u32 {
-        heap.map_origin(arguments.number(0))
+    Learn c"learn" (heap, arguments) -> u32 {
+        heap.learn(arguments.number(0)).map(|()| 0)
     }
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.trim().map(|bytes| bytes as f64)

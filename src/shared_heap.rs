@@ -108,12 +108,12 @@ impl SharedHeap {
         self.with_heap(|heap| self.cache.make_room(&heap, class))
     }
 
-    /// See [`Heap::map_origin`].
+    /// Lets the cache tell the blocks of the page of `pointer`; see [`ThreadCache::learn`].
     ///
     /// # Errors
-    /// The faults of [`Heap::map_origin`]; [`Fault::Stale`].
-    pub fn map_origin(&self, pointer: u32) -> Result<u32> {
-        self.with_heap(|heap| heap.map_origin(pointer / UNIT))
+    /// The faults of [`ThreadCache::learn`]; [`Fault::Stale`].
+    pub fn learn(&self, pointer: u32) -> Result<()> {
+        self.with_heap(|heap| self.cache.learn(&heap, pointer))
     }
 
     /// Frees a block; see [`Heap::free`].

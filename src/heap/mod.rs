@@ -21,8 +21,8 @@ mod words;
 mod properties;
 
 pub use block::Search;
-pub use layout::{GRAIN, HEADER, PAGE, UNIT};
-pub use size_class::{CLASSES, COUNT as CLASS_COUNT, class_for};
+pub use layout::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
+pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_for};
 pub use walk::{Block, Stats};
 pub use words::Words;
 

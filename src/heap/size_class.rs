@@ -13,8 +13,8 @@ const FINE_LIMIT: u32 = 512;
 const FINE: usize = (FINE_LIMIT / GRAIN) as usize;
 /// Doublings from [`FINE_LIMIT`] to the largest class.
 const DOUBLINGS: usize = 6;
-/// Number of dense classes: the fine ones, eight a doubling and the largest.
-const DENSE: usize = FINE + DOUBLINGS * 8 + 1;
+/// Number of dense classes, which come first: the fine ones, eight a doubling and the largest.
+pub const DENSE: usize = FINE + DOUBLINGS * 8 + 1;
 /// Number of size classes.
 pub const COUNT: usize = DENSE + DOUBLINGS * 4;
 /// The largest share of a span that may be left over is one part in this many.
@@ -80,7 +80,7 @@ const fn slots(stride: u32, offset: u32, units: u32) -> u32 {
 }
 
 /// All classes: the dense ones, then the aligned ones, each group ascending.
-pub static CLASSES: [SizeClass; COUNT] = {
+pub const CLASSES: [SizeClass; COUNT] = {
     let mut classes = [SizeClass::new(GRAIN); COUNT];
     let mut class = 0;
     while class < COUNT {
