@@ -135,7 +135,7 @@ impl<'m> Heap<'m> {
         match segment.kind(unit)? {
             UnitKind::Span { class, back } => {
                 let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
-                self.live_in_span(Span::read(segment, first, class)?, pointer)
+                self.live_in_span(Span::read(self, segment, first, class)?, pointer)
             }
             UnitKind::Large { shift, back } => {
                 let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
@@ -273,7 +273,7 @@ impl<'m> Heap<'m> {
         }
         match segment.kind(unit)? {
             UnitKind::Span { class, .. } => {
-                let next = Span::read(*segment, unit, class)?;
+                let next = Span::read(self, *segment, unit, class)?;
                 let (_, size) = self.header(next.pointer(0))?;
                 if size == next.geometry().stride { Ok(()) } else { Err(Fault::Corrupted) }
             }

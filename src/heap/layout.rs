@@ -77,7 +77,7 @@ pub mod root {
     pub const BIN_HEADS: u32 = BIN_BITMAP + BIN_BITMAP_WORDS;
     /// First unit of the first span of each class that has both free and taken blocks; 0 for none.
     pub const PARTIAL: u32 = BIN_HEADS + BINS;
-    /// The one span of each class that is kept though all its blocks are free; 0 for none.
+    /// First unit of the first span of each class that is kept though all its blocks are free; 0 for none.
     pub const SPARE: u32 = PARTIAL + size_class::COUNT as u32;
     /// The segments.
     pub const DIRECTORY: u32 = SPARE + size_class::COUNT as u32;

@@ -227,13 +227,14 @@ fn verify(heap: &Heap<'_>) {
     let linked: BTreeSet<_> = (0..BINS).flat_map(|bin| list(heap, root::BIN_HEADS + bin)).collect();
     assert_eq!(runs, linked);
     for class in 0..COUNT {
-        let linked: BTreeSet<_> = list(heap, root::PARTIAL + class as u32)
-            .into_iter()
-            .map(|unit| (class, unit))
-            .collect();
-        assert!(linked.iter().eq(partial.iter().filter(|span| span.0 == class)));
-        let kept = heap.field(root::SPARE + class as u32).expect("a field");
-        assert!(spare.iter().filter(|span| span.0 == class).all(|span| span.1 == kept));
+        let linked = |field| -> BTreeSet<_> {
+            list(heap, field + class as u32).into_iter().map(|unit| (class, unit)).collect()
+        };
+        let of_class = |spans: &BTreeSet<(usize, u32)>| -> BTreeSet<_> {
+            spans.iter().copied().filter(|span| span.0 == class).collect()
+        };
+        assert_eq!(linked(root::PARTIAL), of_class(&partial));
+        assert_eq!(linked(root::SPARE), of_class(&spare));
     }
 }
 

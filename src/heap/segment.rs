@@ -22,7 +22,9 @@ pub struct Segment<'m> {
     pub end: u32,
     /// The unit up to which the table has room.
     pub limit: u32,
-    map: u32,
+    /// The word index that the map word of unit 0 would have, and its record; both wrap around.
+    pub map_origin: u32,
+    record_origin: u32,
 }
 
 impl core::fmt::Debug for Words<'_> {
@@ -80,26 +82,27 @@ impl Segment<'_> {
         if confirmed { Ok(length) } else { Err(Fault::Corrupted) }
     }
 
-    /// The unit that the map begins with: the first of the page that the table begins in, so that the map
-    /// word of every unit of every page can be read. Those of units before `first` are 0.
-    const fn map_first(&self) -> u32 {
-        self.map / (PAGE / 4) * UNITS_PER_PAGE
-    }
-
     fn map_index(&self, unit: u32) -> Result<u32> {
         if !self.contains(unit) {
             return Err(Fault::Corrupted);
         }
-        Ok(self.map + (unit - self.map_first()))
+        Ok(self.map_origin.wrapping_add(unit))
     }
 
-    // In range: a directory entry is only read when its whole table lies within the memory.
-    fn record_index(&self, unit: u32) -> Result<u32> {
+    /// The word index of the record of `unit`, whose words are all inside the memory: an entry of the
+    /// directory is only read when its whole table is.
+    pub fn record_index(&self, unit: u32) -> Result<u32> {
         if !self.contains(unit) {
             return Err(Fault::Corrupted);
         }
-        Ok(self.map + (self.limit - self.map_first()) + (unit - self.first) * RECORD_WORDS)
+        Ok(self.record_origin.wrapping_add(unit * RECORD_WORDS))
     }
+}
+
+/// The unit that the map of a table at word `map` begins with: the first of the page that the table
+/// begins in, so that there is a map word for every unit of every page. Those of the table are 0.
+const fn map_first(map: u32) -> u32 {
+    map / (PAGE / 4) * UNITS_PER_PAGE
 }
 
 /// Units that a table for `units` units takes when `taken` bytes of its first unit are in use.
@@ -109,7 +112,7 @@ pub const fn table_units(units: u32, taken: u32) -> u32 {
 
 /// The first unit behind a table at byte `start` that reaches up to unit `limit`.
 pub const fn first_unit(start: u32, limit: u32) -> u32 {
-    start / UNIT + table_units(limit - start / PAGE * UNITS_PER_PAGE, start % UNIT)
+    start / UNIT + table_units(limit - map_first(start / 4), start % UNIT)
 }
 
 impl<'m> Heap<'m> {
@@ -122,19 +125,21 @@ impl<'m> Heap<'m> {
     /// Segment `index` of the directory.
     pub(super) fn segment(&self, index: u32) -> Result<Segment<'m>> {
         let entry = root::DIRECTORY + index * SEGMENT_WORDS;
-        let segment = Segment {
-            words: self.words,
-            first: self.field(entry)?,
-            end: self.field(entry + 1)?,
-            limit: self.field(entry + 2)?,
-            map: self.field(entry + 3)?,
-        };
-        let ordered = segment.first < segment.end && segment.end <= segment.limit;
-        let units = u64::from(segment.limit.saturating_sub(segment.map_first()));
-        let table_end = u64::from(segment.map) + units * u64::from(TABLE_WORDS_PER_UNIT);
-        let within = u64::from(segment.end) * u64::from(UNIT) <= self.words.byte_length()
-            && table_end <= u64::from(segment.first) * u64::from(WORDS_PER_UNIT);
-        if ordered && within { Ok(segment) } else { Err(Fault::Corrupted) }
+        let (first, end) = (self.field(entry)?, self.field(entry + 1)?);
+        let (limit, map) = (self.field(entry + 2)?, self.field(entry + 3)?);
+        let map_first = map_first(map);
+        let ordered = map_first <= first && first < end && end <= limit;
+        let units = u64::from(limit.wrapping_sub(map_first));
+        let table_end = u64::from(map) + units * u64::from(TABLE_WORDS_PER_UNIT);
+        let within = u64::from(end) * u64::from(UNIT) <= self.words.byte_length()
+            && table_end <= u64::from(first) * u64::from(WORDS_PER_UNIT);
+        if !ordered || !within {
+            return Err(Fault::Corrupted);
+        }
+        let records = map + (limit - map_first);
+        let map_origin = map.wrapping_sub(map_first);
+        let record_origin = records.wrapping_sub(first * RECORD_WORDS);
+        Ok(Segment { words: self.words, first, end, limit, map_origin, record_origin })
     }
 
     /// All segments in ascending order of directory entry.
@@ -161,7 +166,7 @@ impl<'m> Heap<'m> {
     /// [`Fault::NeverAllocated`] when the unit is not the heap's; [`Fault::Corrupted`].
     pub fn map_origin(&self, unit: u32) -> Result<u32> {
         let segment = self.segment_of(unit)?.ok_or(Fault::NeverAllocated)?;
-        Ok(segment.map.wrapping_sub(segment.map_first()))
+        Ok(segment.map_origin)
     }
 
     /// The segment of a unit that one of the heap's own records names.
@@ -181,7 +186,7 @@ impl<'m> Heap<'m> {
             return Err(Fault::OutOfMemory);
         }
         let map = start / 4;
-        for word in map..map + (limit - start / PAGE * UNITS_PER_PAGE) {
+        for word in map..map + (limit - map_first(map)) {
             self.words.set(word, UnitKind::Inside.pack())?;
         }
         let entry = root::DIRECTORY + index * SEGMENT_WORDS;

@@ -4,11 +4,11 @@
 //! header of a span holds the stride from the start, also those of free blocks (whose `byteLength`
 //! is 0) and one behind the last block, so that a write past any block's end meets one.
 
-use super::Heap;
 use super::block::Search;
 use super::layout::{AUX, BITS, HEADER, MAX_SLOTS, NEXT, PREVIOUS, UNIT, UnitKind, root};
 use super::segment::Segment;
 use super::size_class::{CLASSES, SizeClass};
+use super::{Heap, Words};
 use crate::error::{Fault, Result};
 
 /// A span takes at most one part in this many of a heap, so that small heaps get small spans.
@@ -27,6 +27,9 @@ pub struct Span<'m> {
     pub slots: u32,
     /// Free blocks, as the span's record counts them.
     pub free: u32,
+    words: Words<'m>,
+    /// Word index of the span's record.
+    record: u32,
 }
 
 /// What became of slots that were taken.
@@ -42,8 +45,9 @@ impl<'m> Span<'m> {
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when there is none or its record is impossible.
-    pub fn read(segment: Segment<'m>, unit: u32, class: usize) -> Result<Self> {
-        let aux = segment.record(unit, AUX)?;
+    pub fn read(heap: &Heap<'m>, segment: Segment<'m>, unit: u32, class: usize) -> Result<Self> {
+        let span = Self::of_units(heap, segment, unit, class, 0)?;
+        let aux = span.words.get(span.record + AUX)?;
         let (units, free) = (aux >> FREE_BITS, aux & ((1 << FREE_BITS) - 1));
         let geometry = &CLASSES[class];
         let sized = units >= geometry.least_units()
@@ -52,11 +56,24 @@ impl<'m> Span<'m> {
         if !sized {
             return Err(Fault::Corrupted);
         }
-        let span = Self { segment, unit, class, units, slots: geometry.slots(units), free };
-        let mapped = free <= span.slots
+        let slots = geometry.slots(units);
+        let mapped = free <= slots
             && segment.kind(unit)? == UnitKind::Span { class, back: 0 }
             && segment.kind(unit + units - 1)? == UnitKind::Span { class, back: units - 1 };
-        if mapped { Ok(span) } else { Err(Fault::Corrupted) }
+        if mapped { Ok(Self { units, slots, free, ..span }) } else { Err(Fault::Corrupted) }
+    }
+
+    /// A span of `units` units, none of its blocks free.
+    fn of_units(
+        heap: &Heap<'m>,
+        segment: Segment<'m>,
+        unit: u32,
+        class: usize,
+        units: u32,
+    ) -> Result<Self> {
+        let slots = if units == 0 { 0 } else { CLASSES[class].slots(units) };
+        let record = segment.record_index(unit)?;
+        Ok(Self { segment, unit, class, units, slots, free: 0, words: heap.words, record })
     }
 
     /// The geometry of the span's class.
@@ -91,13 +108,13 @@ impl<'m> Span<'m> {
 
     /// Whether the bitmap has `slot` as free.
     pub fn is_free(&self, slot: u32) -> Result<bool> {
-        Ok(self.segment.record(self.unit, BITS + slot / 32)? & 1 << (slot % 32) != 0)
+        Ok(self.words.get(self.record + BITS + slot / 32)? & 1 << (slot % 32) != 0)
     }
 
     /// How many blocks the bitmap has as free.
     pub fn count_free(&self) -> Result<u32> {
         (0..self.slots.div_ceil(32)).try_fold(0, |free, word| {
-            Ok(free + self.segment.record(self.unit, BITS + word)?.count_ones())
+            Ok(free + self.words.get(self.record + BITS + word)?.count_ones())
         })
     }
 
@@ -111,7 +128,7 @@ impl<'m> Span<'m> {
     ) -> Result<Taken> {
         let mut taken = Taken::default();
         for word in 0..self.slots.div_ceil(32) {
-            let mut bits = self.segment.record(self.unit, BITS + word)?;
+            let mut bits = self.words.get(self.record + BITS + word)?;
             if bits == 0 {
                 continue;
             }
@@ -126,7 +143,7 @@ impl<'m> Span<'m> {
                     taken.damaged += 1;
                 }
             }
-            self.segment.set_record(self.unit, BITS + word, bits)?;
+            self.words.set(self.record + BITS + word, bits)?;
             if taken.given == most {
                 break;
             }
@@ -143,15 +160,14 @@ impl<'m> Span<'m> {
         if self.free >= self.slots {
             return Err(Fault::Corrupted);
         }
-        let index = BITS + slot / 32;
-        let bits = self.segment.record(self.unit, index)?;
-        self.segment.set_record(self.unit, index, bits | 1 << (slot % 32))?;
+        let index = self.record + BITS + slot / 32;
+        self.words.set(index, self.words.get(index)? | 1 << (slot % 32))?;
         self.set_free(self.free + 1)
     }
 
     fn set_free(&mut self, free: u32) -> Result<()> {
         self.free = free;
-        self.segment.set_record(self.unit, AUX, self.units << FREE_BITS | free)
+        self.words.set(self.record + AUX, self.units << FREE_BITS | free)
     }
 }
 
@@ -198,7 +214,7 @@ impl<'m> Heap<'m> {
     /// the same time; [`Fault::Corrupted`]. The other blocks are put back all the same.
     pub fn put_unused_blocks(&self, pointers: impl Iterator<Item = u32>) -> Result<()> {
         let mut outcome = Ok(());
-        // The span of the block before, if it still is one: neighbours often come together.
+        // The span of the block before: neighbours often come together.
         let mut last = None;
         for pointer in pointers {
             if let Err(fault) = self.put_unused_block(pointer, &mut last) {
@@ -213,7 +229,7 @@ impl<'m> Heap<'m> {
     fn put_unused_block(&self, pointer: u32, last: &mut Option<Span<'m>>) -> Result<()> {
         let span = match last {
             Some(span) if span.contains(pointer) => span,
-            _ => last.insert(self.span_of(pointer)?),
+            _ => last.insert(self.span_of(pointer, last.map(|span| span.segment))?),
         };
         let slot = span.slot_at(pointer).ok_or(Fault::FreedTwice)?;
         let (byte_length, size) = self.header(pointer)?;
@@ -223,24 +239,22 @@ impl<'m> Heap<'m> {
         if size != span.geometry().stride {
             return Err(Fault::Corrupted);
         }
-        self.put_block(span, slot)?;
-        if span.free == span.slots {
-            *last = None;
-        }
-        Ok(())
+        self.put_block(span, slot)
     }
 
-    fn span_of(&self, pointer: u32) -> Result<Span<'m>> {
+    fn span_of(&self, pointer: u32, guess: Option<Segment<'m>>) -> Result<Span<'m>> {
         let unit = pointer / UNIT;
-        let segment = self.own_segment(unit)?;
+        let segment = match guess.filter(|segment| segment.contains(unit)) {
+            Some(segment) => segment,
+            None => self.own_segment(unit)?,
+        };
         let UnitKind::Span { class, back } = segment.kind(unit)? else {
             return Err(Fault::FreedTwice);
         };
-        Span::read(segment, unit.checked_sub(back).ok_or(Fault::Corrupted)?, class)
+        Span::read(self, segment, unit.checked_sub(back).ok_or(Fault::Corrupted)?, class)
     }
 
-    /// Puts a block back. A span whose blocks are all free is kept if it is the only one of its
-    /// class with room, else its units are freed.
+    /// Puts a block back.
     pub(super) fn put_block(&self, span: &mut Span<'m>, slot: u32) -> Result<()> {
         span.put_slot(slot)?;
         if span.free == 1 && span.slots > 1 {
@@ -250,17 +264,12 @@ impl<'m> Heap<'m> {
         if span.free == span.slots { self.retire_span(span) } else { Ok(()) }
     }
 
-    // All blocks of the span are free.
+    // All blocks of the span are free: it waits to be used again, until its units are wanted.
     fn retire_span(&self, span: &Span<'m>) -> Result<()> {
-        let partial = root::PARTIAL + span.class as u32;
         if span.slots > 1 {
-            self.unlink(partial, &span.segment, span.unit)?;
+            self.unlink(root::PARTIAL + span.class as u32, &span.segment, span.unit)?;
         }
-        let spare = root::SPARE + span.class as u32;
-        if self.field(partial)? == 0 && self.field(spare)? == 0 {
-            return self.set_field(spare, span.unit);
-        }
-        self.free_span(span)
+        self.push_front(root::SPARE + span.class as u32, &span.segment, span.unit)
     }
 
     /// Frees the spans that are kept though all their blocks are free.
@@ -269,7 +278,7 @@ impl<'m> Heap<'m> {
     /// [`Fault::Corrupted`].
     pub fn free_spare_spans(&self) -> Result<()> {
         for class in 0..CLASSES.len() {
-            if let Some(span) = self.take_spare(class)? {
+            while let Some(span) = self.take_spare(class)? {
                 self.free_span(&span)?;
             }
         }
@@ -285,7 +294,7 @@ impl<'m> Heap<'m> {
         let partial = root::PARTIAL + class as u32;
         let head = self.field(partial)?;
         if head != 0 {
-            return Span::read(self.own_segment(head)?, head, class);
+            return Span::read(self, self.own_segment(head)?, head, class);
         }
         let span = match self.take_spare(class)? {
             Some(span) => span,
@@ -301,11 +310,11 @@ impl<'m> Heap<'m> {
         if unit == 0 {
             return Ok(None);
         }
-        let span = Span::read(self.own_segment(unit)?, unit, class)?;
+        let span = Span::read(self, self.own_segment(unit)?, unit, class)?;
         if span.free != span.slots || span.count_free()? != span.free {
             return Err(Fault::Corrupted);
         }
-        self.set_field(spare, 0)?;
+        self.unlink(spare, &span.segment, unit)?;
         Ok(Some(span))
     }
 
@@ -324,7 +333,7 @@ impl<'m> Heap<'m> {
         for back in 0..units {
             segment.set_kind(unit + back, UnitKind::Span { class, back })?;
         }
-        let mut span = Span { segment, unit, class, units, slots: geometry.slots(units), free: 0 };
+        let mut span = Span::of_units(self, segment, unit, class, units)?;
         self.format_span(&mut span)?;
         Ok(span)
     }
@@ -337,10 +346,10 @@ impl<'m> Heap<'m> {
         for word in 0..MAX_SLOTS / 32 {
             let bits = slots.saturating_sub(word * 32).min(32);
             let mask = ((1_u64 << bits) - 1) as u32;
-            span.segment.set_record(span.unit, BITS + word, mask)?;
+            self.words.set(span.record + BITS + word, mask)?;
         }
-        span.segment.set_record(span.unit, NEXT, 0)?;
-        span.segment.set_record(span.unit, PREVIOUS, 0)?;
+        self.words.set(span.record + NEXT, 0)?;
+        self.words.set(span.record + PREVIOUS, 0)?;
         span.set_free(slots)
     }
 

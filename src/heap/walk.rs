@@ -121,7 +121,7 @@ impl<'m> Heap<'m> {
     fn piece_at(&self, segment: Segment<'m>, unit: u32) -> Result<(u32, Piece<'m>)> {
         match segment.kind(unit)? {
             UnitKind::Span { class, back: 0 } => {
-                let span = Span::read(segment, unit, class)?;
+                let span = Span::read(self, segment, unit, class)?;
                 Ok((span.units, Piece::Span(span)))
             }
             UnitKind::Large { shift, back: 0 } => {
