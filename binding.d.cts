@@ -22,6 +22,8 @@ export interface CacheLayout {
   classes: number
   /** Bytes, header included, of the largest block that is kept. */
   largest: number
+  /** The room. */
+  room: number
 }
 
 /** Why a heap operation was refused. */

@@ -55,10 +55,15 @@ const UNOPENED = {
  */
 export const openHeap = (bytes, { heapBase = WHOLE_MEMORY, initial, maximum, madeHere }) => {
   if (bytes.length === 0) return UNOPENED
-  const native = binding.openHeap(bytes, heapBase, initial, maximum, madeHere)
+  const native = binding.openHeap(keeperOf(bytes), heapBase, initial, maximum, madeHere)
   if (native === null) throw notAHeap('The first 65536 bytes of the memory hold something else')
   return native
 }
+
+// The native side keeps the buffer that it is given. A memory's own buffer refers back to the memory, which would then
+// never be collected; a clone has the same bytes and does not.
+const keeperOf = (bytes) =>
+  bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(structuredClone(bytes.buffer)) : bytes
 
 const growMemory = WebAssembly.Memory.prototype.grow
 
@@ -92,17 +97,9 @@ export class Heap {
    * @throws {RangeError} ERR_OUT_OF_MEMORY
    */
   malloc(byteLength, alignBytes) {
-    const sizeClass = alignBytes <= DEFAULT_ALIGN ? this.#cache.classFor(byteLength) : -1
     for (;;) {
-      const native = this.#current()
-      if (sizeClass >= 0 && native.refill(sizeClass) > 0) {
-        const kept = this.#cache.pop(byteLength)
-        if (kept !== 0) return kept
-      }
-      const ptr = native.malloc(byteLength, alignBytes, QUICK)
+      const ptr = this.#attempt(byteLength, alignBytes)
       if (ptr > 0) return ptr
-      if (ptr === Fault.Stale && this.#catchUp()) continue
-      if (ptr === Fault.Corrupted) throw faultError(ptr)
       if (this.#grow(byteLength, alignBytes)) continue
       const last = this.#current().malloc(byteLength, alignBytes, EXHAUSTIVE)
       if (last > 0) return last
@@ -136,12 +133,15 @@ export class Heap {
     if (sizeClass >= 0 && this.#cache.resize(ptr, sizeClass, byteLength)) return ptr
     if (sizeClass < 0 && this.#resize(ptr, byteLength, false)) return ptr
     const kept = Math.min(this.sizeof(ptr), byteLength)
-    let moved
-    try {
-      moved = this.#cache.pop(byteLength) || this.malloc(byteLength, DEFAULT_ALIGN)
-    } catch (error) {
-      if (this.#resize(ptr, byteLength, true)) return ptr
-      throw error
+    let moved = this.#cache.pop(byteLength) || this.#attempt(byteLength, DEFAULT_ALIGN)
+    if (moved === 0) {
+      if (sizeClass < 0 && this.#extend(ptr, byteLength)) return ptr
+      try {
+        moved = this.malloc(byteLength, DEFAULT_ALIGN)
+      } catch (error) {
+        if (this.#resize(ptr, byteLength, true)) return ptr
+        throw error
+      }
     }
     viewsOf(this.#memory).u8.copyWithin(moved, ptr, ptr + kept)
     if (!this.#cache.push(ptr)) this.free(ptr)
@@ -228,6 +228,30 @@ export class Heap {
   #use(native) {
     this.#native = native
     if (native.cache !== undefined) this.#cache.open(native.cache)
+  }
+
+  // Allocates without growing the memory; 0 when there is no room.
+  #attempt(byteLength, alignBytes) {
+    const sizeClass = alignBytes <= DEFAULT_ALIGN ? this.#cache.classFor(byteLength) : -1
+    for (;;) {
+      const native = this.#current()
+      if (sizeClass >= 0 && native.refill(sizeClass) > 0) {
+        const kept = this.#cache.pop(byteLength)
+        if (kept !== 0) return kept
+      }
+      const ptr = native.malloc(byteLength, alignBytes, QUICK)
+      if (ptr > 0) return ptr
+      if (ptr === Fault.OutOfMemory) return 0
+      if (ptr === Fault.Stale && this.#catchUp()) continue
+      if (this.#native === UNOPENED) return 0
+      throw faultError(ptr)
+    }
+  }
+
+  // Grows the memory so that a large block at its end can be resized where it is.
+  #extend(ptr, byteLength) {
+    const pages = this.#native.growthToExtend(ptr, byteLength)
+    return this.#growBy(pages) && this.#resize(ptr, byteLength, false)
   }
 
   // What the cache says of a pointer, once it knows the pointer's page.

@@ -4,10 +4,11 @@
 //! The words belong to Rust, so that blocks find their way back when the thread ends without a word:
 //!
 //! ```text
-//! rows     one a size class: how many blocks, how many at most, the geometry that tells a pointer of
-//!          the class, then the blocks' pointers
+//! rows     one a size class: how many blocks, the geometry that tells a pointer of the class, then
+//!          the blocks' pointers
 //! origins  one word a page: where its map words are counted from, 0 while that is not known
 //! classes  one word for each multiple of 16 bytes: the row of the class that serves it
+//! room     one word: the bytes of blocks that may still be added
 //! ```
 
 use std::cell::Cell;
@@ -20,36 +21,40 @@ use crate::heap::{
 };
 
 /// Words of a row.
-pub const ROW_WORDS: usize = 128;
+pub const ROW_WORDS: usize = 256;
 /// Index of the first origin.
 pub const ORIGINS: usize = CLASS_COUNT * ROW_WORDS;
 /// Index of the row of the smallest class in `classes`.
 pub const CLASSES_BY_SIZE: usize = ORIGINS + MAX_PAGES as usize;
 /// Bytes, header included, of the largest block that is kept.
 pub const LARGEST: u32 = CLASSES[DENSE_COUNT - 1].stride;
-const WORDS: usize = CLASSES_BY_SIZE + (LARGEST / GRAIN) as usize + 1;
+/// Index of the room.
+pub const ROOM: usize = CLASSES_BY_SIZE + (LARGEST / GRAIN) as usize + 1;
+const WORDS: usize = ROOM + 1;
 const COUNT: usize = 0;
-const LIMIT: usize = 1;
-const STRIDE: usize = 2;
-const OFFSET: usize = 3;
-const RECIPROCAL: usize = 4;
-const FIRST: usize = 5;
+const STRIDE: usize = 1;
+const OFFSET: usize = 2;
+const RECIPROCAL: usize = 3;
+const FIRST: usize = 4;
+/// The most blocks of one class.
 const MOST: u32 = (ROW_WORDS - FIRST) as u32;
 /// Bytes of blocks that a thread may always keep.
-const LEAST_BUDGET: u32 = 48 * 1024;
+const LEAST_BUDGET: u32 = 56 * 1024;
 /// Above that, a thread keeps at most one part in this many of the heap.
 const HEAP_SHARE: u32 = 800;
 /// Never more than one part in this many.
 const SMALL_HEAP_SHARE: u32 = 16;
-/// The limit of a class starts at as many blocks as fit in this many bytes, at least one.
-const FIRST_BATCH: u32 = 1024;
+/// Bytes of blocks that are fetched at once.
+const BATCH: u32 = 4 * 1024;
+/// Never more than one part in this many of the budget.
+const BATCH_SHARE: u32 = 4;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
     words: Box<[AtomicU32]>,
-    /// Bytes of blocks when every class is at its limit.
-    reserved: Cell<u32>,
-    /// The class whose limit is lowered next when another needs room.
+    /// Bytes of blocks that may be kept.
+    budget: Cell<u32>,
+    /// The class that gives blocks back next when another needs room.
     hand: Cell<usize>,
 }
 
@@ -60,7 +65,7 @@ impl ThreadCache {
         // SAFETY: the box is taken apart and put together as one of the same size; `AtomicU32` has the
         // size, the alignment and the bit patterns of `u32`. (Zeroed this way, untouched words cost nothing.)
         let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
-        let cache = Self { words, reserved: Cell::new(0), hand: Cell::new(0) };
+        let cache = Self { words, budget: Cell::new(0), hand: Cell::new(0) };
         for (index, class) in CLASSES.iter().enumerate() {
             let row = cache.row(index);
             row[STRIDE].store(class.stride, Relaxed);
@@ -91,32 +96,36 @@ impl ThreadCache {
     }
 
     /// Fetches blocks of class `class`, which has none left. Returns how many there are now, at least
-    /// one. A class that is refilled again and again gets a higher limit.
+    /// one.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::FreedTwice`].
     pub fn refill(&self, heap: &Heap<'_>, class: usize) -> Result<u32> {
-        self.raise_limit(heap, class)?;
+        self.update_budget(heap)?;
+        let stride = CLASSES[class].stride;
+        let batch = (BATCH.min(self.budget.get() / BATCH_SHARE) / stride).clamp(1, MOST / 2);
+        if self.room() < batch * stride {
+            self.give_back(heap)?;
+        }
         let row = self.row(class);
-        let batch = row[LIMIT].load(Relaxed).div_ceil(2).clamp(1, MOST);
         let mut count = 0;
         heap.take_blocks(class, batch, Search::Quick, |pointer| {
             row[FIRST + count as usize].store(pointer, Relaxed);
             count += 1;
             row[COUNT].store(count, Relaxed);
+            self.set_room(self.room().wrapping_sub(stride));
         })
     }
 
-    /// Makes room in class `class`, which is at its limit: raises the limit, or gives back the older
-    /// half of the blocks.
+    /// Makes room for a block of class `class`: gives back the older half of the class's blocks when
+    /// there are too many, else of all classes' in turn.
     ///
     /// # Errors
     /// [`Fault::FreedTwice`] when a block could not be given back; [`Fault::Corrupted`].
     pub fn make_room(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
-        let row = self.row(class);
-        let limit = row[LIMIT].load(Relaxed);
-        self.raise_limit(heap, class)?;
-        if row[LIMIT].load(Relaxed) > limit { Ok(()) } else { self.shrink(heap, class, limit / 2) }
+        self.update_budget(heap)?;
+        let count = self.row(class)[COUNT].load(Relaxed);
+        if count >= MOST { self.shrink(heap, class, count / 2) } else { self.give_back(heap) }
     }
 
     /// Gives all blocks back.
@@ -132,62 +141,57 @@ impl ThreadCache {
         &self.words[class * ROW_WORDS..][..ROW_WORDS]
     }
 
-    fn raise_limit(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
-        let stride = CLASSES[class].stride;
-        let limit = self.row(class)[LIMIT].load(Relaxed);
-        let raised = if limit == 0 { (FIRST_BATCH / stride).max(1) } else { limit * 2 }.min(MOST);
-        let more = (raised - limit.min(raised)) * stride;
-        if self.reserve(heap, class, more)? {
-            self.row(class)[LIMIT].store(raised, Relaxed);
-        }
-        Ok(())
+    // Below 0, as a signed number, after a batch that was larger than the room.
+    fn room(&self) -> u32 {
+        let room = self.words[ROOM].load(Relaxed);
+        if room.cast_signed() < 0 { 0 } else { room }
     }
 
-    // Sets bytes aside, taken from other classes if need be.
-    fn reserve(&self, heap: &Heap<'_>, class: usize, more: u32) -> Result<bool> {
+    fn set_room(&self, room: u32) {
+        self.words[ROOM].store(room, Relaxed);
+    }
+
+    // The budget follows the size of the heap.
+    fn update_budget(&self, heap: &Heap<'_>) -> Result<()> {
         let heap_units = heap.total_units()?;
         let share = |part: u32| (u64::from(heap_units) * u64::from(UNIT) / u64::from(part)) as u32;
         let budget = LEAST_BUDGET.max(share(HEAP_SHARE)).min(share(SMALL_HEAP_SHARE));
-        if more > budget {
-            return Ok(false);
-        }
-        for _ in 0..=CLASS_COUNT {
-            if self.reserved.get() + more <= budget {
-                self.reserved.set(self.reserved.get() + more);
-                return Ok(true);
-            }
-            let hand = (self.hand.get() + 1) % CLASS_COUNT;
-            self.hand.set(hand);
-            if hand != class {
-                self.lower_limit(heap, hand)?;
-            }
-        }
-        Ok(false)
+        let more = budget.wrapping_sub(self.budget.replace(budget));
+        self.set_room(self.words[ROOM].load(Relaxed).wrapping_add(more));
+        Ok(())
     }
 
-    fn lower_limit(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
-        let limit = self.row(class)[LIMIT].load(Relaxed);
-        let lowered = limit / 2;
-        self.row(class)[LIMIT].store(lowered, Relaxed);
-        let freed = (limit - lowered) * CLASSES[class].stride;
-        self.reserved.set(self.reserved.get().saturating_sub(freed));
-        self.shrink(heap, class, lowered)
+    // Gives back the older half of the classes' blocks in turn, until half of the budget is free.
+    fn give_back(&self, heap: &Heap<'_>) -> Result<()> {
+        let mut outcome = Ok(());
+        for _ in 0..CLASS_COUNT {
+            if self.room() >= self.budget.get() / 2 {
+                break;
+            }
+            let class = (self.hand.get() + 1) % CLASS_COUNT;
+            self.hand.set(class);
+            let count = self.row(class)[COUNT].load(Relaxed);
+            outcome = outcome.and(self.shrink(heap, class, count / 2));
+        }
+        outcome
     }
 
     // Gives back the oldest blocks of a class, all but `keep`.
     fn shrink(&self, heap: &Heap<'_>, class: usize, keep: u32) -> Result<()> {
         let row = self.row(class);
         let count = row[COUNT].load(Relaxed).min(MOST);
-        let surplus = count.saturating_sub(keep) as usize;
+        let surplus = count.saturating_sub(keep);
         if surplus == 0 {
             return Ok(());
         }
-        let oldest = row[FIRST..FIRST + surplus].iter();
+        let oldest = row[FIRST..FIRST + surplus as usize].iter();
         let outcome = heap.put_unused_blocks(oldest.map(|block| block.load(Relaxed)));
-        for (kept, slot) in (surplus..count as usize).zip(FIRST..) {
+        for (kept, slot) in (surplus as usize..count as usize).zip(FIRST..) {
             row[slot].store(row[FIRST + kept].load(Relaxed), Relaxed);
         }
-        row[COUNT].store(count - surplus as u32, Relaxed);
+        row[COUNT].store(count - surplus, Relaxed);
+        let room = self.words[ROOM].load(Relaxed);
+        self.set_room(room.wrapping_add(surplus * CLASSES[class].stride));
         outcome
     }
 }

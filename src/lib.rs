@@ -72,6 +72,7 @@ pub fn open_heap(
         define::<Lengthof>(env.raw(), object.raw(), &heap)?;
         define::<LeastGrowth>(env.raw(), object.raw(), &heap)?;
         define::<UsualGrowth>(env.raw(), object.raw(), &heap)?;
+        define::<GrowthToExtend>(env.raw(), object.raw(), &heap)?;
         define::<AddPages>(env.raw(), object.raw(), &heap)?;
         define::<Blocks>(env.raw(), object.raw(), &heap)?;
         define::<Stats>(env.raw(), object.raw(), &heap)?;
@@ -96,6 +97,8 @@ pub struct CacheLayout {
     pub classes: u32,
     /// Bytes, header included, of the largest block that is kept.
     pub largest: u32,
+    /// The room.
+    pub room: u32,
 }
 
 /// The layout of a thread cache.
@@ -106,6 +109,7 @@ pub fn cache_layout() -> CacheLayout {
         origins: cache::ORIGINS as u32,
         classes: cache::CLASSES_BY_SIZE as u32,
         largest: cache::LARGEST,
+        room: cache::ROOM as u32,
     }
 }
 
@@ -179,6 +183,9 @@ callbacks! {
     }
     UsualGrowth c"usualGrowth" (heap, arguments) -> u32 {
         heap.growth_for(arguments.number(0), arguments.number(1)).map(|(_, usual)| usual)
+    }
+    GrowthToExtend c"growthToExtend" (heap, arguments) -> u32 {
+        heap.growth_to_extend(arguments.number(0), arguments.number(1))
     }
     AddPages c"addPages" (heap, arguments) -> u32 {
         heap.add_pages(arguments.number(0), arguments.number(1)).map(|()| 0)

@@ -7,15 +7,21 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
+use napi::bindgen_prelude::check_status;
 use napi::{Error, Result, Status, sys};
 
 use crate::heap::Words;
 use crate::storage::{self, Reservation, Step};
 
-/// A memory that one thread works on. Its bytes stay mapped for as long as this value lives.
+/// A memory that one thread works on. Its bytes stay mapped for as long as this value lives if it is
+/// shared; one that is not must outlive each call.
 pub struct Memory {
     env: sys::napi_env,
     view: Cell<View>,
+    /// A strong reference to a SharedArrayBuffer over the memory's bytes, which keeps them mapped; none
+    /// for a memory that is not shared. The buffer must not be the one that `memory.buffer` gives: that
+    /// keeps the memory alive, and with it all that holds this value.
+    keeper: Option<sys::napi_ref>,
 }
 
 /// The bytes that one buffer of the memory shows.
@@ -23,19 +29,17 @@ pub struct Memory {
 struct View {
     base: NonNull<AtomicU32>,
     byte_length: usize,
-    /// Whether the buffer is a SharedArrayBuffer.
-    shared: bool,
-    /// A strong reference to the buffer, which keeps its bytes mapped and of this length.
-    buffer: sys::napi_ref,
 }
 
 impl Memory {
-    /// Opens the memory that `array` is a view of.
+    /// Opens the memory that `array` is a view of. If `array` is over a SharedArrayBuffer, that buffer is
+    /// kept.
     ///
     /// # Errors
-    /// When `array` is not a typed array over a buffer from its start.
+    /// When `array` is not a Uint8Array over a buffer from its start.
     pub fn open(array: JsValue) -> Result<Self> {
-        Ok(Self { env: array.env, view: Cell::new(View::of(array)?) })
+        let (view, buffer) = View::of(array)?;
+        Ok(Self { env: array.env, view: Cell::new(view), keeper: keep_if_shared(buffer)? })
     }
 
     /// Replaces the view after the memory has grown.
@@ -43,8 +47,7 @@ impl Memory {
     /// # Errors
     /// As [`Memory::open`]; the old view stays.
     pub fn refresh(&self, array: JsValue) -> Result<()> {
-        let old = self.view.replace(View::of(array)?);
-        old.release(self.env);
+        self.view.set(View::of(array)?.0);
         Ok(())
     }
 
@@ -55,7 +58,7 @@ impl Memory {
 
     /// Whether other threads can have the memory.
     pub fn is_shared(&self) -> bool {
-        self.view.get().shared
+        self.keeper.is_some()
     }
 
     /// Puts bytes that Rust allocated in the place of V8's; see [`storage::overlay`].
@@ -95,12 +98,14 @@ impl Memory {
     /// The bytes seen so far as words.
     pub fn words(&self) -> Words<'_> {
         let View { base, byte_length, .. } = self.view.get();
-        // SAFETY: `base` is the data pointer that Node-API gave for a buffer of `byte_length` bytes,
-        // aligned to a page. The bytes stay mapped while `self` lives: `buffer` is a strong reference
-        // to that buffer, replaced only through `&self` on this very thread (`Cell` makes the type
-        // !Sync) after its successor, which shares the bytes, is held; memory of a SharedArrayBuffer
-        // never shrinks or moves, and the lifetime of the words is that of the borrow of `self`.
-        // Other threads and JavaScript may write the bytes at any time: they are only read as atomics.
+        // SAFETY: `base` is the data pointer that Node-API gave for a buffer of `byte_length` bytes, which is
+        // aligned to a page. The bytes of a shared memory stay mapped while `self` lives: `keeper` is a
+        // SharedArrayBuffer over the same backing store, which never shrinks or moves; growth makes more
+        // of it accessible. Those of another memory are used only by calls that lib/heap.js makes, which
+        // holds the memory and refreshes the view first when the memory has grown. The view is
+        // replaced on this thread only (`Cell` makes the type !Sync), and never during a borrow, as no
+        // call into JavaScript is made. Other threads and JavaScript may write the bytes at any time:
+        // they are only read as atomics.
         let words = unsafe { std::slice::from_raw_parts(base.as_ptr(), byte_length / 4) };
         Words::new(words)
     }
@@ -108,7 +113,12 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        self.view.get().release(self.env);
+        if let Some(keeper) = self.keeper {
+            // SAFETY: `keep_if_shared` made the reference in `env`, and it is given up here only. Values of
+            // this type are dropped on the thread of `env`, in a call or a finalizer, where deleting
+            // references is allowed.
+            unsafe { sys::napi_delete_reference(self.env, keeper) };
+        }
     }
 }
 
@@ -131,7 +141,8 @@ impl JsValue {
 }
 
 impl View {
-    fn of(array: JsValue) -> Result<Self> {
+    /// The bytes that `array` shows, and its buffer.
+    fn of(array: JsValue) -> Result<(Self, JsValue)> {
         let (mut byte_length, mut offset) = (0, 0);
         let (mut data, mut buffer) = (std::ptr::null_mut(), std::ptr::null_mut());
         let mut kind = 0;
@@ -157,24 +168,22 @@ impl View {
                 "a Uint8Array over a whole memory is needed",
             ));
         }
-        let (mut reference, mut unshared) = (std::ptr::null_mut(), false);
-        // SAFETY: `buffer` is the handle that the call above filled in.
-        let status = unsafe {
-            sys::napi_is_arraybuffer(array.env, buffer, &mut unshared);
-            sys::napi_create_reference(array.env, buffer, 1, &mut reference)
-        };
-        if status != sys::Status::napi_ok {
-            return Err(Error::new(Status::GenericFailure, "the buffer cannot be referenced"));
-        }
         // A memory of no pages may have no address: nothing is read through it then.
         let base = NonNull::new(data.cast()).unwrap_or(NonNull::dangling());
-        Ok(Self { base, byte_length, shared: !unshared, buffer: reference })
+        Ok((Self { base, byte_length }, JsValue { env: array.env, value: buffer }))
     }
+}
 
-    fn release(self, env: sys::napi_env) {
-        // SAFETY: `buffer` was made by `napi_create_reference` in `env` and is released once: `refresh`
-        // gives up its copy here, and so does `drop`. Both run on the thread of `env`, in a call or a
-        // finalizer, where deleting references is allowed.
-        unsafe { sys::napi_delete_reference(env, self.buffer) };
+fn keep_if_shared(buffer: JsValue) -> Result<Option<sys::napi_ref>> {
+    let (mut reference, mut unshared) = (std::ptr::null_mut(), false);
+    // SAFETY: `buffer` is a live handle of this call, and the out pointer a local.
+    check_status!(unsafe { sys::napi_is_arraybuffer(buffer.env, buffer.value, &mut unshared) })?;
+    if unshared {
+        return Ok(None);
     }
+    // SAFETY: as above.
+    check_status!(unsafe {
+        sys::napi_create_reference(buffer.env, buffer.value, 1, &mut reference)
+    })?;
+    Ok(Some(reference))
 }

@@ -155,6 +155,14 @@ impl SharedHeap {
         }
     }
 
+    /// The pages to grow by so that a block can be resized where it is; see [`Heap::growth_to_extend`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::growth_to_extend`]; [`Fault::Stale`].
+    pub fn growth_to_extend(&self, pointer: u32, byte_length: u32) -> Result<u32> {
+        self.with_heap(|heap| heap.growth_to_extend(pointer, byte_length))
+    }
+
     /// Takes in pages that the caller grew. A heap that owns its whole memory does so by itself.
     ///
     /// # Errors

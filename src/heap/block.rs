@@ -47,14 +47,19 @@ impl Large<'_> {
         self.units * UNIT
     }
 
-    fn units_for(byte_length: u32, shift: u32) -> u32 {
-        (u64::from(byte_length) + (1 << shift)).div_ceil(u64::from(UNIT)) as u32
+    /// Units that a block of `byte_length` bytes at the same alignment takes.
+    pub const fn units_for(&self, byte_length: u32) -> u32 {
+        large_units(byte_length, self.shift)
     }
 
     fn set_kinds(&self, first: UnitKind, second: UnitKind) -> Result<()> {
         self.segment.set_kind(self.unit, first)?;
         if 1 << self.shift == UNIT { self.segment.set_kind(self.unit + 1, second) } else { Ok(()) }
     }
+}
+
+const fn large_units(byte_length: u32, shift: u32) -> u32 {
+    (byte_length as u64 + (1 << shift)).div_ceil(UNIT as u64) as u32
 }
 
 impl<'m> Heap<'m> {
@@ -170,7 +175,7 @@ impl<'m> Heap<'m> {
         let sound = segment.kind(unit)? == UnitKind::Large { shift, back: 0 }
             && size == large.buffer_size()
             && byte_length > 0
-            && Large::units_for(byte_length, shift) <= large.units;
+            && large.units_for(byte_length) <= large.units;
         if sound { Ok(large) } else { Err(Fault::Corrupted) }
     }
 
@@ -207,7 +212,7 @@ impl<'m> Heap<'m> {
 
     fn allocate_large(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
         let shift = align.clamp(GRAIN, UNIT).trailing_zeros();
-        let units = Large::units_for(byte_length, shift);
+        let units = large_units(byte_length, shift);
         let (segment, unit) = self.take_run(units, align, search)?;
         let large = Large { segment, unit, units, shift };
         large.set_kinds(UnitKind::Large { shift, back: 0 }, UnitKind::Large { shift, back: 1 })?;
@@ -217,7 +222,7 @@ impl<'m> Heap<'m> {
     }
 
     fn resize_large(&self, large: Large<'m>, byte_length: u32) -> Result<u32> {
-        let units = Large::units_for(byte_length, large.shift);
+        let units = large.units_for(byte_length);
         let end = large.unit + large.units;
         if units > large.units && !self.take_run_at(&large.segment, end, units - large.units)? {
             return Err(Fault::MustMove);

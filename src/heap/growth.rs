@@ -1,6 +1,7 @@
 //! Becoming a heap, and taking in pages: those that the heap asked for, and, when it owns the whole
 //! memory, those that anyone grew.
 
+use super::block::Live;
 use super::layout::{
     GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, PAGE, UNIT, UNITS_PER_PAGE, root,
 };
@@ -19,9 +20,6 @@ const LEAST_REACH: u32 = 3;
 const MANY_SEGMENTS: u32 = MAX_SEGMENTS / 2;
 /// The share of the heap that growth is then.
 const LARGE_GROWTH_SHARE: u32 = 2;
-/// The share of the heap that growth is when it makes another segment: as their number is small, free
-/// runs of neighbouring segments, which cannot be joined, are rare.
-const SEGMENT_SHARE: u32 = 8;
 
 /// The unit that starts page `page`.
 const fn unit_of(page: u32) -> u32 {
@@ -114,9 +112,26 @@ impl<'m> Heap<'m> {
             return Ok((least, most));
         }
         let share =
-            if self.segment_count()? > MANY_SEGMENTS { LARGE_GROWTH_SHARE } else { SEGMENT_SHARE };
+            if self.segment_count()? > MANY_SEGMENTS { LARGE_GROWTH_SHARE } else { GROWTH_SHARE };
         let least = segment_pages(units, total) + if adjacent { room / UNITS_PER_PAGE } else { 0 };
         Ok((least, least.max(total / share)))
+    }
+
+    /// How many pages to grow by, so that the large block at `pointer` can be `byte_length` bytes long
+    /// where it is; 0 when growing does not help, or is not needed.
+    ///
+    /// # Errors
+    /// The faults of [`Heap::live`].
+    pub fn growth_to_extend(&self, pointer: u32, byte_length: u32) -> Result<u32> {
+        let Live::Large(large) = self.live(pointer)? else { return Ok(0) };
+        let last = self.last_segment()?;
+        let end = large.unit + large.units;
+        let at_end = large.unit >= last.first && end + self.free_tail(&last)? == last.end;
+        let units = large.unit + large.units_for(byte_length);
+        if !at_end || !self.next_pages_extend(&last)? || units > last.limit {
+            return Ok(0);
+        }
+        Ok(units.saturating_sub(last.end).div_ceil(UNITS_PER_PAGE))
     }
 
     /// The pages that a heap without any needs to allocate `byte_length` bytes at `align`.

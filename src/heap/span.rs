@@ -12,7 +12,7 @@ use super::{Heap, Words};
 use crate::error::{Fault, Result};
 
 /// A span takes at most one part in this many of a heap, so that small heaps get small spans.
-const HEAP_SHARE: u32 = 64;
+const HEAP_SHARE: u32 = 16;
 const FREE_BITS: u32 = 16;
 
 /// A span of one size class.

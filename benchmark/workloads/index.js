@@ -1,0 +1,29 @@
+// Every workload, in the order of the report. A group is
+//
+//   name, title, unit      for --only and the tables
+//   cases(settings)        its cases: { title, enter() -> { entrants, absent } }
+//   reference              the row that ratios are taken to, mimalloc unless given, null for none
+//   base                   a column that a second ratio is taken to
+//   convert(figure)        from cost per operation in nanoseconds to the unit
+//   difference             a difference to the reference in place of a ratio
+//   transposed             cases as rows
+
+import { groups as access } from './access.js'
+import { groups as allocs } from './allocs.js'
+import { groups as construct } from './construct.js'
+import { groups as live } from './live.js'
+import { groups as order } from './order.js'
+import { groups as sizes } from './sizes.js'
+import { groups as threads } from './threads.js'
+import { groups as traces } from './traces.js'
+
+export const groups = [
+  ...order,
+  ...live,
+  ...sizes,
+  ...traces,
+  ...threads,
+  ...access,
+  ...construct,
+  ...allocs,
+]
