@@ -48,34 +48,32 @@ impl Locked<'_> {
         believed.then_some(entry.territory)
     }
 
-    /// Says what the territory of the heap in this memory is.
+    /// Changes what the territory of the heap in this memory is, if a thread has it open.
     pub fn set_territory(&mut self, territory: Territory) {
-        self.entry(territory).territory = territory;
+        let address = self.address;
+        if let Some(entry) = self.entries().get_mut(&address) {
+            entry.territory = territory;
+        }
     }
 
     /// Notes that a thread has opened the memory, and what the territory of its heap is.
     pub fn opened(&mut self, territory: Territory) {
-        let entry = self.entry(territory);
+        let address = self.address;
+        let entry = self.entries().entry(address).or_insert(Entry { open: 0, territory });
         entry.territory = territory;
         entry.open += 1;
     }
 
-    /// Notes that a thread is done with the memory, and returns the territory of its heap. The entry
-    /// of a heap whose place can be found without it is dropped with the last thread.
-    pub fn closed(&mut self) -> Option<Territory> {
+    /// Notes that a thread is done with the memory. The entry of a heap whose place can be found
+    /// without it is dropped with the last thread.
+    pub fn closed(&mut self) {
         let address = self.address;
-        let entry = self.entries().get_mut(&address)?;
-        entry.open = entry.open.saturating_sub(1);
-        let Entry { open, territory } = *entry;
-        if open == 0 && territory.owns_all {
-            self.entries().remove(&address);
+        if let Some(entry) = self.entries().get_mut(&address) {
+            entry.open = entry.open.saturating_sub(1);
+            if entry.open == 0 && entry.territory.owns_all {
+                self.entries().remove(&address);
+            }
         }
-        Some(territory)
-    }
-
-    fn entry(&mut self, territory: Territory) -> &mut Entry {
-        let address = self.address;
-        self.entries().entry(address).or_insert(Entry { open: 0, territory })
     }
 
     fn entries(&mut self) -> &mut Stripe {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::cache::ThreadCache;
 use crate::error::{Fault, Result};
-use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT};
+use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT, Words};
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Locked};
 
@@ -34,6 +34,8 @@ pub struct SharedHeap {
     memory: Memory,
     /// Byte offset of the root once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
+    /// What the heap may have, for a memory that is not shared; the registry knows that of the others.
+    territory: Cell<Territory>,
     cache: ThreadCache,
 }
 
@@ -43,12 +45,15 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::NotAHeap`] when the memory holds something else.
     pub fn open(memory: Memory, claim: Claim) -> Result<Self> {
-        let heap = Self { memory, root: Cell::new(None), cache: ThreadCache::new() };
-        let mut locked = registry::lock(heap.memory.address());
-        let territory = heap.find(&mut locked, claim)?;
-        locked.opened(territory);
+        let mut locked = registry::lock(memory.address());
+        let known = if memory.is_shared() { locked.territory(memory.words()) } else { None };
+        let territory = known.map_or_else(|| found(memory.words(), claim), Ok)?;
+        if memory.is_shared() {
+            locked.opened(territory);
+        }
         drop(locked);
-        Ok(heap)
+        let (root, territory) = (Cell::new(None), Cell::new(territory));
+        Ok(Self { memory, root, territory, cache: ThreadCache::new() })
     }
 
     /// Takes note of the memory's present length, and place: a memory that is not shared may move.
@@ -56,15 +61,7 @@ impl SharedHeap {
     /// # Errors
     /// When `array` is not a view of the memory.
     pub fn refresh(&self, array: JsValue) -> napi::Result<()> {
-        let old = self.memory.address();
-        self.memory.refresh(array)?;
-        if self.memory.address() == old {
-            return Ok(());
-        }
-        if let Some(territory) = registry::lock(old).closed() {
-            self.lock().opened(territory);
-        }
-        Ok(())
+        self.memory.refresh(array)
     }
 
     /// The free blocks that this thread keeps.
@@ -177,7 +174,11 @@ impl SharedHeap {
         if !territory.owns_all {
             let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
             let start = start.max(Heap::WHOLE_MEMORY_ROOT);
-            locked.set_territory(Territory { start, end_page: end, ..territory });
+            let territory = Territory { start, end_page: end, ..territory };
+            self.territory.set(territory);
+            if self.memory.is_shared() {
+                locked.set_territory(territory);
+            }
         }
         Ok(())
     }
@@ -275,41 +276,38 @@ impl SharedHeap {
     }
 
     fn territory(&self, locked: &mut Locked<'_>) -> Result<Territory> {
+        if !self.memory.is_shared() {
+            return Ok(self.territory.get());
+        }
         locked.territory(self.memory.words()).ok_or(Fault::Corrupted)
-    }
-
-    fn find(&self, locked: &mut Locked<'_>, claim: Claim) -> Result<Territory> {
-        let words = self.memory.words();
-        if let Some(known) = locked.territory(words) {
-            return Ok(known);
-        }
-        let claimed = Self::claimed(claim);
-        let formatted = Heap::open(words, claimed.start).is_some();
-        if formatted || claim.made_here || claim.heap_base.is_some() {
-            return Ok(claimed);
-        }
-        let probed = PROBED_WORDS.min((words.byte_length() / 4) as u32);
-        let empty = (0..probed).all(|word| words.get(word) == Ok(0));
-        if empty { Ok(claimed) } else { Err(Fault::NotAHeap) }
-    }
-
-    fn claimed(claim: Claim) -> Territory {
-        Territory {
-            start: claim.heap_base.unwrap_or(0).max(1).next_multiple_of(Heap::WHOLE_MEMORY_ROOT),
-            end_page: claim.initial,
-            maximum: claim.maximum,
-            owns_all: claim.heap_base.is_none(),
-        }
     }
 }
 
+// The territory of a heap that the registry does not know: what the memory itself says, or the claim.
+fn found(words: Words<'_>, claim: Claim) -> Result<Territory> {
+    let claimed = Territory {
+        start: claim.heap_base.unwrap_or(0).max(1).next_multiple_of(Heap::WHOLE_MEMORY_ROOT),
+        end_page: claim.initial,
+        maximum: claim.maximum,
+        owns_all: claim.heap_base.is_none(),
+    };
+    let formatted = Heap::open(words, claimed.start).is_some();
+    let probed = PROBED_WORDS.min((words.byte_length() / 4) as u32);
+    let free_to_use = formatted
+        || claim.made_here
+        || claim.heap_base.is_some()
+        || (0..probed).all(|word| words.get(word) == Ok(0));
+    if free_to_use { Ok(claimed) } else { Err(Fault::NotAHeap) }
+}
+
 impl Drop for SharedHeap {
-    // A memory that is not shared dies with its one thread, and its last view may be an old one.
+    // A memory that is not shared dies with its one thread, and may be gone already.
     fn drop(&mut self) {
+        if !self.memory.is_shared() {
+            return;
+        }
         let mut locked = self.lock();
-        if self.memory.is_shared()
-            && let Ok(Some(heap)) = self.formatted(&mut locked)
-        {
+        if let Ok(Some(heap)) = self.formatted(&mut locked) {
             // Nobody is left to tell of a block that two threads freed; the others are back.
             drop(self.cache.drain(&heap));
         }
