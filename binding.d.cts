@@ -22,8 +22,8 @@ export interface CacheLayout {
   classes: number
   /** Bytes, header included, of the largest block that is kept. */
   largest: number
-  /** The room. */
-  room: number
+  /** Words in all. */
+  words: number
 }
 
 /** Why a heap operation was refused. */

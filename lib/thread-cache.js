@@ -8,12 +8,11 @@
 //
 //   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
 //   16, 12       shifts from bytes to pages and to units of 4 KiB
-//   a row        word 0: how many blocks, 1: the stride, bytes from block to block, 2: bytes from a span's start to its
-//                first pointer, 3: what to multiply grains by to divide them by the stride (then shift by 20),
-//                from 4: at most 252 blocks; 256 words
+//   a row        word 0: how many blocks, 1: how many at most, 2: the stride, bytes from block to block, 3: bytes from
+//                a span's start to its first pointer, 4: what to multiply grains by to divide them by the stride
+//                (then shift by 20), from 5: the blocks; 256 words
 //   26_880       the word of the origin of page 0, after the rows
 //   92_416       the word of the row that serves blocks of 0 bytes, header included; then 16 bytes, and so on
-//   94_466       the word that tells how many bytes of blocks may still be added
 //   32_776       bytes of the largest request that is served from here
 //   a map word   kind in bits 0-3 (1: a span), class in bits 4-11, the unit's place in its span above
 
@@ -25,14 +24,14 @@ if (
   layout.origins !== 26_880 ||
   layout.classes !== 92_416 ||
   layout.largest !== 32_784 ||
-  layout.room !== 94_466
+  layout.words !== 94_466
 ) {
   throw new Error('The native addon is of another version: build it again')
 }
 
 const NO_WORDS = new Int32Array(0)
 /** Rows without blocks, for a heap that is not open. */
-const NO_ROWS = new Int32Array(layout.room + 1)
+const NO_ROWS = new Int32Array(layout.words)
 
 /** The row of the size class of the live block at a pointer, seen by its span and both headers; -1 on any doubt. */
 const rowOf = (words, rows, ptr) => {
@@ -45,10 +44,10 @@ const rowOf = (words, rows, ptr) => {
   const kind = words[(origin + unit) | 0]
   if ((kind & 15) !== 1) return -1
   const row = (kind & 0xff0) << 4
-  const stride = rows[row + 1]
-  const distance = (ptr - ((unit - (kind >>> 12)) << 12) - rows[row + 2]) | 0
+  const stride = rows[row + 2]
+  const distance = (ptr - ((unit - (kind >>> 12)) << 12) - rows[row + 3]) | 0
   if (
-    Math.imul(Math.imul(distance >>> 4, rows[row + 3]) >>> 20, stride) !== distance ||
+    Math.imul(Math.imul(distance >>> 4, rows[row + 4]) >>> 20, stride) !== distance ||
     (words[header] - 1) >>> 0 >= stride - 8 ||
     words[header + 1] !== stride ||
     words[header + 1 + (stride >>> 2)] !== stride
@@ -88,12 +87,11 @@ export class ThreadCache {
     const row = rows[92_416 + ((byteLength + 23) >>> 4)]
     const count = rows[row]
     if (count === 0) return 0
-    const ptr = rows[row + 3 + count] >>> 0
+    const ptr = rows[row + 4 + count] >>> 0
     const header = (ptr - 8) >>> 2
     if (header >= words.length) return 0
     words[header] = byteLength
     rows[row] = count - 1
-    rows[94_466] += rows[row + 1]
     return ptr
   }
 
@@ -101,19 +99,17 @@ export class ThreadCache {
    * Puts a live block into the cache.
    *
    * @param {unknown} ptr pointer
-   * @returns {boolean} false when there is no room for it, or it is not plainly a live block
+   * @returns {boolean} false when its class is at its limit, or it is not plainly a live block
    */
   push(ptr) {
     const { words, rows } = this
     const row = rowOf(words, rows, ptr)
     if (row < 0) return false
     const count = rows[row]
-    const room = rows[94_466] - rows[row + 1]
-    if (room < 0 || count >= 252) return false
+    if (count >= rows[row + 1]) return false
     words[(ptr - 8) >>> 2] = 0
-    rows[row + 4 + count] = ptr
+    rows[row + 5 + count] = ptr
     rows[row] = count + 1
-    rows[94_466] = room
     return true
   }
 
@@ -149,7 +145,7 @@ export class ThreadCache {
 
   /** @returns {number} the bytes that a live block of a class takes */
   strideOf(sizeClass) {
-    return this.rows[(sizeClass << 8) + 1]
+    return this.rows[(sizeClass << 8) + 2]
   }
 
   /**

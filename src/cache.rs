@@ -4,11 +4,10 @@
 //! The words belong to Rust, so that blocks find their way back when the thread ends without a word:
 //!
 //! ```text
-//! rows     one a size class: how many blocks, the geometry that tells a pointer of the class, then
-//!          the blocks' pointers
+//! rows     one a size class: how many blocks, how many at most, the geometry that tells a pointer of
+//!          the class, then the blocks' pointers
 //! origins  one word a page: where its map words are counted from, 0 while that is not known
 //! classes  one word for each multiple of 16 bytes: the row of the class that serves it
-//! room     one word: the bytes of blocks that may still be added
 //! ```
 
 use std::cell::Cell;
@@ -28,14 +27,14 @@ pub const ORIGINS: usize = CLASS_COUNT * ROW_WORDS;
 pub const CLASSES_BY_SIZE: usize = ORIGINS + MAX_PAGES as usize;
 /// Bytes, header included, of the largest block that is kept.
 pub const LARGEST: u32 = CLASSES[DENSE_COUNT - 1].stride;
-/// Index of the room.
-pub const ROOM: usize = CLASSES_BY_SIZE + (LARGEST / GRAIN) as usize + 1;
-const WORDS: usize = ROOM + 1;
+/// Words in all.
+pub const WORDS: usize = CLASSES_BY_SIZE + (LARGEST / GRAIN) as usize + 1;
 const COUNT: usize = 0;
-const STRIDE: usize = 1;
-const OFFSET: usize = 2;
-const RECIPROCAL: usize = 3;
-const FIRST: usize = 4;
+const LIMIT: usize = 1;
+const STRIDE: usize = 2;
+const OFFSET: usize = 3;
+const RECIPROCAL: usize = 4;
+const FIRST: usize = 5;
 /// The most blocks of one class.
 const MOST: u32 = (ROW_WORDS - FIRST) as u32;
 /// Bytes of blocks that a thread may always keep.
@@ -46,15 +45,13 @@ const HEAP_SHARE: u32 = 800;
 const SMALL_HEAP_SHARE: u32 = 16;
 /// Bytes of blocks that are fetched at once.
 const BATCH: u32 = 4 * 1024;
-/// Never more than one part in this many of the budget.
-const BATCH_SHARE: u32 = 4;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
     words: Box<[AtomicU32]>,
-    /// Bytes of blocks that may be kept.
-    budget: Cell<u32>,
-    /// The class that gives blocks back next when another needs room.
+    /// Bytes of blocks when every class is at its limit.
+    reserved: Cell<u32>,
+    /// The class whose limit is lowered next when another needs room.
     hand: Cell<usize>,
 }
 
@@ -65,7 +62,7 @@ impl ThreadCache {
         // SAFETY: the box is taken apart and put together as one of the same size; `AtomicU32` has the
         // size, the alignment and the bit patterns of `u32`. (Zeroed this way, untouched words cost nothing.)
         let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
-        let cache = Self { words, budget: Cell::new(0), hand: Cell::new(0) };
+        let cache = Self { words, reserved: Cell::new(0), hand: Cell::new(0) };
         for (index, class) in CLASSES.iter().enumerate() {
             let row = cache.row(index);
             row[STRIDE].store(class.stride, Relaxed);
@@ -101,31 +98,26 @@ impl ThreadCache {
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::FreedTwice`].
     pub fn refill(&self, heap: &Heap<'_>, class: usize) -> Result<u32> {
-        self.update_budget(heap)?;
-        let stride = CLASSES[class].stride;
-        let batch = (BATCH.min(self.budget.get() / BATCH_SHARE) / stride).clamp(1, MOST / 2);
-        if self.room() < batch * stride {
-            self.give_back(heap)?;
-        }
+        let batch = (BATCH / CLASSES[class].stride).clamp(1, MOST / 2);
+        let batch = self.raise_limit(heap, class, batch)?.clamp(1, batch);
         let row = self.row(class);
         let mut count = 0;
         heap.take_blocks(class, batch, Search::Quick, |pointer| {
             row[FIRST + count as usize].store(pointer, Relaxed);
             count += 1;
             row[COUNT].store(count, Relaxed);
-            self.set_room(self.room().wrapping_sub(stride));
         })
     }
 
-    /// Makes room for a block of class `class`: gives back the older half of the class's blocks when
-    /// there are too many, else of all classes' in turn.
+    /// Makes room in class `class`, which is at its limit: raises the limit, or gives back the older
+    /// half of the blocks.
     ///
     /// # Errors
     /// [`Fault::FreedTwice`] when a block could not be given back; [`Fault::Corrupted`].
     pub fn make_room(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
-        self.update_budget(heap)?;
-        let count = self.row(class)[COUNT].load(Relaxed);
-        if count >= MOST { self.shrink(heap, class, count / 2) } else { self.give_back(heap) }
+        let limit = self.row(class)[LIMIT].load(Relaxed);
+        let raised = self.raise_limit(heap, class, (limit * 2).clamp(1, MOST))?;
+        if raised > limit { Ok(()) } else { self.shrink(heap, class, limit / 2) }
     }
 
     /// Gives all blocks back.
@@ -141,39 +133,37 @@ impl ThreadCache {
         &self.words[class * ROW_WORDS..][..ROW_WORDS]
     }
 
-    // Below 0, as a signed number, after a batch that was larger than the room.
-    fn room(&self) -> u32 {
-        let room = self.words[ROOM].load(Relaxed);
-        if room.cast_signed() < 0 { 0 } else { room }
-    }
-
-    fn set_room(&self, room: u32) {
-        self.words[ROOM].store(room, Relaxed);
-    }
-
-    // The budget follows the size of the heap.
-    fn update_budget(&self, heap: &Heap<'_>) -> Result<()> {
-        let heap_units = heap.total_units()?;
-        let share = |part: u32| (u64::from(heap_units) * u64::from(UNIT) / u64::from(part)) as u32;
-        let budget = LEAST_BUDGET.max(share(HEAP_SHARE)).min(share(SMALL_HEAP_SHARE));
-        let more = budget.wrapping_sub(self.budget.replace(budget));
-        self.set_room(self.words[ROOM].load(Relaxed).wrapping_add(more));
-        Ok(())
-    }
-
-    // Gives back the older half of the classes' blocks in turn, until half of the budget is free.
-    fn give_back(&self, heap: &Heap<'_>) -> Result<()> {
-        let mut outcome = Ok(());
-        for _ in 0..CLASS_COUNT {
-            if self.room() >= self.budget.get() / 2 {
-                break;
-            }
-            let class = (self.hand.get() + 1) % CLASS_COUNT;
-            self.hand.set(class);
-            let count = self.row(class)[COUNT].load(Relaxed);
-            outcome = outcome.and(self.shrink(heap, class, count / 2));
+    // Raises the limit of a class to `wanted` if the budget allows it, and returns what it is then. Other
+    // classes' limits are lowered in turn if need be.
+    fn raise_limit(&self, heap: &Heap<'_>, class: usize, wanted: u32) -> Result<u32> {
+        let limit = self.row(class)[LIMIT].load(Relaxed);
+        let more = wanted.saturating_sub(limit) * CLASSES[class].stride;
+        let budget = budget(heap)?;
+        if more == 0 || more > budget {
+            return Ok(limit);
         }
-        outcome
+        for _ in 0..CLASS_COUNT {
+            if self.reserved.get() + more <= budget {
+                self.reserved.set(self.reserved.get() + more);
+                self.row(class)[LIMIT].store(wanted, Relaxed);
+                return Ok(wanted);
+            }
+            let hand = (self.hand.get() + 1) % CLASS_COUNT;
+            self.hand.set(hand);
+            if hand != class {
+                self.lower_limit(heap, hand)?;
+            }
+        }
+        Ok(limit)
+    }
+
+    fn lower_limit(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
+        let limit = self.row(class)[LIMIT].load(Relaxed);
+        let lowered = limit / 2;
+        self.row(class)[LIMIT].store(lowered, Relaxed);
+        let freed = (limit - lowered) * CLASSES[class].stride;
+        self.reserved.set(self.reserved.get().saturating_sub(freed));
+        self.shrink(heap, class, lowered)
     }
 
     // Gives back the oldest blocks of a class, all but `keep`.
@@ -190,8 +180,13 @@ impl ThreadCache {
             row[slot].store(row[FIRST + kept].load(Relaxed), Relaxed);
         }
         row[COUNT].store(count - surplus, Relaxed);
-        let room = self.words[ROOM].load(Relaxed);
-        self.set_room(room.wrapping_add(surplus * CLASSES[class].stride));
         outcome
     }
+}
+
+/// Bytes of blocks that a thread may keep of a heap.
+fn budget(heap: &Heap<'_>) -> Result<u32> {
+    let bytes = u64::from(heap.total_units()?) * u64::from(UNIT);
+    let share = |part: u32| (bytes / u64::from(part)) as u32;
+    Ok(LEAST_BUDGET.max(share(HEAP_SHARE)).min(share(SMALL_HEAP_SHARE)))
 }

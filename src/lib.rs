@@ -97,8 +97,8 @@ pub struct CacheLayout {
     pub classes: u32,
     /// Bytes, header included, of the largest block that is kept.
     pub largest: u32,
-    /// The room.
-    pub room: u32,
+    /// Words in all.
+    pub words: u32,
 }
 
 /// The layout of a thread cache.
@@ -109,7 +109,7 @@ pub fn cache_layout() -> CacheLayout {
         origins: cache::ORIGINS as u32,
         classes: cache::CLASSES_BY_SIZE as u32,
         largest: cache::LARGEST,
-        room: cache::ROOM as u32,
+        words: cache::WORDS as u32,
     }
 }
 
