@@ -116,8 +116,11 @@ impl ThreadCache {
     /// [`Fault::FreedTwice`] when a block could not be given back; [`Fault::Corrupted`].
     pub fn make_room(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
         let limit = self.row(class)[LIMIT].load(Relaxed);
-        let raised = self.raise_limit(heap, class, (limit * 2).clamp(1, MOST))?;
-        if raised > limit { Ok(()) } else { self.shrink(heap, class, limit / 2) }
+        let wanted = (limit * 2).clamp(1, MOST);
+        if self.set_limit(heap, class, wanted)? {
+            return Ok(());
+        }
+        self.shrink(heap, class, limit / 2)
     }
 
     /// Gives all blocks back.
@@ -133,28 +136,34 @@ impl ThreadCache {
         &self.words[class * ROW_WORDS..][..ROW_WORDS]
     }
 
-    // Raises the limit of a class to `wanted` if the budget allows it, and returns what it is then. Other
-    // classes' limits are lowered in turn if need be.
+    // Raises the limit of a class to `wanted` if the budget allows it, and returns what it is then. The
+    // limits of other classes are lowered in turn for a class that has none.
     fn raise_limit(&self, heap: &Heap<'_>, class: usize, wanted: u32) -> Result<u32> {
         let limit = self.row(class)[LIMIT].load(Relaxed);
-        let more = wanted.saturating_sub(limit) * CLASSES[class].stride;
-        let budget = budget(heap)?;
-        if more == 0 || more > budget {
-            return Ok(limit);
-        }
         for _ in 0..CLASS_COUNT {
-            if self.reserved.get() + more <= budget {
-                self.reserved.set(self.reserved.get() + more);
-                self.row(class)[LIMIT].store(wanted, Relaxed);
-                return Ok(wanted);
+            if limit >= wanted || self.set_limit(heap, class, wanted)? {
+                return Ok(limit.max(wanted));
             }
-            let hand = (self.hand.get() + 1) % CLASS_COUNT;
-            self.hand.set(hand);
-            if hand != class {
-                self.lower_limit(heap, hand)?;
+            if limit > 0 {
+                break;
             }
+            self.hand.set((self.hand.get() + 1) % CLASS_COUNT);
+            self.lower_limit(heap, self.hand.get())?;
         }
         Ok(limit)
+    }
+
+    // Whether the budget allows a limit of `wanted`, which is above the present one; sets it then.
+    fn set_limit(&self, heap: &Heap<'_>, class: usize, wanted: u32) -> Result<bool> {
+        let limit = &self.row(class)[LIMIT];
+        let more = wanted.saturating_sub(limit.load(Relaxed)) * CLASSES[class].stride;
+        let reserved = self.reserved.get() + more;
+        let allowed = reserved <= budget(heap)?;
+        if allowed && more > 0 {
+            self.reserved.set(reserved);
+            limit.store(wanted, Relaxed);
+        }
+        Ok(allowed && more > 0)
     }
 
     fn lower_limit(&self, heap: &Heap<'_>, class: usize) -> Result<()> {
