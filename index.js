@@ -1,9 +1,12 @@
 // The class that users see: the heap's methods, and how a memory becomes one. Accessors, views and Atomics come from
 // the classes below it in lib/, what the heap does from lib/heap.js.
 
+import { checkAddress, checkAddressOf } from './lib/address.js'
 import { AtomicMemory } from './lib/atomics.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
 import { Heap, openHeap } from './lib/heap.js'
+import { importsOf } from './lib/imports.js'
+import { bufferOf } from './lib/pages.js'
 import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
 import { ThreadCache } from './lib/thread-cache.js'
 
@@ -83,8 +86,8 @@ export class LocalSharedMemory extends AtomicMemory {
    * @param {boolean} [shared] whether other threads can have the memory; by default true
    * @throws {TypeError | RangeError} as WebAssembly.Memory does
    * @throws {TypeError} ERR_INVALID_ARG_TYPE when `heapBase` is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` is not a byte offset up to the initial size, or `storage`
-   * not a kind of storage
+   * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` is not a byte offset up to the initial size, `storage`
+   * not a kind of storage, or `address` not 'i32'
    * @throws {Error} ERR_STORAGE_UNAVAILABLE when `storage` is 'native' and that cannot be had
    */
   constructor(initial = LocalSharedMemory.devicePageSize, maximum = initial, shared = true) {
@@ -107,7 +110,7 @@ export class LocalSharedMemory extends AtomicMemory {
    * @param {number} [options.heapBase] the first byte that the heap may use, for a memory that has no heap yet
    * @returns {LocalSharedMemory}
    * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory, or `heapBase` not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` lies outside the memory
+   * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` lies outside the memory, or the memory has 64-bit addresses
    * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else; it is left as it was
    */
   static from(memory, { heapBase } = {}) {
@@ -115,11 +118,12 @@ export class LocalSharedMemory extends AtomicMemory {
     if (!(memory instanceof WebAssembly.Memory)) {
       throw invalidArgType('memory', 'a WebAssembly.Memory', memory)
     }
+    checkAddressOf(memory)
     const bytes = bytesOf(memory)
     checkHeapBase(heapBase, bytes.length)
     const initial = bytes.length / PAGE
     const claim = { heapBase, initial, maximum: MAX_PAGES, madeHere: false }
-    return new this(ADOPTED, { memory, claim, native: openHeap(bytes, claim) })
+    return new this(ADOPTED, { memory, claim, native: openHeap(memory, bytes, claim) })
   }
 
   /**
@@ -250,9 +254,22 @@ export class LocalSharedMemory extends AtomicMemory {
     return this.#heap.trim()
   }
 
+  /**
+   * The memory and C's malloc, free, calloc, realloc, aligned_alloc, posix_memalign and malloc_usable_size over its heap,
+   * for the import object of a module. Each thread makes its own.
+   *
+   * They fail as in C, with NULL, or ENOMEM and EINVAL; but ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED and a pointer outside
+   * the memory are thrown, through the module, to whoever called it.
+   *
+   * @returns {import('./index.js').LibcImports}
+   */
+  imports() {
+    return importsOf(this)
+  }
+
   /** @returns {'native' | 'engine'} who allocated the bytes: Rust or V8 */
   get storage() {
-    return storageOf(this.buffer)
+    return storageOf(this)
   }
 }
 
@@ -261,6 +278,7 @@ export class LocalSharedMemory extends AtomicMemory {
 const readDescriptor = (source) => {
   if (source === null) return source
   const { address } = source
+  checkAddress(address)
   const initial = stable(source.initial)
   const maximum = stable(source.maximum)
   const { shared, heapBase, storage } = source
@@ -272,7 +290,7 @@ const stable = (value) => (isObject(value) ? +value : value)
 
 const bytesOf = (memory) => {
   try {
-    return new Uint8Array(memory.buffer)
+    return new Uint8Array(bufferOf(memory))
   } catch (cause) {
     throw invalidArgType('memory', 'a WebAssembly.Memory', memory, cause)
   }
@@ -290,7 +308,7 @@ const claimHeap = (
   checkHeapBase(heapBase, initial * PAGE)
   const claim = { heapBase, initial, maximum: toPages(maximum), madeHere: true }
   if (storage !== 'engine') placeBytes(memory, { storage, shared, maximum: claim.maximum })
-  const native = heapBase === undefined ? undefined : openHeap(new Uint8Array(memory.buffer), claim)
+  const native = heapBase === undefined ? undefined : openHeap(memory, bytesOf(memory), claim)
   return new Heap(memory, cache, claim, native)
 }
 

@@ -3,7 +3,7 @@
 
 import binding from '../binding.cjs'
 import { heapCorrupted, invalidPointer, notAHeap, outOfMemory } from './errors.js'
-import { refresh, refreshNow, viewsOf } from './pages.js'
+import { bufferOf, refresh, refreshNow, viewsOf } from './pages.js'
 
 const { Fault } = binding
 
@@ -48,22 +48,28 @@ const UNOPENED = {
 /**
  * Opens the native side of the heap in a memory.
  *
+ * @param {WebAssembly.Memory} memory
  * @param {Uint8Array} bytes the whole memory
  * @param {Claim} claim
  * @returns {object} the native functions; those of a memory without bytes always ask to be opened later
  * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else
  */
-export const openHeap = (bytes, { heapBase = WHOLE_MEMORY, initial, maximum, madeHere }) => {
+export const openHeap = (memory, bytes, claim) => {
   if (bytes.length === 0) return UNOPENED
-  const native = binding.openHeap(keeperOf(bytes), heapBase, initial, maximum, madeHere)
+  const { heapBase = WHOLE_MEMORY, initial, maximum, madeHere } = claim
+  const kept = keeperOf(memory, bytes)
+  const native = binding.openHeap(kept, heapBase, initial, maximum, madeHere)
   if (native === null) throw notAHeap('The first 65536 bytes of the memory hold something else')
   return native
 }
 
 // The native side keeps the buffer that it is given. A memory's own buffer refers back to the memory, which would then
-// never be collected; a clone has the same bytes and does not.
-const keeperOf = (bytes) =>
-  bytes.buffer instanceof SharedArrayBuffer ? new Uint8Array(structuredClone(bytes.buffer)) : bytes
+// never be collected; that of a clone has the same bytes and does not. It may be longer, if another thread grows the
+// memory at this moment, so only what was seen of it is shown.
+const keeperOf = (memory, bytes) =>
+  bytes.buffer instanceof SharedArrayBuffer
+    ? new Uint8Array(bufferOf(structuredClone(memory)), 0, bytes.length)
+    : bytes
 
 const growMemory = WebAssembly.Memory.prototype.grow
 
@@ -188,7 +194,7 @@ export class Heap {
     const [usedBytes, requestedBytes, freeBytes, cachedBytes, largestFreeBlock, blockCount] =
       figures
     return {
-      byteLength: this.#memory.buffer.byteLength,
+      byteLength: bufferOf(this.#memory).byteLength,
       usedBytes,
       requestedBytes,
       freeBytes,
@@ -211,7 +217,7 @@ export class Heap {
     refresh(this.#memory)
     const { u8, i32 } = viewsOf(this.#memory)
     if (u8.length === this.#seenBytes) return false
-    if (this.#native === UNOPENED) this.#use(openHeap(u8, this.#claim))
+    if (this.#native === UNOPENED) this.#use(openHeap(this.#memory, u8, this.#claim))
     else this.#native.refresh(u8)
     this.#cache.refresh(i32)
     this.#seenBytes = u8.length

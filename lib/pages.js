@@ -4,7 +4,17 @@
 import { invalidArgType, outOfRange } from './errors.js'
 
 const { Float16Array } = globalThis
+
+// The engine's own, whatever a subclass puts in their place.
 const { grow } = WebAssembly.Memory.prototype
+const { get: getBuffer } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer')
+
+/**
+ * @param {WebAssembly.Memory} memory
+ * @returns {ArrayBuffer | SharedArrayBuffer} its present buffer
+ * @throws {TypeError} the engine's own, when it is no memory
+ */
+export const bufferOf = (memory) => getBuffer.call(memory)
 
 /** No accessor is wider than this, in bytes. */
 const WIDEST = 8
@@ -102,7 +112,7 @@ export let refresh
  * @returns {boolean} true when the views are new
  */
 export const refreshNow = (memory) => {
-  if (memory.buffer instanceof SharedArrayBuffer) grow.call(memory, 0)
+  if (bufferOf(memory) instanceof SharedArrayBuffer) grow.call(memory, 0)
   return refresh(memory)
 }
 
@@ -119,7 +129,7 @@ export class Pages extends Memory {
     limitOf = (memory) => memory.#limit
 
     refresh = (memory) => {
-      const { buffer } = memory
+      const buffer = bufferOf(memory)
       const views = memory.#views
       if (buffer === views.buffer && buffer.byteLength === views.byteLength) return false
       memory.#keep(new Views(buffer))

@@ -2,6 +2,7 @@
 
 import binding from '../binding.cjs'
 import { invalidArgType, outOfRange, storageUnavailable } from './errors.js'
+import { bufferOf } from './pages.js'
 
 /** Why native storage is not even tried for a memory, if so. */
 const obstacle = (buffer, shared) => {
@@ -33,17 +34,18 @@ export const checkStorage = (storage) => {
  * @throws {Error} ERR_STORAGE_UNAVAILABLE when native storage is asked for and cannot be had
  */
 export const placeBytes = (memory, { storage, shared, maximum }) => {
-  const reason =
-    obstacle(memory.buffer, shared) ??
-    binding.overlayStorage(new Uint8Array(memory.buffer), maximum)
+  const buffer = bufferOf(memory)
+  const reason = obstacle(buffer, shared) ?? binding.overlayStorage(new Uint8Array(buffer), maximum)
   if (reason !== null && storage === 'native') {
     throw storageUnavailable(`Native storage cannot be had: ${reason}`)
   }
 }
 
 /**
- * @param {ArrayBufferLike} buffer a memory's
+ * @param {WebAssembly.Memory} memory
  * @returns {'native' | 'engine'}
  */
-export const storageOf = (buffer) =>
-  buffer.byteLength > 0 && binding.isOverlaid(new Uint8Array(buffer)) ? 'native' : 'engine'
+export const storageOf = (memory) => {
+  const buffer = bufferOf(memory)
+  return buffer.byteLength > 0 && binding.isOverlaid(new Uint8Array(buffer)) ? 'native' : 'engine'
+}

@@ -1,13 +1,14 @@
 //! What the process knows of each memory, by the address at which V8 has it, and the heap's lock.
 //!
 //! Both lie outside the memory, so that no byte that JavaScript can write hangs a thread or sends
-//! it astray. What an entry says of a heap is believed only while a thread has the memory open, or
-//! when the heap's own records confirm it: an address may come to hold another memory later.
+//! it astray. What an entry says of a heap is believed only while a thread has the memory open, when
+//! the heap's own records confirm it, or when there is no heap yet and its place is still unused: an
+//! address may come to hold another memory later.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::heap::{Heap, Territory, Words};
+use crate::heap::{Heap, PAGE, Territory, Words};
 
 const STRIPES: usize = 64;
 /// Memories lie at least this many bytes apart (V8 reserves guard regions around each).
@@ -32,6 +33,14 @@ pub struct Locked<'a> {
     address: usize,
 }
 
+/// Whether a heap that was claimed and left before its first block can still begin there.
+fn unused(words: Words<'_>, Territory { start, end_page, .. }: Territory) -> bool {
+    let end = u64::from(end_page) * u64::from(PAGE);
+    let probed = end.min(u64::from(start) + u64::from(PAGE));
+    end <= words.byte_length()
+        && (u64::from(start)..probed).step_by(4).all(|byte| words.get((byte / 4) as u32) == Ok(0))
+}
+
 /// Locks the heap in the memory at `address`. A thread that panicked while it held the lock left
 /// nothing half done in the registry, and a heap checks its own records, so a poisoned lock is taken.
 pub fn lock(address: usize) -> Locked<'static> {
@@ -40,12 +49,16 @@ pub fn lock(address: usize) -> Locked<'static> {
 }
 
 impl Locked<'_> {
-    /// The territory of the heap in this memory, if it can be believed.
-    pub fn territory(&mut self, words: Words<'_>) -> Option<Territory> {
+    /// The territory of the heap in this memory, if it can be believed. A claim that no thread has open
+    /// and no heap confirms is an older memory's when the caller made this one.
+    pub fn territory(&mut self, words: Words<'_>, made_here: bool) -> Option<Territory> {
         let address = self.address;
         let entry = self.entries().get(&address).copied()?;
-        let believed = entry.open > 0 || Heap::open(words, entry.territory.start).is_some();
-        believed.then_some(entry.territory)
+        let Entry { open, territory } = entry;
+        let believed = open > 0
+            || Heap::open(words, territory.start).is_some()
+            || !made_here && unused(words, territory);
+        believed.then_some(territory)
     }
 
     /// Changes what the territory of the heap in this memory is, if a thread has it open.

@@ -46,8 +46,10 @@ impl SharedHeap {
     /// [`Fault::NotAHeap`] when the memory holds something else.
     pub fn open(memory: Memory, claim: Claim) -> Result<Self> {
         let mut locked = registry::lock(memory.address());
-        let known = if memory.is_shared() { locked.territory(memory.words()) } else { None };
-        let territory = known.map_or_else(|| found(memory.words(), claim), Ok)?;
+        let words = memory.words();
+        let known =
+            if memory.is_shared() { locked.territory(words, claim.made_here) } else { None };
+        let territory = known.map_or_else(|| found(words, claim), Ok)?;
         if memory.is_shared() {
             locked.opened(territory);
         }
@@ -279,7 +281,7 @@ impl SharedHeap {
         if !self.memory.is_shared() {
             return Ok(self.territory.get());
         }
-        locked.territory(self.memory.words()).ok_or(Fault::Corrupted)
+        locked.territory(self.memory.words(), false).ok_or(Fault::Corrupted)
     }
 }
 

@@ -99,7 +99,7 @@ mod platform {
     pub fn overlay(range: Reservation, permit: impl Fn(Step) -> io::Result<()>) -> Outcome<()> {
         attempt(Step::CheckReservation, &permit, || check_reservation(&range))?;
         let object = attempt(Step::CreateObject, &permit, create_object)?;
-        attempt(Step::SetLength, &permit, || object.set_len(range.maximum as u64))?;
+        attempt(Step::SetLength, &permit, || set_length(&object, range.maximum))?;
         let own = attempt(Step::MapOwn, &permit, || map_own(&object))?;
         let overlaid = attempt(Step::MapOver, &permit, || map_over(&range, &object))
             .and_then(|()| attempt(Step::MakeAccessible, &permit, || make_accessible(&range)))
@@ -167,6 +167,17 @@ mod platform {
         check(descriptor >= 0)?;
         // SAFETY: the descriptor was just made and belongs to nobody else.
         Ok(unsafe { File::from_raw_fd(descriptor) })
+    }
+
+    // A length above the limit would not only be refused: it raises SIGXFSZ, which ends most processes.
+    fn set_length(file: &File, length: usize) -> io::Result<()> {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `limit` is a local of the type that the call fills in.
+        check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } == 0)?;
+        if limit.rlim_cur < length as libc::rlim_t {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        file.set_len(length as u64)
     }
 
     fn map_own(file: &File) -> io::Result<MmapRaw> {

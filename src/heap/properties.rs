@@ -272,7 +272,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 }
 
 fn territories() -> impl Strategy<Value = Territory> {
-    let whole = (1..=4_u32, 0..40_u32).prop_map(|(end_page, more)| Territory {
+    let pages = prop_oneof![20 => 1..=4_u32, 1 => 200..=300_u32];
+    let whole = (pages, 0..40_u32).prop_map(|(end_page, more)| Territory {
         start: GRAIN,
         end_page,
         maximum: end_page + more,
