@@ -92,12 +92,16 @@ impl ThreadCache {
         Ok(())
     }
 
-    /// Fetches blocks of class `class`, which has none left. Returns how many there are now, at least
+    /// Fetches blocks of class `class` if it has none left. Returns how many there are now, at least
     /// one.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::FreedTwice`].
     pub fn refill(&self, heap: &Heap<'_>, class: usize) -> Result<u32> {
+        let left = self.row(class)[COUNT].load(Relaxed);
+        if left > 0 {
+            return Ok(left);
+        }
         let batch = (BATCH / CLASSES[class].stride).clamp(1, MOST / 2);
         let batch = self.raise_limit(heap, class, batch)?.clamp(1, batch);
         let row = self.row(class);

@@ -55,7 +55,9 @@ pub fn open_heap(
     maximum: u32,
     made_here: bool,
 ) -> Result<Option<Object<'_>>> {
-    let claim = Claim { heap_base: u32::try_from(heap_base).ok(), initial, maximum, made_here };
+    // The end of a memory of 4 GiB is one more than 32 bits hold; no heap fits behind either.
+    let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
+    let claim = Claim { heap_base, initial, maximum, made_here };
     let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
         Ok(heap) => Rc::new(heap),
         Err(Fault::NotAHeap) => return Ok(None),

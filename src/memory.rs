@@ -51,6 +51,20 @@ impl Memory {
         Ok(())
     }
 
+    /// Looks at as much of the memory as another thread has seen.
+    ///
+    /// # Safety
+    /// A thread was given a buffer of `byte_length` bytes of this memory while `self` kept it.
+    pub unsafe fn extend(&self, byte_length: usize) {
+        let view = self.view.get();
+        self.view.set(View { byte_length: byte_length.max(view.byte_length), ..view });
+    }
+
+    /// How many bytes have been seen.
+    pub fn byte_length(&self) -> usize {
+        self.view.get().byte_length
+    }
+
     /// The address of byte 0, the same in every thread.
     pub fn address(&self) -> usize {
         self.view.get().base.as_ptr() as usize

@@ -25,6 +25,10 @@ struct Entry {
     /// Threads that have the memory open.
     open: usize,
     territory: Territory,
+    /// Bytes that the memory is known to have: what one of these threads has seen of it.
+    byte_length: usize,
+    /// Whether one of these threads has found the heap formatted.
+    formatted: bool,
 }
 
 /// The lock of the heap in the memory at one address; held for the length of one call.
@@ -54,7 +58,7 @@ impl Locked<'_> {
     pub fn territory(&mut self, words: Words<'_>, made_here: bool) -> Option<Territory> {
         let address = self.address;
         let entry = self.entries().get(&address).copied()?;
-        let Entry { open, territory } = entry;
+        let Entry { open, territory, .. } = entry;
         let believed = open > 0
             || Heap::open(words, territory.start).is_some()
             || !made_here && unused(words, territory);
@@ -63,8 +67,7 @@ impl Locked<'_> {
 
     /// Changes what the territory of the heap in this memory is, if a thread has it open.
     pub fn set_territory(&mut self, territory: Territory) {
-        let address = self.address;
-        if let Some(entry) = self.entries().get_mut(&address) {
+        if let Some(entry) = self.entry() {
             entry.territory = territory;
         }
     }
@@ -72,9 +75,37 @@ impl Locked<'_> {
     /// Notes that a thread has opened the memory, and what the territory of its heap is.
     pub fn opened(&mut self, territory: Territory) {
         let address = self.address;
-        let entry = self.entries().entry(address).or_insert(Entry { open: 0, territory });
+        let new = Entry { open: 0, territory, byte_length: 0, formatted: false };
+        let entry = self.entries().entry(address).or_insert(new);
+        if entry.open == 0 {
+            *entry = new;
+        }
         entry.territory = territory;
         entry.open += 1;
+    }
+
+    /// Notes how many bytes a thread that has the memory open sees of it.
+    pub fn seen(&mut self, byte_length: usize) {
+        if let Some(entry) = self.entry() {
+            entry.byte_length = entry.byte_length.max(byte_length);
+        }
+    }
+
+    /// The most bytes that the threads that have the memory open have seen of it.
+    pub fn byte_length(&mut self) -> usize {
+        self.entry().map_or(0, |entry| entry.byte_length)
+    }
+
+    /// Notes that the heap has been formatted.
+    pub fn formatted(&mut self) {
+        if let Some(entry) = self.entry() {
+            entry.formatted = true;
+        }
+    }
+
+    /// Whether the heap has been formatted, as far as a thread that has the memory open knows.
+    pub fn is_formatted(&mut self) -> bool {
+        self.entry().is_some_and(|entry| entry.formatted)
     }
 
     /// Notes that a thread is done with the memory. The entry of a heap whose place can be found
@@ -87,6 +118,12 @@ impl Locked<'_> {
                 self.entries().remove(&address);
             }
         }
+    }
+
+    // The entry of this memory while a thread has it open.
+    fn entry(&mut self) -> Option<&mut Entry> {
+        let address = self.address;
+        self.entries().get_mut(&address).filter(|entry| entry.open > 0)
     }
 
     fn entries(&mut self) -> &mut Stripe {

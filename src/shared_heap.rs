@@ -52,6 +52,7 @@ impl SharedHeap {
         let territory = known.map_or_else(|| found(words, claim), Ok)?;
         if memory.is_shared() {
             locked.opened(territory);
+            locked.seen(memory.byte_length());
         }
         drop(locked);
         let (root, territory) = (Cell::new(None), Cell::new(territory));
@@ -63,7 +64,11 @@ impl SharedHeap {
     /// # Errors
     /// When `array` is not a view of the memory.
     pub fn refresh(&self, array: JsValue) -> napi::Result<()> {
-        self.memory.refresh(array)
+        self.memory.refresh(array)?;
+        if self.memory.is_shared() {
+            self.lock().seen(self.memory.byte_length());
+        }
+        Ok(())
     }
 
     /// The free blocks that this thread keeps.
@@ -253,11 +258,17 @@ impl SharedHeap {
         if let Some(root) = self.root.get() {
             return Heap::open(words, root).ok_or(Fault::Corrupted)?.current().map(Some);
         }
-        let root = self.territory(locked)?.start;
+        let Territory { start: root, end_page, .. } = self.territory(locked)?;
+        if u64::from(end_page) * u64::from(PAGE) > words.byte_length() {
+            return Err(Fault::Stale);
+        }
         if u64::from(root) >= words.byte_length() {
             return Ok(None);
         }
-        let Some(heap) = Heap::open(words, root) else { return Ok(None) };
+        let Some(heap) = Heap::open(words, root) else {
+            return if locked.is_formatted() { Err(Fault::Corrupted) } else { Ok(None) };
+        };
+        locked.formatted();
         self.root.set(Some(root));
         heap.current().map(Some)
     }
@@ -273,6 +284,7 @@ impl SharedHeap {
             return Err(Fault::Stale);
         }
         let heap = Heap::format(words, territory)?;
+        locked.formatted();
         self.root.set(Some(territory.start));
         Ok(heap)
     }
@@ -285,10 +297,16 @@ impl SharedHeap {
     }
 }
 
+// Where a heap that may have the bytes from `heap_base` begins: not at 0, and below 4 GiB.
+fn first_grain(heap_base: u32) -> u32 {
+    let grain = Heap::WHOLE_MEMORY_ROOT;
+    heap_base.max(1).checked_next_multiple_of(grain).unwrap_or(u32::MAX - (grain - 1))
+}
+
 // The territory of a heap that the registry does not know: what the memory itself says, or the claim.
 fn found(words: Words<'_>, claim: Claim) -> Result<Territory> {
     let claimed = Territory {
-        start: claim.heap_base.unwrap_or(0).max(1).next_multiple_of(Heap::WHOLE_MEMORY_ROOT),
+        start: first_grain(claim.heap_base.unwrap_or(0)),
         end_page: claim.initial,
         maximum: claim.maximum,
         owns_all: claim.heap_base.is_none(),
@@ -309,6 +327,10 @@ impl Drop for SharedHeap {
             return;
         }
         let mut locked = self.lock();
+        // SAFETY: the registry has the length from threads that had the memory open together with this one,
+        // directly or one after the other. Each keeps a buffer over the same backing store, which does
+        // not shrink, and neither does it move: it has kept the address that the registry goes by.
+        unsafe { self.memory.extend(locked.byte_length()) };
         if let Ok(Some(heap)) = self.formatted(&mut locked) {
             // Nobody is left to tell of a block that two threads freed; the others are back.
             drop(self.cache.drain(&heap));

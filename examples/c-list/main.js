@@ -44,6 +44,6 @@ const main = async () => {
 try {
   await main()
 } catch (error) {
-  console.error(error)
+  console.error(`c-list: ${error.message}`)
   process.exitCode = 1
 }

@@ -11,9 +11,9 @@ use super::{Heap, Territory, Words};
 use crate::error::{Fault, Result};
 
 /// Growth asked for at once is at least one part in this many of the heap.
-const GROWTH_SHARE: u32 = 16;
+const GROWTH_SHARE: u32 = 32;
 /// A new segment's table takes at most one part in about `UNIT / 48 / TABLE_REACH` of its pages.
-const TABLE_REACH: u32 = 10;
+const TABLE_REACH: u32 = 16;
 /// A new segment's table reaches to at least this many times its pages.
 const LEAST_REACH: u32 = 3;
 /// With more segments than this, growth that makes another one is larger.
@@ -23,7 +23,7 @@ const LARGE_GROWTH_SHARE: u32 = 2;
 
 /// The unit that starts page `page`.
 const fn unit_of(page: u32) -> u32 {
-    let unit = page * UNITS_PER_PAGE;
+    let unit = page.saturating_mul(UNITS_PER_PAGE);
     if unit < MAX_UNITS { unit } else { MAX_UNITS }
 }
 
@@ -39,7 +39,7 @@ impl<'m> Heap<'m> {
             return Err(Fault::OutOfMemory);
         }
         let heap = Self { words, root: start / 4 };
-        let table = start + root::WORDS * 4;
+        let table = start.checked_add(root::WORDS * 4).ok_or(Fault::OutOfMemory)?;
         let limit = limit_page(start / PAGE, end_page, maximum, 0);
         if table / PAGE >= end_page || first_unit(table, unit_of(limit)) >= unit_of(end_page) {
             return Err(Fault::OutOfMemory);
@@ -59,10 +59,14 @@ impl<'m> Heap<'m> {
     /// Takes in the pages from `first` to `end`, which the caller grew for this heap.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`] when they cannot hold a block, or there are too many segments.
+    /// [`Fault::OutOfMemory`] when they cannot hold a block, or there are too many segments;
+    /// [`Fault::Corrupted`] when the heap has some of them already.
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
         let mut start = first;
         let last = self.last_segment()?;
+        if unit_of(first) < last.end {
+            return Err(Fault::Corrupted);
+        }
         if last.end == unit_of(first) && last.limit > last.end {
             start = end.min(last.limit.div_ceil(UNITS_PER_PAGE));
             self.extend_last_segment(unit_of(start))?;
@@ -156,10 +160,8 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::Corrupted`].
     pub fn total_units(&self) -> Result<u32> {
-        self.segments()?.try_fold(0, |total, segment| {
-            let segment = segment?;
-            Ok(total + (segment.end - segment.first))
-        })
+        let units = self.field(root::UNITS)?;
+        if units <= MAX_UNITS { Ok(units) } else { Err(Fault::Corrupted) }
     }
 }
 

@@ -51,8 +51,9 @@ pub const MAX_SEGMENTS: u32 = 64;
 pub const BINS: u32 = 152;
 /// Words of the bitmap that tells which bins hold a run.
 pub const BIN_BITMAP_WORDS: u32 = BINS.div_ceil(32);
-/// Words of one directory entry: first unit, end unit, limit unit, word index of the map.
-pub const SEGMENT_WORDS: u32 = 4;
+/// Words of one directory entry: first unit, end unit, limit unit, word index of the map, and a check
+/// on these four. Where records lie follows from them, so one that is wrong must never be believed.
+pub const SEGMENT_WORDS: u32 = 5;
 
 /// Offsets of the root's fields in words from its start.
 pub mod root {
@@ -71,8 +72,10 @@ pub mod root {
     pub const MAXIMUM: u32 = 4;
     /// How many directory entries are set.
     pub const SEGMENT_COUNT: u32 = 5;
+    /// Units of all segments.
+    pub const UNITS: u32 = 6;
     /// One bit a bin: set iff the bin holds a run.
-    pub const BIN_BITMAP: u32 = 6;
+    pub const BIN_BITMAP: u32 = 7;
     /// First unit of the first run of each bin; 0 for none.
     pub const BIN_HEADS: u32 = BIN_BITMAP + BIN_BITMAP_WORDS;
     /// First unit of the first span of each class that has both free and taken blocks; 0 for none.

@@ -73,9 +73,13 @@ impl<'m> Heap<'m> {
     /// Whether the heap owns every page of the memory.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`] when the root cannot be read.
+    /// [`Fault::Corrupted`] when the root cannot be read, or such a heap would begin elsewhere.
     pub fn owns_all(&self) -> Result<bool> {
-        Ok(self.field(root::OWNS_ALL)? != 0)
+        match self.field(root::OWNS_ALL)? {
+            0 => Ok(false),
+            1 if self.root * 4 == Self::WHOLE_MEMORY_ROOT => Ok(true),
+            _ => Err(Fault::Corrupted),
+        }
     }
 
     fn field(&self, field: u32) -> Result<u32> {

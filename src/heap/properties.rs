@@ -199,6 +199,11 @@ impl Shadow {
 
 /// Compares every record of the heap with every other that says the same.
 fn verify(heap: &Heap<'_>) {
+    let units = heap.segments().expect("segments").map(|segment| {
+        let segment = segment.expect("a segment");
+        segment.end - segment.first
+    });
+    assert_eq!(heap.total_units(), Ok(units.sum()));
     let mut runs = BTreeSet::new();
     let mut partial = BTreeSet::new();
     let mut spare = BTreeSet::new();

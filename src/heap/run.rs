@@ -3,7 +3,7 @@
 
 use super::Heap;
 use super::block::Search;
-use super::layout::{AUX, BIN_BITMAP_WORDS, BINS, MAX_UNITS, NEXT, PREVIOUS, UNIT, UnitKind, root};
+use super::layout::{AUX, BIN_BITMAP_WORDS, BINS, NEXT, PREVIOUS, UNIT, UnitKind, root};
 use super::segment::Segment;
 use crate::error::{Fault, Result};
 
@@ -29,6 +29,14 @@ fn place(start: u32, length: u32, units: u32, align: u32) -> Option<u32> {
     (begin + units <= start + length).then_some(begin)
 }
 
+/// A free run with room, and the unit that the room begins at.
+struct Place<'m> {
+    segment: Segment<'m>,
+    run: u32,
+    end: u32,
+    begin: u32,
+}
+
 impl<'m> Heap<'m> {
     /// Takes a run of `units` units out of the free ones. With `align` above a unit, the run's
     /// second unit is aligned to that many bytes.
@@ -43,11 +51,12 @@ impl<'m> Heap<'m> {
     ) -> Result<(Segment<'m>, u32)> {
         let mut bin = bin_of(units);
         while let Some(found) = self.next_filled_bin(bin)? {
-            if let Some((segment, run, begin)) = self.find_in_bin(found, units, align, search)? {
-                let length = segment.run_length(run)?;
+            if let Some(Place { segment, run, end, begin }) =
+                self.find_in_bin(found, units, align, search)?
+            {
                 self.unlink_run(&segment, run)?;
                 self.link_remainder(&segment, run, begin - run)?;
-                self.link_remainder(&segment, begin + units, run + length - begin - units)?;
+                self.link_remainder(&segment, begin + units, end - (begin + units))?;
                 return Ok((segment, begin));
             }
             bin = found + 1;
@@ -138,19 +147,21 @@ impl<'m> Heap<'m> {
         units: u32,
         align: u32,
         search: Search,
-    ) -> Result<Option<(Segment<'m>, u32, u32)>> {
+    ) -> Result<Option<Place<'m>>> {
         let mut run = self.field(root::BIN_HEADS + bin)?;
         let looks = match search {
             Search::Quick => LOOKS,
-            Search::Exhaustive => MAX_UNITS,
+            // Every run and the end of the list: more are a circle.
+            Search::Exhaustive => self.total_units()? + 1,
         };
         for _ in 0..looks {
             if run == 0 {
                 return Ok(None);
             }
             let segment = self.own_segment(run)?;
-            if let Some(begin) = place(run, segment.run_length(run)?, units, align) {
-                return Ok(Some((segment, run, begin)));
+            let length = segment.run_length(run)?;
+            if let Some(begin) = place(run, length, units, align) {
+                return Ok(Some(Place { segment, run, end: run + length, begin }));
             }
             run = segment.record(run, NEXT)?;
         }

@@ -4,7 +4,7 @@
 //! the segment extend it; `limit` is the unit that its table ends at.
 
 use super::layout::{
-    AUX, MAX_SEGMENTS, PAGE, RECORD_WORDS, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, UNIT,
+    AUX, MAX_SEGMENTS, MAX_UNITS, PAGE, RECORD_WORDS, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, UNIT,
     UNITS_PER_PAGE, UnitKind, root,
 };
 use super::{Heap, Words};
@@ -115,6 +115,11 @@ pub const fn first_unit(start: u32, limit: u32) -> u32 {
     start / UNIT + table_units(limit - map_first(start / 4), start % UNIT)
 }
 
+/// The check word of a directory entry: differs when one of the four words does.
+const fn check_of(first: u32, end: u32, limit: u32, map: u32) -> u32 {
+    !(first ^ end.rotate_left(8) ^ limit.rotate_left(16) ^ map.rotate_left(24))
+}
+
 impl<'m> Heap<'m> {
     /// How many segments there are.
     pub(super) fn segment_count(&self) -> Result<u32> {
@@ -128,7 +133,9 @@ impl<'m> Heap<'m> {
         let (first, end) = (self.field(entry)?, self.field(entry + 1)?);
         let (limit, map) = (self.field(entry + 2)?, self.field(entry + 3)?);
         let map_first = map_first(map);
-        let ordered = map_first <= first && first < end && end <= limit;
+        let checked = self.field(entry + 4)? == check_of(first, end, limit, map);
+        let ordered =
+            map_first <= first && first < end && end <= limit && limit <= MAX_UNITS && checked;
         let units = u64::from(limit.wrapping_sub(map_first));
         let table_end = u64::from(map) + units * u64::from(TABLE_WORDS_PER_UNIT);
         let within = u64::from(end) * u64::from(UNIT) <= self.words.byte_length()
@@ -189,19 +196,30 @@ impl<'m> Heap<'m> {
         for word in map..map + (limit - map_first(map)) {
             self.words.set(word, UnitKind::Inside.pack())?;
         }
-        let entry = root::DIRECTORY + index * SEGMENT_WORDS;
-        for (field, value) in [first, end, limit, map].into_iter().enumerate() {
-            self.set_field(entry + field as u32, value)?;
-        }
+        self.set_segment(index, [first, end, limit, map])?;
         self.set_field(root::SEGMENT_COUNT, index + 1)?;
-        self.free_run(&self.segment(index)?, first, end - first)
+        self.add_units(&self.segment(index)?, first)
     }
 
     /// Moves the end of the last segment to `end`, at most its limit.
     pub(super) fn extend_last_segment(&self, end: u32) -> Result<()> {
         let index = self.segment_count()?.checked_sub(1).ok_or(Fault::Corrupted)?;
         let old = self.segment(index)?;
-        self.set_field(root::DIRECTORY + index * SEGMENT_WORDS + 1, end)?;
-        self.free_run(&self.segment(index)?, old.end, end - old.end)
+        let map = self.field(root::DIRECTORY + index * SEGMENT_WORDS + 3)?;
+        self.set_segment(index, [old.first, end, old.limit, map])?;
+        self.add_units(&self.segment(index)?, old.end)
+    }
+
+    fn set_segment(&self, index: u32, [first, end, limit, map]: [u32; 4]) -> Result<()> {
+        let entry = root::DIRECTORY + index * SEGMENT_WORDS;
+        let words = [first, end, limit, map, check_of(first, end, limit, map)];
+        (entry..).zip(words).try_for_each(|(field, value)| self.set_field(field, value))
+    }
+
+    // Frees the units of a segment from `first` on, which are new.
+    fn add_units(&self, segment: &Segment<'m>, first: u32) -> Result<()> {
+        let units = segment.end - first;
+        self.set_field(root::UNITS, self.total_units()? + units)?;
+        self.free_run(segment, first, units)
     }
 }

@@ -18,7 +18,11 @@ pub const DENSE: usize = FINE + DOUBLINGS * 8 + 1;
 /// Number of size classes.
 pub const COUNT: usize = DENSE + DOUBLINGS * 4;
 /// The largest share of a span that may be left over is one part in this many.
-const WASTE_SHARE: u32 = 32;
+const WASTE_SHARE: u32 = 24;
+/// Above this stride in bytes, spans of few blocks matter more than what is left over of them, because
+/// few blocks are live.
+const WIDE: u32 = 12 * 1024;
+const WIDE_WASTE_SHARE: u32 = 8;
 
 /// The geometry of one size class; all lengths in bytes unless said otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +47,8 @@ impl SizeClass {
         let natural = 1 << stride.trailing_zeros();
         let offset = if natural < SPAN_ALIGN { natural } else { SPAN_ALIGN };
         let mut units = (offset + stride).div_ceil(UNIT);
-        while (units * UNIT - slots(stride, offset, units) * stride) * WASTE_SHARE > units * UNIT {
+        let share = if stride <= WIDE { WASTE_SHARE } else { WIDE_WASTE_SHARE };
+        while (units * UNIT - slots(stride, offset, units) * stride) * share > units * UNIT {
             units += 1;
         }
         let full_slots = slots(stride, offset, units);

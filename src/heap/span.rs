@@ -126,6 +126,10 @@ impl<'m> Span<'m> {
         most: u32,
         give: &mut impl FnMut(u32),
     ) -> Result<Taken> {
+        // A bit too many may be a block that a thread keeps: it would be given out twice.
+        if self.count_free()? != self.free {
+            return Err(Fault::Corrupted);
+        }
         let mut taken = Taken::default();
         for word in 0..self.slots.div_ceil(32) {
             let mut bits = self.words.get(self.record + BITS + word)?;
@@ -134,11 +138,11 @@ impl<'m> Span<'m> {
             }
             while bits != 0 && taken.given < most {
                 let slot = word * 32 + bits.trailing_zeros();
-                let pointer = self.pointer(slot);
                 bits &= bits - 1;
-                if heap.header(pointer)? == (0, self.geometry().stride) && slot < self.slots {
+                let unused = (0, self.geometry().stride);
+                if slot < self.slots && heap.header(self.pointer(slot))? == unused {
                     taken.given += 1;
-                    give(pointer);
+                    give(self.pointer(slot));
                 } else {
                     taken.damaged += 1;
                 }
