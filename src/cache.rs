@@ -140,17 +140,15 @@ impl ThreadCache {
         &self.words[class * ROW_WORDS..][..ROW_WORDS]
     }
 
-    // Raises the limit of a class to `wanted` if the budget allows it, and returns what it is then. The
-    // limits of other classes are lowered in turn for a class that has none.
+    // Raises the limit of a class to `wanted` if the budget allows it, and returns what it is then. For a
+    // class that has none, another class's limit is lowered, each time one more: the cache follows what
+    // is in use, but slowly, so that classes do not take turns in emptying each other.
     fn raise_limit(&self, heap: &Heap<'_>, class: usize, wanted: u32) -> Result<u32> {
         let limit = self.row(class)[LIMIT].load(Relaxed);
-        for _ in 0..CLASS_COUNT {
-            if limit >= wanted || self.set_limit(heap, class, wanted)? {
-                return Ok(limit.max(wanted));
-            }
-            if limit > 0 {
-                break;
-            }
+        if limit >= wanted || self.set_limit(heap, class, wanted)? {
+            return Ok(limit.max(wanted));
+        }
+        if limit == 0 {
             self.hand.set((self.hand.get() + 1) % CLASS_COUNT);
             self.lower_limit(heap, self.hand.get())?;
         }

@@ -213,7 +213,7 @@ impl<'m> Heap<'m> {
     fn allocate_large(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
         let shift = align.clamp(GRAIN, UNIT).trailing_zeros();
         let units = large_units(byte_length, shift);
-        let (segment, unit) = self.take_run(units, align, search)?;
+        let (segment, unit) = self.take_run(units, align.max(UNIT), search)?;
         let large = Large { segment, unit, units, shift };
         large.set_kinds(UnitKind::Large { shift, back: 0 }, UnitKind::Large { shift, back: 1 })?;
         segment.set_record(unit, AUX, units)?;

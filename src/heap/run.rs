@@ -22,11 +22,17 @@ const fn bin_of(units: u32) -> u32 {
 
 const _: () = assert!(bin_of(1 << 20) < BINS);
 
-/// Where in the run `[start, start + length)` a block of `units` units can begin so that its second
-/// unit lies at a multiple of `align` bytes, or anywhere when `align` is within one unit.
+/// Where in the run `[start, start + length)` `units` units can begin: at its start when `align` is less
+/// than a unit; else as far up as their second unit can lie at a multiple of `align` bytes. Spans come
+/// from below and large blocks from above, so that a large block at the heap's end stays there and
+/// can be extended when the memory grows.
 fn place(start: u32, length: u32, units: u32, align: u32) -> Option<u32> {
-    let begin = if align <= UNIT { start } else { (start + 1).next_multiple_of(align / UNIT) - 1 };
-    (begin + units <= start + length).then_some(begin)
+    let last = (start + length).checked_sub(units).filter(|&last| last >= start)?;
+    if align < UNIT {
+        return Some(start);
+    }
+    let second = last + 1 - (last + 1) % (align / UNIT);
+    second.checked_sub(1).filter(|&begin| begin >= start)
 }
 
 /// A free run with room, and the unit that the room begins at.
@@ -253,7 +259,10 @@ mod tests {
     #[test]
     fn an_aligned_place_has_its_second_unit_aligned() {
         assert_eq!(place(5, 20, 3, 65_536), Some(15));
+        assert_eq!(place(5, 36, 3, 65_536), Some(31));
         assert_eq!(place(5, 12, 3, 65_536), None);
-        assert_eq!(place(5, 3, 3, 4_096), Some(5));
+        assert_eq!(place(5, 6, 3, 4_096), Some(8));
+        assert_eq!(place(5, 6, 3, 1), Some(5));
+        assert_eq!(place(5, 2, 3, 1), None);
     }
 }

@@ -18,7 +18,7 @@ pub const DENSE: usize = FINE + DOUBLINGS * 8 + 1;
 /// Number of size classes.
 pub const COUNT: usize = DENSE + DOUBLINGS * 4;
 /// The largest share of a span that may be left over is one part in this many.
-const WASTE_SHARE: u32 = 24;
+const WASTE_SHARE: u32 = 32;
 /// Above this stride in bytes, spans of few blocks matter more than what is left over of them, because
 /// few blocks are live.
 const WIDE: u32 = 12 * 1024;
