@@ -588,3 +588,19 @@ test.serial('workers are terminated while they construct', async (t) => {
   t.true(isZero(memory, 0, PAGE))
   t.is(memory.sizeof(memory.malloc(100)), 100)
 })
+
+test('a subclass with a buffer getter of its own places its own bytes', (t) => {
+  const other = new LocalSharedMemory(2, 100)
+  const ptr = other.malloc(8)
+  other.setFloat64(ptr, 1.5)
+  class Mine extends LocalSharedMemory {
+    get buffer() {
+      return other.buffer
+    }
+  }
+  const mine = new Mine({ initial: 2, maximum: 100, shared: true })
+  t.is(other.getFloat64(ptr), 1.5)
+  mine.setFloat64(mine.malloc(8), 2.5)
+  t.is(other.getFloat64(ptr), 1.5)
+  t.is(other.stats().blockCount, 1)
+})
