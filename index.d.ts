@@ -68,10 +68,36 @@ export type Storage = 'native' | 'engine'
 
 /** What WebAssembly.Memory takes, and where the heap lies. */
 export interface LocalSharedMemoryDescriptor extends WebAssembly.MemoryDescriptor {
+  /** Pointers are 32-bit: memories with 64-bit addresses are refused. */
+  address?: 'i32'
   /** Bytes. The heap leaves what lies below, and pages that others grow, to their owner. Without it, it owns all. */
   heapBase?: number
   /** Where the bytes live. Left out: native where that works, else engine. */
   storage?: Storage
+}
+
+/**
+ * C's allocation functions over a heap, and its memory, for a module's import object. Sizes are in bytes, pointers may be signed.
+ * What cannot be allocated is 0; ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED and, for a pointer outside the memory,
+ * ERR_OUT_OF_RANGE are thrown through the module.
+ */
+export type LibcImports = {
+  /** The memory itself. */
+  memory: LocalSharedMemory
+  /** Allocates a block at a multiple of 16. No bytes: a block of one byte. */
+  malloc: (byteLength: number) => number
+  /** Frees a block, whichever thread and language made it. 0 does nothing. */
+  free: (ptr: number) => void
+  /** Allocates a block of zeroed bytes; 0 when the product is above 2^32 - 1. */
+  calloc: (count: number, byteLength: number) => number
+  /** Resizes a block. 0 as `ptr` allocates; 0 as `byteLength` frees and returns 0. */
+  realloc: (ptr: number, byteLength: number) => number
+  /** Allocates at a multiple of a power of two up to 65,536; 0 for any other alignment. */
+  aligned_alloc: (alignBytes: number, byteLength: number) => number
+  /** Stores the pointer at `pointerAt`. Returns 0, EINVAL (22) or ENOMEM (12). */
+  posix_memalign: (pointerAt: number, alignBytes: number, byteLength: number) => number
+  /** The bytes that were asked for, which is what `realloc` keeps; 0 for 0. */
+  malloc_usable_size: (ptr: number) => number
 }
 
 /** A live block. */
@@ -120,6 +146,7 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @param memory as it was received
    * @param options `heapBase` in bytes, as it was given to the constructor
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory
+   * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` outside the memory, or a memory with 64-bit addresses
    * @throws {Error} ERR_NOT_A_HEAP: it holds something else
    */
   static from(memory: WebAssembly.Memory, options?: { heapBase?: number }): LocalSharedMemory
@@ -135,12 +162,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   /**
    * @param descriptor as for WebAssembly.Memory, and the heap's `heapBase` and `storage`
    * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` beyond the initial size, `address` other than 'i32'
    * @throws {Error} ERR_STORAGE_UNAVAILABLE: native storage was asked for and cannot be had
    */
   constructor(descriptor: LocalSharedMemoryDescriptor)
 
   /** Where the bytes live. */
   readonly storage: Storage
+
+  /**
+   * C's allocation functions over this heap, for a module that imports them: `{ env: memory.imports() }`. Each thread makes
+   * its own.
+   */
+  imports(): LibcImports
 
   /** Bytes that live blocks occupy, headers and padding included. */
   readonly length: number

@@ -4,6 +4,7 @@ import DefaultExport, {
   type Allocation,
   type ErrorCode,
   type HeapStats,
+  type LibcImports,
 } from '../../index.js'
 
 expectTypeOf(DefaultExport).toEqualTypeOf(LocalSharedMemory)
@@ -28,6 +29,9 @@ constructible.toBeConstructibleWith('10')
 constructible.toBeConstructibleWith({ maximum: 20 })
 // @ts-expect-error there are two kinds of storage
 constructible.toBeConstructibleWith({ initial: 10, storage: 'disk' })
+constructible.toBeConstructibleWith({ initial: 10, address: 'i32' })
+// @ts-expect-error pointers are 32-bit
+constructible.toBeConstructibleWith({ initial: 10, address: 'i64' })
 // @ts-expect-error a descriptor stands alone
 constructible.toBeConstructibleWith({ initial: 10 }, 20)
 
@@ -46,6 +50,14 @@ expectTypeOf(LocalSharedMemory.from(plain)).toEqualTypeOf<LocalSharedMemory>()
 expectTypeOf(LocalSharedMemory.from(plain, { heapBase: 65536 })).toEqualTypeOf<LocalSharedMemory>()
 // @ts-expect-error a buffer is not a memory
 LocalSharedMemory.from(plain.buffer)
+
+// C's malloc
+expectTypeOf(memory.imports()).toEqualTypeOf<LibcImports>()
+expectTypeOf<LibcImports>().toExtend<WebAssembly.ModuleImports>()
+expectTypeOf(memory.imports().memory).toEqualTypeOf<LocalSharedMemory>()
+expectTypeOf(memory.imports().calloc).toEqualTypeOf<(count: number, byteLength: number) => number>()
+// @ts-expect-error there are no options
+memory.imports({})
 
 // Heap
 expectTypeOf(memory.malloc).toEqualTypeOf<(byteLength: number, alignBytes?: number) => number>()

@@ -4,21 +4,18 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import initialize from 'wabt'
 
-/** One page for the module's data and stack; threads: the memory is imported, shared, and has up to 100 pages. */
-const FLAGS = [
-  ...['--target=wasm32', '-O2', '-nostdlib', '-matomics', '-mbulk-memory', '-mmutable-globals'],
-  ...['--no-entry', '--import-memory', '--shared-memory', '--allow-undefined'].map(linker),
-  ...['--initial-memory=65536', '--max-memory=6553600', '-zstack-size=4096'].map(linker),
-  linker('--export=__stack_pointer'),
-]
+const COMPILER =
+  '--target=wasm32 -O2 -nostdlib -fno-builtin -matomics -mbulk-memory -mmutable-globals'
+/** One page for the module's data and stack; the memory is imported, shared between threads, and has up to 100 pages. */
+const LINKER =
+  '--no-entry --import-memory --shared-memory --allow-undefined --initial-memory=65536 ' +
+  '--max-memory=6553600 -zstack-size=4096 --export=__stack_pointer'
+const FLAGS = [...COMPILER.split(' '), ...LINKER.split(' ').map((flag) => `-Wl,${flag}`)]
 
-function linker(flag) {
-  return `-Wl,${flag}`
-}
-
-const path = (name) => new URL(name, import.meta.url).pathname
+const path = (name) => fileURLToPath(new URL(name, import.meta.url))
 
 const withClang = () => {
   const folder = mkdtempSync(join(tmpdir(), 'c-list-'))

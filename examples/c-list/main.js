@@ -31,7 +31,10 @@ const main = async () => {
   const { exports: list } = new WebAssembly.Instance(module, { env: memory.imports() })
   console.log(`${WORKERS} workers and ${source}, ${NODES} nodes each`)
 
-  const parts = Array.from({ length: WORKERS }, (_, i) => ({ from: i * NODES, to: (i + 1) * NODES }))
+  const parts = Array.from({ length: WORKERS }, (_, i) => ({
+    from: i * NODES,
+    to: (i + 1) * NODES,
+  }))
   const sums = await Promise.all(parts.map((part) => run({ memory, module, ...part })))
   const total = WORKERS * NODES
   const left = list.drain() >>> 0

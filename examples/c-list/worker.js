@@ -10,7 +10,8 @@ const { exports: list } = new WebAssembly.Instance(workerData.module, { env: mem
 
 // Every thread that runs C needs a stack of its own.
 const stack = memory.malloc(STACK_BYTES)
-list.__stack_pointer.value = stack + STACK_BYTES
+const { __stack_pointer: stackPointer } = list
+stackPointer.value = stack + STACK_BYTES
 
 const addFromJavaScript = (value) => {
   const node = memory.malloc(8)

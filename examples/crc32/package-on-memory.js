@@ -22,8 +22,9 @@ export const compile = () => new WebAssembly.Module(readFileSync(fileURLToPath(w
  * @returns {Buffer}
  */
 export const bytesAt = (memory, ptr) => {
-  const { buffer, byteOffset, byteLength } = memory.arrayView(Uint8Array, ptr)
-  return Buffer.from(buffer, byteOffset, byteLength)
+  const byteLength = memory.sizeof(ptr)
+  // The buffer of now: the package would take one from before a growth for a foreign one, and copy all of it.
+  return Buffer.from(memory.buffer, ptr, byteLength)
 }
 
 const register = ({ exports }) => {
