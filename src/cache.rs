@@ -201,3 +201,87 @@ fn budget(heap: &Heap<'_>) -> Result<u32> {
     let share = |part: u32| (bytes / u64::from(part)) as u32;
     Ok(LEAST_BUDGET.max(share(HEAP_SHARE)).min(share(SMALL_HEAP_SHARE)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Fault;
+    use crate::heap::{Territory, Words};
+
+    const PAGES: u32 = 40;
+
+    fn memory() -> Vec<AtomicU32> {
+        (0..PAGES * PAGE / 4).map(|_| AtomicU32::new(0)).collect()
+    }
+
+    fn heap(words: &[AtomicU32]) -> Heap<'_> {
+        let (start, end_page) = (Heap::WHOLE_MEMORY_ROOT, PAGES);
+        let territory = Territory { start, end_page, maximum: PAGES, owns_all: true };
+        Heap::format(Words::new(words), territory).unwrap()
+    }
+
+    fn kept(cache: &ThreadCache) -> u64 {
+        let bytes = |class: usize| cache.row(class)[COUNT].load(Relaxed) * CLASSES[class].stride;
+        (0..CLASS_COUNT).map(|class| u64::from(bytes(class))).sum()
+    }
+
+    #[test]
+    fn a_refill_keeps_the_blocks_that_are_there() {
+        let words = memory();
+        let heap = heap(&words);
+        let cache = ThreadCache::new();
+        let count = cache.refill(&heap, 4).unwrap();
+        assert_eq!(cache.refill(&heap, 4), Ok(count));
+        assert_eq!(heap.stats().unwrap().cached_bytes, kept(&cache));
+    }
+
+    #[test]
+    fn what_is_cached_is_what_the_rows_hold_and_within_the_budget() {
+        let words = memory();
+        let heap = heap(&words);
+        let cache = ThreadCache::new();
+        for step in 0..2_000 {
+            let class = step * 31 % DENSE_COUNT;
+            if step % 3 == 0 {
+                cache.make_room(&heap, class).unwrap()
+            }
+            cache.row(class)[COUNT].store(0, Relaxed);
+            drop(cache.refill(&heap, class));
+            cache.shrink(&heap, class, (step % 7) as u32).unwrap();
+            let most = budget(&heap).unwrap() + CLASSES[class].stride;
+            assert!(cache.reserved.get() <= most);
+            cache.shrink(&heap, class, 0).unwrap();
+        }
+        assert_eq!((kept(&cache), heap.stats().unwrap().cached_bytes), (0, 0));
+    }
+
+    #[test]
+    fn draining_gives_back_all_blocks_but_those_freed_twice() {
+        let words = memory();
+        let heap = heap(&words);
+        let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
+        for class in 0..DENSE_COUNT {
+            mine.refill(&heap, class).unwrap();
+        }
+        let block = mine.row(5)[FIRST].load(Relaxed);
+        theirs.row(5)[FIRST].store(block, Relaxed);
+        theirs.row(5)[COUNT].store(1, Relaxed);
+        assert_eq!(mine.drain(&heap), Ok(()));
+        assert_eq!(theirs.drain(&heap), Err(Fault::FreedTwice));
+        assert_eq!((kept(&mine), kept(&theirs)), (0, 0));
+        assert_eq!(heap.stats().unwrap().cached_bytes, 0);
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_survived() {
+        let words = memory();
+        let heap = heap(&words);
+        let cache = ThreadCache::new();
+        for count in [1, MOST, MOST + 1, u32::MAX] {
+            cache.row(2)[COUNT].store(count, Relaxed);
+            assert!(cache.drain(&heap).is_err());
+            assert_eq!(cache.row(2)[COUNT].load(Relaxed), 0);
+        }
+        assert!(cache.refill(&heap, 2).is_ok());
+    }
+}

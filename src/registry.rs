@@ -1,9 +1,8 @@
 //! What the process knows of each memory, by the address at which V8 has it, and the heap's lock.
 //!
 //! Both lie outside the memory, so that no byte that JavaScript can write hangs a thread or sends
-//! it astray. What an entry says of a heap is believed only while a thread has the memory open, when
-//! the heap's own records confirm it, or when there is no heap yet and its place is still unused: an
-//! address may come to hold another memory later.
+//! it astray. What an entry says of a heap is believed only while a thread has the memory open, or
+//! when the heap's own records confirm it: an address may come to hold another memory later.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,7 +36,7 @@ pub struct Locked<'a> {
     address: usize,
 }
 
-/// Whether a heap that was claimed and left before its first block can still begin there.
+/// Whether a heap can still begin there.
 fn unused(words: Words<'_>, Territory { start, end_page, .. }: Territory) -> bool {
     let end = u64::from(end_page) * u64::from(PAGE);
     let probed = end.min(u64::from(start) + u64::from(PAGE));
@@ -54,14 +53,19 @@ pub fn lock(address: usize) -> Locked<'static> {
 
 impl Locked<'_> {
     /// The territory of the heap in this memory, if it can be believed. A claim that no thread has open
-    /// and no heap confirms is an older memory's when the caller made this one.
-    pub fn territory(&mut self, words: Words<'_>, made_here: bool) -> Option<Territory> {
+    /// and no heap confirms may be an older memory's: it is believed when nothing was written there
+    /// and the caller's claim `agrees`, so that the heap at worst begins higher than it has to.
+    pub fn territory(
+        &mut self,
+        words: Words<'_>,
+        agrees: impl FnOnce(Territory) -> bool,
+    ) -> Option<Territory> {
         let address = self.address;
         let entry = self.entries().get(&address).copied()?;
         let Entry { open, territory, .. } = entry;
         let believed = open > 0
             || Heap::open(words, territory.start).is_some()
-            || !made_here && unused(words, territory);
+            || agrees(territory) && unused(words, territory);
         believed.then_some(territory)
     }
 

@@ -18,6 +18,8 @@ mod walk;
 mod words;
 
 #[cfg(test)]
+mod corruption;
+#[cfg(test)]
 mod properties;
 
 pub use block::Search;

@@ -1,0 +1,377 @@
+// The free blocks that each thread keeps: whose they are when threads end, how many bytes they hold, and what becomes
+// of pointers that are freed twice or were never blocks.
+
+import { execFile } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import test from 'ava'
+import LocalSharedMemory from '../index.js'
+import { launch, within } from './fixtures/launch.mjs'
+import { randomFrom } from './fixtures/random.mjs'
+import { checkAllocs, runRandomly, Shadow } from './fixtures/shadow.mjs'
+
+const PAGE = 65_536
+const INVALID = { code: 'ERR_INVALID_POINTER' }
+const OUT_OF_RANGE = { code: 'ERR_OUT_OF_RANGE' }
+const LARGEST_KEPT = 32_776
+const SIZES = [1, 8, 16, 40, 64, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000, LARGEST_KEPT]
+
+const sum = (blocks, key) => blocks.reduce((total, block) => total + block[key], 0)
+
+/** Frees everything; then the heap is empty and works. */
+const checkWhole = (t, memory, { steps = 400 } = {}) => {
+  const allocs = memory.allocs()
+  checkAllocs(allocs, memory.buffer.byteLength)
+  for (const { byteOffset } of allocs) memory.free(byteOffset)
+  const shadow = new Shadow(memory)
+  runRandomly(shadow, { seed: 5, steps, maxBytes: 20_000, maxLive: 80 })
+  shadow.end()
+  memory.trim()
+  const { usedBytes, cachedBytes, blockCount } = memory.stats()
+  t.deepEqual(
+    { usedBytes, cachedBytes, blockCount },
+    { usedBytes: 0, cachedBytes: 0, blockCount: 0 },
+  )
+}
+
+/** The next message of a worker. */
+const answerOf = ({ worker, end }) =>
+  within(
+    30_000,
+    'an answer',
+    Promise.race([
+      new Promise((resolve) => {
+        worker.once('message', resolve)
+      }),
+      end.then(({ error }) => {
+        throw error ?? new Error('the worker ended')
+      }),
+    ]),
+  )
+
+/** Threads that wait for a command, run it, and answer. */
+const crew = async (t, memory, count, extra = {}) => {
+  const hands = Array.from({ length: count }, (_, index) =>
+    launch('cache-worker.mjs', { memory, index, ...extra }),
+  )
+  const end = () => Promise.all(hands.map(({ worker }) => worker.terminate()))
+  t.teardown(end)
+  await Promise.all(hands.map(answerOf))
+  return {
+    /** Sends a command to all. Returns their answers. */
+    ask: (command, ...args) =>
+      Promise.all(
+        hands.map((hand) => {
+          const answer = answerOf(hand)
+          hand.worker.postMessage({ command, args }, [])
+          return answer
+        }),
+      ),
+    end,
+  }
+}
+
+test.serial('1,000 workers that are terminated at random moments lose no block', async (t) => {
+  const [workers, atOnce, slots] = [1000, 3, 64]
+  const random = randomFrom(21)
+  const memory = new LocalSharedMemory(1, 2000)
+  const survivors = new Set()
+  const counter = memory.calloc(4)
+  const word = counter / 4
+  let inHand = 0
+
+  const terminateOne = async (seed) => {
+    const live = new Uint32Array(new SharedArrayBuffer(slots * 4))
+    const { worker, end } = launch(
+      'terminated-worker.mjs',
+      { memory, live, word, seed },
+      {
+        resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 16, stackSizeMb: 1 },
+      },
+    )
+    const begun = new Promise((resolve) => {
+      worker.once('message', resolve)
+    })
+    if (seed % 10 !== 0) await Promise.race([begun, end])
+    await sleep(random(4))
+    await worker.terminate()
+    const { error } = await end
+    if (error !== undefined) throw error
+    for (const ptr of live) if (ptr !== 0) survivors.add(ptr)
+  }
+
+  const chain = async (first) => {
+    for (let seed = first; seed < workers; seed += atOnce) {
+      // oxlint-disable-next-line no-await-in-loop -- a few at a time
+      await terminateOne(seed)
+    }
+  }
+  await within(
+    200_000,
+    'terminating',
+    Promise.all(Array.from({ length: atOnce }, (_, i) => chain(i))),
+  )
+
+  const allocs = memory.allocs()
+  checkAllocs(allocs, memory.buffer.byteLength)
+  const listed = new Set(allocs.map(({ byteOffset }) => byteOffset))
+  t.true(listed.delete(counter))
+  for (const ptr of survivors) t.true(listed.delete(ptr), `block ${ptr} was noted down and is gone`)
+  inHand = listed.size
+  // A block is noted down right after it was allocated: each worker may have been ended in between once.
+  t.true(inHand <= workers)
+  t.is(memory.stats().usedBytes, sum(allocs, 'bufferSize'))
+  t.is(memory.stats().requestedBytes, sum(allocs, 'byteLength'))
+  memory.trim()
+  t.is(memory.stats().cachedBytes, 0)
+  t.log({ operations: memory.load(Uint32Array, word), survivors: survivors.size, inHand })
+  t.true(memory.load(Uint32Array, word) > 10_000)
+  checkWhole(t, memory)
+})
+
+test.serial(
+  'a heap of one page serves all of its free bytes once 4 caches are empty',
+  async (t) => {
+    const memory = new LocalSharedMemory(1)
+    const hands = await crew(t, memory, 4)
+    for (const size of SIZES.filter((bytes) => bytes < PAGE / 4)) {
+      // oxlint-disable-next-line no-await-in-loop
+      await hands.ask('churn', [size], 20)
+      // oxlint-disable-next-line no-await-in-loop
+      await hands.ask('trim')
+      memory.trim()
+      const { usedBytes, cachedBytes, largestFreeBlock, freeBytes } = memory.stats()
+      t.deepEqual({ usedBytes, cachedBytes }, { usedBytes: 0, cachedBytes: 0 })
+      t.true(largestFreeBlock >= freeBytes - 16)
+      memory.free(memory.malloc(largestFreeBlock))
+      const ptrs = Array.from({ length: 10 }, () => memory.malloc(3000))
+      for (const ptr of ptrs) memory.free(ptr)
+    }
+    await hands.end()
+    checkWhole(t, memory)
+  },
+)
+
+for (const pages of [16, 1000, 4000]) {
+  test.serial(`8 idle threads keep little of a heap of ${pages} pages`, async (t) => {
+    const memory = new LocalSharedMemory(pages)
+    const threads = 8
+    const most = Math.max(threads * PAGE, (pages * PAGE) / 100)
+    const hands = await crew(t, memory, threads)
+    for (const times of [1, 20, 300]) {
+      // oxlint-disable-next-line no-await-in-loop
+      await hands.ask('churn', SIZES, pages === 16 ? Math.min(times, 20) : times)
+      const { usedBytes, cachedBytes } = memory.stats()
+      t.is(usedBytes, 0)
+      t.true(cachedBytes <= most, `${cachedBytes} bytes are cached`)
+    }
+    t.log({ cachedBytes: memory.stats().cachedBytes, allowed: most })
+    await hands.end()
+    checkWhole(t, memory)
+  })
+}
+
+test.serial('a block that two threads free at the same moment breaks nothing', async (t) => {
+  const [rounds, blocks] = [60, 60]
+  const memory = new LocalSharedMemory(40)
+  const gate = new Int32Array(new SharedArrayBuffer(4))
+  const ptrs = new Uint32Array(new SharedArrayBuffer(blocks * 4))
+  const hands = await crew(t, memory, 2, { gate, ptrs })
+  const random = randomFrom(8)
+  let [both, refused] = [0, 0]
+  for (let round = 0; round < rounds; round++) {
+    for (const index of ptrs.keys()) ptrs[index] = memory.malloc(1 + random(round % 2 ? 200 : 6000))
+    Atomics.store(gate, 0, 0)
+    // oxlint-disable-next-line no-await-in-loop
+    const answers = await hands.ask('freeAtOnce')
+    for (const [index] of ptrs.entries()) {
+      const outcomes = answers.map((codes) => codes[index])
+      if (outcomes.every((code) => code === null)) both++
+      for (const code of outcomes) if (code !== null) t.is(code, 'ERR_INVALID_POINTER')
+    }
+    // oxlint-disable-next-line no-await-in-loop
+    const late = await hands.ask('trimAnyway')
+    for (const code of late) if (code !== null) t.is(code, 'ERR_INVALID_POINTER')
+    refused += late.filter((code) => code !== null).length
+    t.is(memory.length, 0)
+    memory.trim()
+    t.is(memory.stats().cachedBytes, 0)
+  }
+  t.log({ frees: rounds * blocks, both, refused })
+  await hands.end()
+  checkWhole(t, memory)
+})
+
+test('a block in the caches of two threads is refused when the second gives it back', (t) => {
+  const memory = new LocalSharedMemory(4)
+  const other = LocalSharedMemory.from(structuredClone(memory))
+  const ptr = memory.malloc(64)
+  other.free(other.malloc(64))
+  memory.free(ptr)
+  // What a second free sees that began before the first one was done.
+  memory.setUint32(ptr - 8, 64)
+  other.free(ptr)
+  memory.trim()
+  t.throws(() => other.trim(), INVALID)
+  t.is(memory.stats().cachedBytes, 0)
+  checkWhole(t, memory)
+})
+
+/** What must not change when a call is refused: the live blocks, and the bytes of them all. */
+const snapshotOf = (memory) => [
+  memory
+    .allocs()
+    .map(({ byteOffset, byteLength, bufferSize }) => [byteOffset, byteLength, bufferSize]),
+  Buffer.from(memory.buffer).toString('latin1'),
+]
+
+test('pointers that are no live blocks are refused, and nothing changes', (t) => {
+  const memory = new LocalSharedMemory(3)
+  const victim = memory.malloc(200)
+  const mimic = memory.malloc(2000)
+  const inner = new Uint32Array(memory.buffer, mimic, 500)
+  const freed = SIZES.map((size) => memory.malloc(size))
+  for (const ptr of freed) memory.free(ptr)
+  const large = memory.malloc(50_000)
+  for (const [low, high] of [
+    [40, 80],
+    [80, 40],
+    [2000, memory.lengthof(mimic)],
+    [64, 80],
+  ]) {
+    for (const start of [0, 1]) {
+      for (let at = 0; at < 500; at++) inner[at] = (at + start) % 2 === 0 ? low : high
+      const before = snapshotOf(memory)
+      for (const method of ['free', 'sizeof', 'lengthof']) {
+        for (let ptr = mimic + 1; ptr < mimic + 2000; ptr++) {
+          t.throws(() => memory[method](ptr), INVALID)
+        }
+      }
+      t.deepEqual(snapshotOf(memory), before)
+    }
+  }
+  const before = snapshotOf(memory)
+  const end = memory.buffer.byteLength
+  const invalid = [...freed, victim + 4, victim + 8, victim + 16, victim - 8, victim - 16]
+  invalid.push(
+    large + 16,
+    large + 4096,
+    large - 16,
+    4,
+    8,
+    15,
+    16,
+    4096,
+    end - 16,
+    end - 4,
+    end,
+    end + PAGE,
+  )
+  invalid.push(2 ** 32 - 1, 2 ** 32 - 16, 2 ** 31, victim + 2 ** 31)
+  const outOfRange = [victim + 2 ** 32, victim + 0.5, victim + 1e-9, -victim, victim - 2 ** 32, -1]
+  outOfRange.push(NaN, Infinity, -Infinity, 2 ** 32, 2 ** 53, 1e300)
+  const wrongType = ['16', String(victim), BigInt(victim), null, {}, [victim], true, Symbol('ptr')]
+  for (const act of [
+    (ptr) => memory.free(ptr),
+    (ptr) => memory.sizeof(ptr),
+    (ptr) => memory.lengthof(ptr),
+    (ptr) => memory.realloc(ptr, 10),
+  ]) {
+    for (const ptr of invalid) t.throws(() => act(ptr), INVALID, String(ptr))
+    for (const ptr of outOfRange) t.throws(() => act(ptr), OUT_OF_RANGE, String(ptr))
+    for (const ptr of wrongType) t.throws(() => act(ptr), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+  t.deepEqual(snapshotOf(memory), before)
+  for (const ptr of [victim, mimic, large]) memory.free(ptr)
+  t.is(memory.length, 0)
+})
+
+test('a block of the fast path is freed once', (t) => {
+  const memory = new LocalSharedMemory(60)
+  for (const size of SIZES) {
+    const ptrs = Array.from({ length: 30 }, () => memory.malloc(size))
+    for (const ptr of ptrs) {
+      memory.free(ptr)
+      t.throws(() => memory.free(ptr), INVALID)
+      t.throws(() => memory.sizeof(ptr), INVALID)
+      t.throws(() => memory.realloc(ptr, size), INVALID)
+    }
+    t.is(memory.length, 0)
+  }
+  checkWhole(t, memory)
+})
+
+test('pages that are not the heap’s hold no blocks', (t) => {
+  const memory = new LocalSharedMemory({
+    initial: 4,
+    maximum: 9,
+    shared: true,
+    heapBase: 2 * PAGE + 16,
+  })
+  const ptr = memory.malloc(32)
+  const foreign = new Uint32Array(memory.buffer, 16, PAGE / 4)
+  for (let at = 0; at < foreign.length; at++) foreign[at] = at % 2 === 0 ? 40 : 80
+  for (let bad = 16; bad < 2 * PAGE; bad += 24) t.throws(() => memory.free(bad), INVALID)
+  memory.grow(2)
+  for (let bad = 4 * PAGE; bad < 6 * PAGE; bad += 4080) t.throws(() => memory.free(bad), INVALID)
+  memory.free(ptr)
+  t.true(foreign.every((word, at) => word === (at % 2 === 0 ? 40 : 80)))
+  checkWhole(t, memory)
+})
+
+test('blocks with alignments below the default come from the same stock', (t) => {
+  for (const alignBytes of [1, 2, 4, 8]) {
+    const memory = new LocalSharedMemory(10, 100)
+    const ptrs = Array.from({ length: 1000 }, () => memory.malloc(64, alignBytes))
+    t.true(memory.stats().cachedBytes <= 10_000)
+    for (const ptr of ptrs) memory.free(ptr)
+    t.is(memory.buffer.byteLength, 10 * PAGE)
+    checkWhole(t, memory)
+  }
+})
+
+test.serial('a thread that ends before it sees growth gives its blocks back', async (t) => {
+  for (const heapBase of [undefined, 100]) {
+    const memory = new LocalSharedMemory({ initial: 4, maximum: 200, shared: true, heapBase })
+    // oxlint-disable-next-line no-await-in-loop
+    const hands = await crew(t, memory, 2)
+    // oxlint-disable-next-line no-await-in-loop
+    await hands.ask('churn', [10, 100, 1000], 5)
+    t.true(memory.stats().cachedBytes > 0)
+    memory.free(memory.malloc(50 * PAGE))
+    t.true(memory.buffer.byteLength > 4 * PAGE)
+    // oxlint-disable-next-line no-await-in-loop
+    await hands.end()
+    memory.trim()
+    t.is(memory.stats().cachedBytes, 0)
+    checkWhole(t, memory)
+  }
+})
+
+test('a damaged heap is not made anew by a handle that has not used it yet', (t) => {
+  for (const heapBase of [undefined, PAGE]) {
+    for (const word of [0, 1]) {
+      const memory = new LocalSharedMemory({ initial: 3, maximum: 3, shared: true, heapBase })
+      const other = LocalSharedMemory.from(structuredClone(memory), { heapBase })
+      memory.memset(memory.malloc(100), 7, 100)
+      const before = memory.getUint32((heapBase ?? 16) + word * 4)
+      memory.setUint32((heapBase ?? 16) + word * 4, 0)
+      t.throws(() => other.malloc(100), { code: 'ERR_HEAP_CORRUPTED' })
+      memory.setUint32((heapBase ?? 16) + word * 4, before)
+      t.is(other.stats().blockCount, 1)
+      checkWhole(t, other)
+    }
+  }
+})
+
+test('handles that are collected give their blocks back', async (t) => {
+  const path = fileURLToPath(new URL('fixtures/collected-handles.mjs', import.meta.url))
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', path], {
+    timeout: 30_000,
+  })
+  const { before, after, collected } = JSON.parse(stdout)
+  t.true(before > 0)
+  t.is(after, 0)
+  t.is(collected, 20)
+})

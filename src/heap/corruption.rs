@@ -1,0 +1,509 @@
+//! What becomes of a used heap when anything at all writes over its words. Any number of words:
+//!
+//! 1. no call panics, runs for long, or fails with a fault that does not belong to it
+//! 2. bytes 0-15 stay as they were
+//!
+//! One word of the records (root, directory, maps, records of units), blocks and their headers left
+//! alone: besides, no block that is given out, to a caller or to a thread's cache, shares a byte with
+//! one that was live or cached before, and the bytes of the live blocks stay what they were.
+//!
+//! `LSM_FUZZ_ROUNDS` sets how many heaps are damaged; each case is the same in every run.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::layout::{BITS, HEADER, MAX_PAGES, NEXT, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, root};
+use super::segment::Segment;
+use super::{CLASS_COUNT, CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
+use crate::error::Fault;
+
+const ROUNDS: u64 = 250;
+const OPERATIONS: u32 = 60;
+const LONGEST_CASE: Duration = Duration::from_secs(5);
+const WORDS_PER_PAGE: usize = PAGE as usize / 4;
+
+/// Initial pages, heap base, pages of each growth.
+type Shape = (u32, Option<u32>, &'static [u32]);
+
+const SHAPES: [Shape; 5] = [
+    (1, None, &[]),
+    (24, None, &[]),
+    (2, None, &[3, 9, 30]),
+    (3, Some(70_000), &[]),
+    (2, Some(100_000), &[1, 2, 12]),
+];
+
+/// splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let bits = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    fn below(&mut self, limit: u32) -> u32 {
+        (self.bits() % u64::from(limit)) as u32
+    }
+
+    fn one_in(&mut self, chances: u32) -> bool {
+        self.below(chances) == 0
+    }
+
+    fn size(&mut self) -> u32 {
+        let most = [64, 600, 5_000, 40_000, 200_000][self.below(5) as usize];
+        1 + self.below(most)
+    }
+
+    fn align(&mut self) -> u32 {
+        if self.one_in(4) { 1 << self.below(17) } else { GRAIN }
+    }
+
+    fn search(&mut self) -> Search {
+        if self.one_in(2) { Search::Quick } else { Search::Exhaustive }
+    }
+
+    fn value(&mut self, old: u32) -> u32 {
+        match self.below(6) {
+            0 => 0,
+            1 => u32::MAX,
+            2 => old ^ 1 << self.below(32),
+            3 => old.wrapping_add(self.below(5)).wrapping_sub(2),
+            4 => self.below(4_096),
+            _ => self.bits() as u32,
+        }
+    }
+}
+
+/// What a call may answer besides success.
+const ALL: &[Fault] = &[Fault::Corrupted, Fault::OutOfMemory];
+const ON_POINTER: &[Fault] =
+    &[Fault::Corrupted, Fault::NeverAllocated, Fault::InsideBlock, Fault::AlreadyFreed];
+
+/// A used heap, the blocks that were live when it was damaged, and those in somebody's cache.
+struct Case {
+    random: Random,
+    words: Vec<AtomicU32>,
+    root: u32,
+    pages: usize,
+    /// Pointers to `byteLength` and `bufferSize`.
+    live: BTreeMap<u32, (u32, u32)>,
+    cached: BTreeMap<u32, u32>,
+    /// What was given out since the damage.
+    given: Vec<u32>,
+    /// Whether what is given out must be apart from what was taken.
+    strict: bool,
+    faults: u64,
+}
+
+impl Case {
+    fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let (end_page, base, growths) = SHAPES[random.below(SHAPES.len() as u32) as usize];
+        let pages = end_page + growths.iter().sum::<u32>() + 4;
+        let words = (0..pages as usize * WORDS_PER_PAGE).map(|_| AtomicU32::new(0)).collect();
+        let root = base.unwrap_or(GRAIN).next_multiple_of(GRAIN);
+        let mut case = Self {
+            random,
+            words,
+            root,
+            pages: end_page as usize,
+            live: BTreeMap::new(),
+            cached: BTreeMap::new(),
+            given: Vec::new(),
+            strict: true,
+            faults: 0,
+        };
+        let owns_all = base.is_none();
+        let territory = Territory { start: root, end_page, maximum: pages, owns_all };
+        Heap::format(case.view(), territory).expect("room for a heap");
+        case.fill();
+        for &growth in growths {
+            case.grow(growth).expect("a sound heap");
+            case.fill();
+        }
+        case
+    }
+
+    fn view(&self) -> Words<'_> {
+        Words::new(&self.words[..self.pages * WORDS_PER_PAGE])
+    }
+
+    fn heap(&self) -> Result<Heap<'_>, Fault> {
+        Heap::open(self.view(), self.root).ok_or(Fault::Corrupted)?.current()
+    }
+
+    fn sound(&self) -> Heap<'_> {
+        self.heap().expect("a sound heap")
+    }
+
+    // The pages of a shared memory that others grow in between stay theirs.
+    fn grow(&mut self, pages: u32) -> Result<(), Fault> {
+        let most = self.words.len() / WORDS_PER_PAGE;
+        if !self.owns_all()? && self.random.one_in(2) {
+            self.pages = (self.pages + 1).min(most);
+        }
+        let first = self.pages;
+        self.pages = (first + pages as usize).min(most);
+        if self.pages == first || self.owns_all()? {
+            return Ok(());
+        }
+        self.heap()?.add_pages(first as u32, self.pages as u32)
+    }
+
+    fn owns_all(&self) -> Result<bool, Fault> {
+        self.heap()?.owns_all()
+    }
+
+    fn fill(&mut self) {
+        for _ in 0..self.random.below(150) {
+            self.use_soundly();
+        }
+    }
+
+    fn use_soundly(&mut self) {
+        let (size, align) = (self.random.size(), self.random.align());
+        match self.random.below(8) {
+            0 => self.cache_some(),
+            1..=2 => self.free_one(),
+            _ => {
+                if let Ok(pointer) = self.sound().malloc(size, align, Search::Exhaustive) {
+                    let header = self.sound().inspect(pointer).expect("live");
+                    self.live.insert(pointer, header);
+                    self.stamp(pointer, size);
+                }
+            }
+        }
+    }
+
+    fn free_one(&mut self) {
+        if let Some(pointer) = self.some_live() {
+            self.sound().free(pointer).expect("live");
+            self.live.remove(&pointer);
+        }
+    }
+
+    fn cache_some(&mut self) {
+        let class = self.random.below(CLASS_COUNT as u32) as usize;
+        let most = 1 + self.random.below(8);
+        let mut blocks = Vec::new();
+        let search = Search::Exhaustive;
+        let taken = self.sound().take_blocks(class, most, search, |pointer| blocks.push(pointer));
+        assert!(matches!(taken, Ok(_) | Err(Fault::OutOfMemory)));
+        self.cached.extend(blocks.into_iter().map(|pointer| (pointer, CLASSES[class].stride)));
+    }
+
+    fn some_live(&mut self) -> Option<u32> {
+        let count = self.live.len() as u32;
+        (count > 0)
+            .then(|| self.random.below(count))
+            .map(|index| *self.live.keys().nth(index as usize).expect("within"))
+    }
+
+    fn stamp(&self, pointer: u32, byte_length: u32) {
+        for word in pointer / 4..(pointer + byte_length) / 4 {
+            self.words[word as usize].store(word ^ pointer, Relaxed);
+        }
+    }
+
+    fn confirm_live(&self) {
+        for (&pointer, &(byte_length, _)) in &self.live {
+            for word in pointer / 4..(pointer + byte_length) / 4 {
+                let found = self.words[word as usize].load(Relaxed);
+                assert_eq!(found, word ^ pointer, "block {pointer} was written over");
+            }
+        }
+    }
+
+    fn control_words(&self) -> Vec<(u32, u32)> {
+        let root = self.root / 4;
+        let heap = self.sound();
+        let tables = heap.segments().expect("segments").map(|segment| {
+            let Segment { first, limit, map_origin, .. } = segment.expect("a segment");
+            let map = map_origin.wrapping_add(first - first % (PAGE / UNIT));
+            (map, (limit - first) * TABLE_WORDS_PER_UNIT)
+        });
+        let mut ranges = vec![(root, root::WORDS)];
+        ranges.extend(tables.filter(|&(map, words)| ((map + words) as usize) < self.words.len()));
+        ranges
+    }
+
+    /// A word of the records, or, when all words may be damaged, of a header or anywhere.
+    fn victim(&mut self, anywhere: bool) -> u32 {
+        let ranges = self.control_words();
+        let choice = if anywhere { self.random.below(4) } else { 0 };
+        match (choice, self.some_live()) {
+            (2, Some(pointer)) => pointer / 4 - 1 - self.random.below(2),
+            (3, _) => self.random.below(self.view().byte_length() as u32 / 4 - 4) + 4,
+            _ => {
+                let (start, words) = ranges[self.random.below(ranges.len() as u32) as usize];
+                let near = if self.random.one_in(2) { words } else { words.min(300) };
+                // Most words of a table are 0 and of no use yet.
+                let tries: Vec<_> = (0..16).map(|_| start + self.random.below(near)).collect();
+                let used = |&at: &u32| self.words[at as usize].load(Relaxed) != 0;
+                tries.iter().copied().find(used).unwrap_or(start)
+            }
+        }
+    }
+
+    fn damage(&mut self, words: u32) {
+        let victims: Vec<_> = (0..words).map(|_| self.victim(!self.strict)).collect();
+        for index in victims {
+            let word = &self.words[index as usize];
+            let old = word.load(Relaxed);
+            let new = self.random.value(old);
+            self.words[index as usize].store(new, Relaxed);
+        }
+    }
+
+    fn pointer(&mut self) -> u32 {
+        let given = self.given.len() as u32;
+        match self.random.below(6) {
+            0 => self.random.bits() as u32,
+            1 => self.random.below(self.view().byte_length() as u32),
+            2..=3 if given > 0 => self.given[self.random.below(given) as usize],
+            _ => self.some_live().unwrap_or(0),
+        }
+    }
+
+    fn forget(&mut self, pointer: u32) {
+        self.live.remove(&pointer);
+        self.given.retain(|&other| other != pointer);
+    }
+
+    /// One random call. The blocks of a caller who broke the rules are not the heap's fault: with
+    /// `strict`, blocks are given back by their owners only.
+    fn use_damaged(&mut self) -> Result<(), (Fault, &'static [Fault])> {
+        let operation = self.random.below(14);
+        let (size, align, search) = (self.random.size(), self.random.align(), self.random.search());
+        let owned = self.some_live();
+        let pointer = if self.strict { owned.unwrap_or(0) } else { self.pointer() };
+        let heap = self.heap().map_err(|fault| (fault, &[Fault::Corrupted, Fault::Stale][..]))?;
+        let all = |fault| (fault, ALL);
+        let on_pointer = |fault| (fault, ON_POINTER);
+        match operation {
+            0..=3 => {
+                let block = heap.malloc(size, align, search).map_err(all)?;
+                self.enter(block, size);
+            }
+            4..=5 => {
+                let freed = heap.free(pointer);
+                self.forget(pointer);
+                freed.map_err(on_pointer)?;
+            }
+            6 => self.resize(pointer, size)?,
+            7 => drop(heap.inspect(pointer).map_err(on_pointer)?),
+            8 => self.take_blocks(search)?,
+            9 => self.put_blocks(pointer)?,
+            10 => {
+                heap.stats().map_err(all)?;
+                heap.each_block(drop).map_err(all)?;
+            }
+            11 => {
+                heap.growth_for(size, align).map_err(all)?;
+                heap.growth_to_extend(pointer, size).map_err(on_pointer)?;
+            }
+            12 => {
+                heap.free_spare_spans().map_err(all)?;
+                for (start, length) in heap.free_runs().map_err(all)? {
+                    heap.is_free(start, length).map_err(all)?;
+                }
+                heap.map_origin(pointer / UNIT).map_err(on_pointer)?;
+            }
+            _ => self.grow(1 + size % 3).map_err(all)?,
+        }
+        Ok(())
+    }
+
+    fn resize(&mut self, pointer: u32, size: u32) -> Result<(), (Fault, &'static [Fault])> {
+        let heap = self.heap().map_err(|fault| (fault, ALL))?;
+        match heap.resize(pointer, size, size.is_multiple_of(2)) {
+            Ok(()) => {
+                self.forget(pointer);
+                self.enter(pointer, size);
+            }
+            Err(Fault::MustMove) => {}
+            Err(fault) => return Err((fault, ON_POINTER)),
+        }
+        Ok(())
+    }
+
+    fn take_blocks(&mut self, search: Search) -> Result<(), (Fault, &'static [Fault])> {
+        let class = self.random.below(CLASS_COUNT as u32) as usize;
+        let most = 1 + self.random.below(60);
+        let mut blocks = Vec::new();
+        let taken = self
+            .heap()
+            .and_then(|heap| heap.take_blocks(class, most, search, |block| blocks.push(block)));
+        for block in blocks {
+            self.confirm_apart(block, CLASSES[class].stride - HEADER);
+            self.cached.insert(block, CLASSES[class].stride);
+        }
+        taken.map(drop).map_err(|fault| (fault, ALL))
+    }
+
+    fn put_blocks(&mut self, pointer: u32) -> Result<(), (Fault, &'static [Fault])> {
+        let mut blocks: Vec<_> = self.cached.keys().copied().take(5).collect();
+        if !self.strict {
+            blocks.push(pointer);
+        }
+        for block in &blocks {
+            self.cached.remove(block);
+        }
+        let put = self.heap().and_then(|heap| heap.put_unused_blocks(blocks.into_iter()));
+        put.map_err(|fault| (fault, &[Fault::Corrupted, Fault::FreedTwice][..]))
+    }
+
+    fn enter(&mut self, pointer: u32, byte_length: u32) {
+        assert!(pointer >= GRAIN + HEADER);
+        assert!(u64::from(pointer) + u64::from(byte_length) <= self.view().byte_length());
+        self.confirm_apart(pointer, byte_length);
+        if self.strict {
+            self.live.insert(pointer, (byte_length, 0));
+            self.stamp(pointer, byte_length);
+        } else {
+            self.given.push(pointer);
+        }
+    }
+
+    fn confirm_apart(&self, pointer: u32, byte_length: u32) {
+        if !self.strict {
+            return;
+        }
+        let (start, end) = (pointer - HEADER, pointer + byte_length);
+        let live = self.live.range(..end).next_back().map(|(&at, &(length, _))| at + length);
+        let cached =
+            self.cached.range(..end).next_back().map(|(&at, &stride)| at + stride - HEADER);
+        for taken in [live, cached].into_iter().flatten() {
+            assert!(taken <= start, "block {pointer} overlaps one that is taken");
+        }
+    }
+
+    fn run(&mut self, damaged: u32) {
+        let begin = Instant::now();
+        self.damage(damaged);
+        for _ in 0..OPERATIONS {
+            if let Err((fault, expected)) = self.use_damaged() {
+                assert!(expected.contains(&fault), "{fault:?} is not one of {expected:?}");
+                self.faults += 1;
+            }
+        }
+        if self.strict {
+            self.confirm_live();
+        }
+        assert!(self.words[..4].iter().all(|word| word.load(Relaxed) == 0), "bytes 0 to 15");
+        assert!(begin.elapsed() < LONGEST_CASE);
+    }
+}
+
+fn rounds() -> u64 {
+    let asked = std::env::var("LSM_FUZZ_ROUNDS").ok();
+    asked.map_or(ROUNDS, |rounds| rounds.parse().expect("LSM_FUZZ_ROUNDS is a number"))
+}
+
+fn run_all(strict: bool, seeds: u64) {
+    let mut faults = 0;
+    for seed in 0..rounds() {
+        let mut case = Case::new(seed ^ seeds);
+        case.strict = strict;
+        let damaged = if strict { 1 } else { 1 + case.random.below(12) };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case.run(damaged)));
+        assert!(outcome.is_ok(), "the heap of seed {seed}");
+        faults += case.faults;
+    }
+    assert!(faults > rounds(), "the damage is noticed");
+}
+
+#[test]
+fn no_call_on_a_damaged_heap_panics_or_hangs() {
+    run_all(false, 0x0dab_0000_0000);
+}
+
+#[test]
+fn one_damaged_word_of_the_records_gives_no_block_to_two_owners() {
+    run_all(true, 0x51ab_0000_0000);
+}
+
+// What a damaged word led to before it was noticed, each by itself.
+
+/// A heap that has all of the words, and a block in it.
+fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
+    let end_page = (words.len() / WORDS_PER_PAGE) as u32;
+    let maximum = end_page + 10;
+    let territory = Territory { start: GRAIN, end_page, maximum, owns_all: true };
+    let heap = Heap::format(Words::new(words), territory).expect("room for a heap");
+    let block = heap.malloc(200, GRAIN, Search::Quick).expect("room for a block");
+    (heap, block)
+}
+
+fn pages(count: usize) -> Vec<AtomicU32> {
+    (0..count * WORDS_PER_PAGE).map(|_| AtomicU32::new(0)).collect()
+}
+
+#[test]
+fn a_lowered_end_page_makes_no_segment_over_live_blocks() {
+    let words = pages(2);
+    let (heap, block) = small_heap(&words);
+    for end_page in [0, 1] {
+        heap.set_field(root::END_PAGE, end_page).unwrap();
+        let full = heap.malloc(10 * PAGE, GRAIN, Search::Exhaustive);
+        assert_eq!(full, Err(Fault::Corrupted));
+    }
+    assert_eq!(heap.inspect(block).map(|(byte_length, _)| byte_length), Ok(200));
+}
+
+#[test]
+fn a_changed_word_of_the_directory_is_never_believed() {
+    let words = pages(2);
+    let (heap, block) = small_heap(&words);
+    for word in 0..SEGMENT_WORDS {
+        for bit in 0..32 {
+            let old = heap.field(root::DIRECTORY + word).unwrap();
+            heap.set_field(root::DIRECTORY + word, old ^ 1 << bit).unwrap();
+            assert_eq!(heap.inspect(block), Err(Fault::Corrupted));
+            assert_eq!(heap.map_origin(block / UNIT), Err(Fault::Corrupted));
+            heap.set_field(root::DIRECTORY + word, old).unwrap();
+        }
+    }
+    assert!(heap.inspect(block).is_ok());
+}
+
+#[test]
+fn a_block_that_a_thread_keeps_is_not_given_out_when_its_bit_is_set() {
+    let words = pages(2);
+    let (heap, _) = small_heap(&words);
+    let mut kept = 0;
+    heap.take_blocks(3, 1, Search::Quick, |pointer| kept = pointer).unwrap();
+    let segment = heap.own_segment(kept / UNIT).unwrap();
+    segment.set_record(kept / UNIT, BITS, u32::MAX).unwrap();
+    let taken = heap.take_blocks(3, 32, Search::Quick, |pointer| assert_ne!(pointer, kept));
+    assert_eq!(taken, Err(Fault::Corrupted));
+}
+
+#[test]
+fn a_territory_at_the_end_of_4_gib_holds_no_heap() {
+    let words = pages(1);
+    let (start, end_page) = (u32::MAX - 15, MAX_PAGES);
+    let territory = Territory { start, end_page, maximum: MAX_PAGES, owns_all: false };
+    assert_eq!(Heap::format(Words::new(&words), territory).err(), Some(Fault::OutOfMemory));
+}
+
+#[test]
+fn a_circle_of_free_runs_is_left_soon() {
+    let words = pages(20);
+    let (heap, _) = small_heap(&words);
+    let size = 10 * UNIT;
+    let blocks: Vec<_> =
+        (0..8).map(|_| heap.malloc(size, GRAIN, Search::Quick).expect("room")).collect();
+    for block in blocks.iter().step_by(2) {
+        heap.free(*block).unwrap();
+    }
+    let run = blocks[6] / UNIT;
+    heap.own_segment(run).unwrap().set_record(run, NEXT, run).unwrap();
+    let begin = Instant::now();
+    assert_eq!(heap.malloc(size, PAGE, Search::Exhaustive), Err(Fault::Corrupted));
+    assert!(begin.elapsed() < Duration::from_millis(50));
+}
