@@ -102,8 +102,9 @@ impl ThreadCache {
         if left > 0 {
             return Ok(left);
         }
-        let batch = (BATCH / CLASSES[class].stride).clamp(1, MOST / 2);
-        let batch = self.raise_limit(heap, class, batch)?.clamp(1, batch);
+        let wanted = (BATCH / CLASSES[class].stride).clamp(1, MOST / 2);
+        // Half the limit, so that as many blocks can be freed as fetched before there are too many.
+        let batch = wanted.min(self.raise_limit(heap, class, wanted)?.div_ceil(2)).max(1);
         let row = self.row(class);
         let mut count = 0;
         heap.take_blocks(class, batch, Search::Quick, |pointer| {

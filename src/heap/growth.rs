@@ -13,7 +13,7 @@ use crate::error::{Fault, Result};
 /// Growth asked for at once is at least one part in this many of the heap.
 const GROWTH_SHARE: u32 = 32;
 /// A new segment's table takes at most one part in about `UNIT / 48 / TABLE_REACH` of its pages.
-const TABLE_REACH: u32 = 16;
+const TABLE_REACH: u32 = 20;
 /// A new segment's table reaches to at least this many times its pages.
 const LEAST_REACH: u32 = 3;
 /// With more segments than this, growth that makes another one is larger.
