@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::heap::{Heap, PAGE, Territory, Words};
+use crate::heap::{Heap, Territory, Words};
 
 const STRIPES: usize = 64;
 /// Memories lie at least this many bytes apart (V8 reserves guard regions around each).
@@ -36,14 +36,6 @@ pub struct Locked<'a> {
     address: usize,
 }
 
-/// Whether a heap can still begin there.
-fn unused(words: Words<'_>, Territory { start, end_page, .. }: Territory) -> bool {
-    let end = u64::from(end_page) * u64::from(PAGE);
-    let probed = end.min(u64::from(start) + u64::from(PAGE));
-    end <= words.byte_length()
-        && (u64::from(start)..probed).step_by(4).all(|byte| words.get((byte / 4) as u32) == Ok(0))
-}
-
 /// Locks the heap in the memory at `address`. A thread that panicked while it held the lock left
 /// nothing half done in the registry, and a heap checks its own records, so a poisoned lock is taken.
 pub fn lock(address: usize) -> Locked<'static> {
@@ -53,19 +45,12 @@ pub fn lock(address: usize) -> Locked<'static> {
 
 impl Locked<'_> {
     /// The territory of the heap in this memory, if it can be believed. A claim that no thread has open
-    /// and no heap confirms may be an older memory's: it is believed when nothing was written there
-    /// and the caller's claim `agrees`, so that the heap at worst begins higher than it has to.
-    pub fn territory(
-        &mut self,
-        words: Words<'_>,
-        agrees: impl FnOnce(Territory) -> bool,
-    ) -> Option<Territory> {
+    /// and no heap confirms is not: it may well be that of an older memory at the same address.
+    pub fn territory(&mut self, words: Words<'_>) -> Option<Territory> {
         let address = self.address;
         let entry = self.entries().get(&address).copied()?;
         let Entry { open, territory, .. } = entry;
-        let believed = open > 0
-            || Heap::open(words, territory.start).is_some()
-            || agrees(territory) && unused(words, territory);
+        let believed = open > 0 || Heap::open(words, territory.start).is_some();
         believed.then_some(territory)
     }
 

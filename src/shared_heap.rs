@@ -29,14 +29,6 @@ pub struct Claim {
     pub made_here: bool,
 }
 
-impl Claim {
-    /// Whether what is known of the memory's address may be about the same memory: not if it was
-    /// made just now, or if the heap is said to begin elsewhere.
-    fn agrees_with(self, known: Territory) -> bool {
-        !self.made_here && self.heap_base.is_none_or(|base| first_grain(base) == known.start)
-    }
-}
-
 /// One thread's access to the heap in a memory.
 pub struct SharedHeap {
     memory: Memory,
@@ -55,8 +47,7 @@ impl SharedHeap {
     pub fn open(memory: Memory, claim: Claim) -> Result<Self> {
         let mut locked = registry::lock(memory.address());
         let words = memory.words();
-        let agrees = |known: Territory| claim.agrees_with(known);
-        let known = if memory.is_shared() { locked.territory(words, agrees) } else { None };
+        let known = if memory.is_shared() { locked.territory(words) } else { None };
         let territory = known.map_or_else(|| found(words, claim), Ok)?;
         if memory.is_shared() {
             locked.opened(territory);
@@ -301,7 +292,7 @@ impl SharedHeap {
         if !self.memory.is_shared() {
             return Ok(self.territory.get());
         }
-        locked.territory(self.memory.words(), |_| false).ok_or(Fault::Corrupted)
+        locked.territory(self.memory.words()).ok_or(Fault::Corrupted)
     }
 }
 
