@@ -141,7 +141,9 @@ test.serial(
     const collect = runInNewContext('gc')
     const pages = { initial: 4, maximum: 4, shared: true }
     for (let round = 0; round < 40; round++) {
-      for (let made = 0; made < 3; made++) new LocalSharedMemory({ ...pages, heapBase: 3 * PAGE })
+      const claims = [1, 2, 3].map(() => new LocalSharedMemory({ ...pages, heapBase: 3 * PAGE }))
+      t.is(claims.length, 3)
+      claims.length = 0
       collect()
       // oxlint-disable-next-line no-await-in-loop -- finalizers run between turns
       await new Promise((resolve) => setTimeout(resolve, 2))
