@@ -1,5 +1,5 @@
-//! Which blocks are live: one byte for each 16 bytes of a memory, which tells the state of the block
-//! whose pointer that is.
+//! Which blocks of the size classes are live: one byte for each 16 bytes of a memory, which tells the
+//! state of the block whose pointer that is.
 //!
 //! It lies outside the memory, out of reach of stray writes, and every thread has it: JavaScript
 //! reads and writes it when it frees a block into its thread's cache or takes one out, without a lock.
@@ -19,10 +19,8 @@ use crate::heap::{GRAIN, Heap, PAGE};
 const KEPT: i8 = 0;
 /// The block is live, of the first size class; one more for each further class.
 pub const FIRST_CLASS: i8 = 1;
-/// The block is live, and has a run of units of its own.
-const LARGE: i8 = -1;
 /// The block is free, in the hands of the native side.
-const FREE: i8 = -2;
+const FREE: i8 = -1;
 
 /// Bytes of states that are given back at once: the largest page of the systems that this runs on.
 const STATE_PAGE: usize = 65_536;
@@ -46,7 +44,7 @@ impl LiveBlocks {
     /// Enters the live blocks of a heap that is there already, as far as it is sound.
     pub fn enter(&self, heap: &Heap<'_>) {
         drop(heap.each_block(|block| {
-            if let Ok(class) = heap.class_of(block.pointer) {
+            if let Ok(Some(class)) = heap.class_of(block.pointer) {
                 self.set_live(block.pointer, class);
             }
         }));
@@ -70,9 +68,9 @@ impl LiveBlocks {
         !matches!(self.get(pointer), KEPT | FREE)
     }
 
-    /// Notes that the block at `pointer`, of size class `class` if it has one, has been given out.
-    pub fn set_live(&self, pointer: u32, class: Option<usize>) {
-        self.set(pointer, class.map_or(LARGE, |class| class as i8 + FIRST_CLASS));
+    /// Notes that the block at `pointer`, of size class `class`, has been given out.
+    pub fn set_live(&self, pointer: u32, class: usize) {
+        self.set(pointer, class as i8 + FIRST_CLASS);
     }
 
     /// Notes that a block was given to the cache of a thread.

@@ -103,7 +103,9 @@ impl SharedHeap {
             allocated = heap.malloc(byte_length, align, search);
         }
         let pointer = allocated?;
-        self.known.live_blocks.set_live(pointer, heap.class_of(pointer)?);
+        if let Some(class) = heap.class_of(pointer)? {
+            self.known.live_blocks.set_live(pointer, class);
+        }
         Ok(pointer)
     }
 
@@ -144,8 +146,11 @@ impl SharedHeap {
     /// The faults of [`Heap::free`]; [`Fault::Stale`].
     pub fn free(&self, pointer: u32) -> Result<()> {
         self.with_live(pointer, |heap| {
+            let class = heap.class_of(pointer);
             heap.free(pointer)?;
-            self.known.live_blocks.set_free(pointer);
+            if let Ok(Some(_)) = class {
+                self.known.live_blocks.set_free(pointer);
+            }
             Ok(())
         })
     }
@@ -271,14 +276,14 @@ impl SharedHeap {
         act(self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?)
     }
 
-    // Acts on a live block; else the heap says what the pointer is.
+    // Acts on a block if it is live. A header that says so is not enough for a block of a size class.
     fn with_live<T>(&self, pointer: u32, act: impl FnOnce(Heap<'_>) -> Result<T>) -> Result<T> {
         self.with_heap(|heap| {
-            if self.known.live_blocks.is_live(pointer) {
-                act(heap)
-            } else {
-                Err(heap.inspect(pointer).err().unwrap_or(Fault::AlreadyFreed))
+            let small = matches!(heap.class_of(pointer), Ok(Some(_)));
+            if small && !self.known.live_blocks.is_live(pointer) {
+                return Err(heap.inspect(pointer).err().unwrap_or(Fault::AlreadyFreed));
             }
+            act(heap)
         })
     }
 
