@@ -62,6 +62,7 @@ export type ErrorCode =
   | 'ERR_HEAP_CORRUPTED'
   | 'ERR_NOT_A_HEAP'
   | 'ERR_STORAGE_UNAVAILABLE'
+  | 'ERR_ADDON_UNAVAILABLE'
 
 /** Who owns the pages: Rust ('native') or the engine. */
 export type Storage = 'native' | 'engine'

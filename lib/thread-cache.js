@@ -16,7 +16,7 @@
 //   32_776       bytes of the largest request that is served from here
 //   a map word   kind in bits 0-3 (1: a span), class in bits 4-11, the unit's place in its span above
 
-import binding from '../binding.cjs'
+import binding from './binding.js'
 
 const layout = binding.cacheLayout()
 if (
