@@ -21,37 +21,35 @@ export type NumberArrayConstructor =
   | Float64ArrayConstructor
   | Float16ArrayConstructor
 
+/** The typed arrays. */
 export type TypedArrayConstructor = BigIntArrayConstructor | NumberArrayConstructor
 
-/** What Atomics can work on: the constructor of an integer array, or such an array. */
-export type AtomicArray =
+/** What Atomics can work on with numbers: the constructor of an integer array, or such an array. */
+export type NumberAtomicArray =
   | Int8ArrayConstructor
   | Uint8ArrayConstructor
   | Int16ArrayConstructor
   | Uint16ArrayConstructor
   | Int32ArrayConstructor
   | Uint32ArrayConstructor
-  | BigIntArrayConstructor
   | Int8Array
   | Uint8Array
   | Int16Array
   | Uint16Array
   | Int32Array
   | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
 
-/** What a thread can wait on. */
-export type WaitableArray =
-  Int32ArrayConstructor | BigInt64ArrayConstructor | Int32Array | BigInt64Array
+/** What Atomics can work on with bigints: the constructor of a 64-bit array, or such an array. */
+export type BigIntAtomicArray = BigIntArrayConstructor | BigInt64Array | BigUint64Array
+
+/** What a thread can wait on while it holds a number. */
+export type NumberWaitableArray = Int32ArrayConstructor | Int32Array
+
+/** What a thread can wait on while it holds a bigint. */
+export type BigIntWaitableArray = BigInt64ArrayConstructor | BigInt64Array
 
 /** The array that a constructor makes. */
 export type ArrayOf<C> = C extends { readonly prototype: infer A } ? A : never
-
-/** The elements of an array, or of the arrays that a constructor makes. */
-export type ElementOf<A> = A extends BigIntArrayConstructor | BigInt64Array | BigUint64Array
-  ? bigint
-  : number
 
 /** The `code` of every error that the package throws on its own account. */
 export type ErrorCode =
@@ -62,6 +60,7 @@ export type ErrorCode =
   | 'ERR_HEAP_CORRUPTED'
   | 'ERR_NOT_A_HEAP'
   | 'ERR_STORAGE_UNAVAILABLE'
+  | 'ERR_ADDON_UNAVAILABLE'
 
 /** Who owns the pages: Rust ('native') or the engine. */
 export type Storage = 'native' | 'engine'
@@ -699,7 +698,17 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @returns undefined when there is no such element
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    */
-  at<C extends TypedArrayConstructor>(TypedArray: C, index: number): ElementOf<C> | undefined
+  at(TypedArray: NumberArrayConstructor, index: number): number | undefined
+
+  /**
+   * Reads an element of the whole memory.
+   *
+   * @param TypedArray a typed array constructor
+   * @param index elements from the start of the memory, from its end when negative
+   * @returns undefined when there is no such element
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   */
+  at(TypedArray: BigIntArrayConstructor, index: number): bigint | undefined
 
   /**
    * Fills elements of the whole memory, the heap's own records included.
@@ -711,12 +720,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @returns the memory
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    */
-  fill<C extends TypedArrayConstructor>(
-    TypedArray: C,
-    value: ElementOf<C>,
-    start?: number,
-    end?: number,
-  ): this
+  fill(TypedArray: NumberArrayConstructor, value: number, start?: number, end?: number): this
+
+  /**
+   * Fills elements of the whole memory, the heap's own records included.
+   *
+   * @param TypedArray a typed array constructor
+   * @param value
+   * @param start elements, from the end when negative, default 0
+   * @param end elements, from the end when negative, default the end
+   * @returns the memory
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   */
+  fill(TypedArray: BigIntArrayConstructor, value: bigint, start?: number, end?: number): this
 
   /**
    * Copies elements within the whole memory. The ranges may overlap.
@@ -728,12 +744,7 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @returns the memory
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    */
-  copyWithin<C extends TypedArrayConstructor>(
-    TypedArray: C,
-    target: number,
-    start?: number,
-    end?: number,
-  ): this
+  copyWithin(TypedArray: TypedArrayConstructor, target: number, start?: number, end?: number): this
 
   /**
    * Makes a live typed array over elements of the whole memory.
@@ -754,11 +765,18 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
    */
-  set<C extends TypedArrayConstructor>(
-    TypedArray: C,
-    source: ArrayLike<ElementOf<C>>,
-    offset?: number,
-  ): void
+  set(TypedArray: NumberArrayConstructor, source: ArrayLike<number>, offset?: number): void
+
+  /**
+   * Copies values into the whole memory.
+   *
+   * @param TypedArray a typed array constructor
+   * @param source
+   * @param offset elements, default 0
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
+   */
+  set(TypedArray: BigIntArrayConstructor, source: ArrayLike<bigint>, offset?: number): void
 
   /**
    * Adds to an element.
@@ -770,7 +788,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  add<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+  add(TypedArray: NumberAtomicArray, index: number, value: number): number
+
+  /**
+   * Adds to an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  add(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
   /**
    * Subtracts from an element.
@@ -782,7 +812,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  sub<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+  sub(TypedArray: NumberAtomicArray, index: number, value: number): number
+
+  /**
+   * Subtracts from an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  sub(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
   /**
    * Bitwise AND into an element.
@@ -794,7 +836,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  and<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+  and(TypedArray: NumberAtomicArray, index: number, value: number): number
+
+  /**
+   * Bitwise AND into an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  and(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
   /**
    * Bitwise OR into an element.
@@ -806,7 +860,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  or<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+  or(TypedArray: NumberAtomicArray, index: number, value: number): number
+
+  /**
+   * Bitwise OR into an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  or(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
   /**
    * Bitwise XOR into an element.
@@ -818,7 +884,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  xor<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+  xor(TypedArray: NumberAtomicArray, index: number, value: number): number
+
+  /**
+   * Bitwise XOR into an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  xor(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
   /**
    * Replaces an element.
@@ -830,7 +908,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  exchange<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+  exchange(TypedArray: NumberAtomicArray, index: number, value: number): number
+
+  /**
+   * Replaces an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  exchange(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
   /**
    * Replaces an element if it holds the expected value.
@@ -843,12 +933,30 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  compareExchange<A extends AtomicArray>(
-    TypedArray: A,
+  compareExchange(
+    TypedArray: NumberAtomicArray,
     index: number,
-    expected: ElementOf<A>,
-    replacement: ElementOf<A>,
-  ): ElementOf<A>
+    expected: number,
+    replacement: number,
+  ): number
+
+  /**
+   * Replaces an element if it holds the expected value.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param expected
+   * @param replacement
+   * @returns the old value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  compareExchange(
+    TypedArray: BigIntAtomicArray,
+    index: number,
+    expected: bigint,
+    replacement: bigint,
+  ): bigint
 
   /**
    * Reads an element.
@@ -858,7 +966,17 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  load<A extends AtomicArray>(TypedArray: A, index: number): ElementOf<A>
+  load(TypedArray: NumberAtomicArray, index: number): number
+
+  /**
+   * Reads an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  load(TypedArray: BigIntAtomicArray, index: number): bigint
 
   /**
    * Writes an element.
@@ -870,7 +988,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  store<A extends AtomicArray>(TypedArray: A, index: number, value: ElementOf<A>): ElementOf<A>
+  store(TypedArray: NumberAtomicArray, index: number, value: number): number
+
+  /**
+   * Writes an element.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value
+   * @returns the value
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  store(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
   /**
    * Puts the thread to sleep until it is notified. The memory must be shared.
@@ -882,10 +1012,27 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  wait<A extends WaitableArray>(
-    TypedArray: A,
+  wait(
+    TypedArray: NumberWaitableArray,
     index: number,
-    value: ElementOf<A>,
+    value: number,
+    timeout?: number,
+  ): 'ok' | 'not-equal' | 'timed-out'
+
+  /**
+   * Puts the thread to sleep until it is notified. The memory must be shared.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value sleep only while the element holds it
+   * @param timeout milliseconds, without limit by default
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  wait(
+    TypedArray: BigIntWaitableArray,
+    index: number,
+    value: bigint,
     timeout?: number,
   ): 'ok' | 'not-equal' | 'timed-out'
 
@@ -899,10 +1046,29 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  waitAsync<A extends WaitableArray>(
-    TypedArray: A,
+  waitAsync(
+    TypedArray: NumberWaitableArray,
     index: number,
-    value: ElementOf<A>,
+    value: number,
+    timeout?: number,
+  ):
+    | { async: false; value: 'not-equal' | 'timed-out' }
+    | { async: true; value: Promise<'ok' | 'timed-out'> }
+
+  /**
+   * Waits for a notification without putting the thread to sleep. The memory must be shared.
+   *
+   * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
+   * @param index elements
+   * @param value wait only while the element holds it
+   * @param timeout milliseconds, without limit by default
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   */
+  waitAsync(
+    TypedArray: BigIntWaitableArray,
+    index: number,
+    value: bigint,
     timeout?: number,
   ):
     | { async: false; value: 'not-equal' | 'timed-out' }
@@ -918,7 +1084,11 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
    */
-  notify<A extends WaitableArray>(TypedArray: A, index: number, count?: number): number
+  notify(
+    TypedArray: NumberWaitableArray | BigIntWaitableArray,
+    index: number,
+    count?: number,
+  ): number
 
   /**
    * Tells whether atomic operations on elements of a size need no lock.
@@ -929,4 +1099,4 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   isLockFree(size: number): boolean
 }
 
-export { LocalSharedMemory as default, LocalSharedMemory as 'module.exports' }
+export { LocalSharedMemory as default }

@@ -109,6 +109,19 @@ export const storageUnavailable = (message) =>
   withCode(new Error(message), 'ERR_STORAGE_UNAVAILABLE')
 
 /**
+ * The package was installed without an addon that can be loaded here.
+ *
+ * @param {string} script path of the program that builds one, or says what is missing for that
+ * @param {unknown} cause the error of the loader
+ * @returns {Error} with code ERR_ADDON_UNAVAILABLE
+ */
+export const addonUnavailable = (script, cause) => {
+  const remedy = `Run: node ${JSON.stringify(script)} (in a checkout: npm run build)`
+  const message = `local-shared-memory has no addon that can be loaded on ${process.platform}-${process.arch}. ${remedy}`
+  return withCode(new Error(message, { cause }), 'ERR_ADDON_UNAVAILABLE')
+}
+
+/**
  * Checks a whole number of a unit.
  *
  * @param {string} name the argument, as the documentation calls it

@@ -1,7 +1,7 @@
 // The heap behind a memory: opens the native side when it is first needed, grows the memory when the heap is full,
 // and turns the native side's faults into typed errors. Arguments have been checked before they come here.
 
-import binding from '../binding.cjs'
+import binding from './binding.js'
 import { heapCorrupted, invalidPointer, notAHeap, outOfMemory } from './errors.js'
 import { bufferOf, refresh, refreshNow, viewsOf } from './pages.js'
 

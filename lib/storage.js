@@ -1,6 +1,6 @@
 // Who allocates the bytes of a memory: Rust ('native'), or the engine.
 
-import binding from '../binding.cjs'
+import binding from './binding.js'
 import { invalidArgType, outOfRange, storageUnavailable } from './errors.js'
 import { bufferOf } from './pages.js'
 

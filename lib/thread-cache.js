@@ -13,7 +13,7 @@
 //   32_768       the word of the row that serves blocks of 0 bytes, header included; then 16 bytes, and so on
 //   32_776       bytes of the largest request that is served from here
 
-import binding from '../binding.cjs'
+import binding from './binding.js'
 
 const layout = binding.cacheLayout()
 if (

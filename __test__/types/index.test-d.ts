@@ -5,7 +5,7 @@ import DefaultExport, {
   type ErrorCode,
   type HeapStats,
   type LibcImports,
-} from '../../index.js'
+} from 'local-shared-memory'
 
 expectTypeOf(DefaultExport).toEqualTypeOf(LocalSharedMemory)
 
@@ -155,6 +155,10 @@ memory.set(BigInt64Array, [1n])
 memory.fill(BigInt64Array, 1)
 // @ts-expect-error an Int32Array takes numbers
 memory.set(Int32Array, [1n])
+declare const either: Int32ArrayConstructor | BigInt64ArrayConstructor
+expectTypeOf(memory.subarray(either)).toEqualTypeOf<Int32Array | BigInt64Array>()
+// @ts-expect-error numbers or bigints, but not whichever it may be
+memory.fill(either, 1)
 
 // Atomics
 expectTypeOf(memory.add(Int32Array, 4, 1)).toEqualTypeOf<number>()
@@ -164,6 +168,7 @@ expectTypeOf(memory.compareExchange(BigUint64Array, 4, 0n, 1n)).toEqualTypeOf<bi
 expectTypeOf(memory.load(memory.BigInt64Array(1), 0)).toEqualTypeOf<bigint>()
 expectTypeOf(memory.store(Uint8Array, 16, 1)).toEqualTypeOf<number>()
 expectTypeOf(memory.wait(Int32Array, 4, 0, 100)).toEqualTypeOf<'ok' | 'not-equal' | 'timed-out'>()
+expectTypeOf(memory.wait(BigInt64Array, 4, 0n)).toEqualTypeOf<'ok' | 'not-equal' | 'timed-out'>()
 expectTypeOf(memory.notify(BigInt64Array, 4)).toEqualTypeOf<number>()
 expectTypeOf(memory.isLockFree(4)).toEqualTypeOf<boolean>()
 const waiting = memory.waitAsync(Int32Array, 4, 0)
@@ -173,6 +178,12 @@ else expectTypeOf(waiting.value).toEqualTypeOf<'not-equal' | 'timed-out'>()
 memory.add(BigInt64Array, 4, 1)
 // @ts-expect-error number elements take numbers
 memory.xor(Int32Array, 4, 1n)
+// @ts-expect-error a bigint is not exchanged for a number
+memory.compareExchange(BigInt64Array, 4, 0n, 1)
+// @ts-expect-error a bigint is waited on with a bigint
+memory.wait(BigInt64Array, 4, 0)
+// @ts-expect-error numbers or bigints, but not whichever it may be
+memory.add(either, 4, 1)
 // @ts-expect-error Atomics know no floats
 memory.load(Float64Array, 4)
 // @ts-expect-error Atomics know no clamped bytes

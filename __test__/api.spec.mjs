@@ -1,0 +1,144 @@
+// Compares what the package has at run time with what index.d.ts and index.d.cts declare and README.md documents. New members
+// are found by themselves: whoever adds one has to declare and document it.
+
+import { readFileSync } from 'node:fs'
+import test from 'ava'
+import ts from 'typescript'
+import * as exported from '../index.js'
+
+const { LocalSharedMemory } = exported
+
+const codesIn = (text) => sorted(text.match(/ERR_[A-Z_]+/g))
+const read = (name) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
+const sorted = (names) => [...new Set(names)].toSorted()
+
+// At run time
+
+const CLASSES = []
+for (let at = LocalSharedMemory; at !== WebAssembly.Memory; at = Object.getPrototypeOf(at)) {
+  CLASSES.push(at)
+}
+
+const FUNCTION_PROPERTIES = new Set(['length', 'name', 'prototype'])
+
+const methodsOf = ({ prototype }) =>
+  Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor')
+const staticsOf = (Class) =>
+  Object.getOwnPropertyNames(Class).filter((name) => !FUNCTION_PROPERTIES.has(name))
+
+const members = sorted(CLASSES.flatMap(methodsOf))
+const statics = sorted(CLASSES.flatMap(staticsOf))
+const inherited = methodsOf(WebAssembly.Memory)
+
+/** Whether this engine can have a member; 16-bit floats came late. */
+const isPossible = (name) => 'Float16Array' in globalThis || !name.includes('Float16')
+
+// In the declarations
+
+const parse = (name) => ts.createSourceFile(name, read(name), ts.ScriptTarget.Latest, true)
+const has = (node, flag) => (ts.getCombinedModifierFlags(node) & flag) !== 0
+const isExported = (node) => has(node, ts.ModifierFlags.Export)
+const isStatic = (node) => has(node, ts.ModifierFlags.Static)
+
+const declarations = parse('index.d.ts').statements.filter(isExported)
+const declared = (name) => declarations.find((node) => node.name.text === name)
+const membersOf = (node) => node.members ?? node.type?.members ?? []
+const isNamed = ({ name }) => name !== undefined && ts.isIdentifier(name)
+const namesOf = (nodes) => sorted(nodes.filter(isNamed).map(({ name }) => name.text))
+
+const describe = (node) => `${node.name?.getText() ?? 'constructor'} at ${node.getStart()}`
+
+const classMembers = [...declared('LocalSharedMemory').members]
+const types = namesOf(declarations.filter((node) => !ts.isClassDeclaration(node)))
+const values = namesOf(declarations.filter(ts.isClassDeclaration))
+
+// In the README
+
+const README = read('README.md')
+const withoutCode = README.replaceAll(/^```.*?^```$/gms, '')
+const section = (title) => new RegExp(`^## ${title}\n(.*?)(?=^## )`, 'ms').exec(withoutCode)[1]
+const spansOf = (markdown) => [...markdown.matchAll(/`([^`]+)`/g)].map(([, code]) => code)
+
+const API = section('API')
+const API_SPANS = spansOf(API)
+
+/** What a code span is about: `memory.free(ptr)` is about `free`. */
+const subject = (code) =>
+  /^(?:new )?(?:(?:memory|LocalSharedMemory)\.)?(\w+(?:<Type>)?)/.exec(code)?.[1]
+
+const accessorTypes = spansOf(API.match(/^### `get<Type>.*?(?=^### )/ms)[0])
+const expand = (name) =>
+  name.includes('<Type>') ? accessorTypes.map((type) => name.replace('<Type>', type)) : [name]
+
+const documented = new Set(API_SPANS.map(subject).filter(Boolean).flatMap(expand))
+
+test('every member is declared, and every declared one exists', (t) => {
+  const ours = classMembers.filter((node) => !ts.isConstructorDeclaration(node))
+  t.deepEqual(namesOf(ours.filter((node) => !isStatic(node))).filter(isPossible), members)
+  t.deepEqual(namesOf(ours.filter(isStatic)), statics)
+})
+
+test('every member and type is documented in the README', (t) => {
+  t.deepEqual(
+    [...members, ...statics, ...types].filter((name) => !documented.has(name)),
+    [],
+  )
+})
+
+test('the README documents no member that does not exist', (t) => {
+  const known = new Set([...members, ...statics, ...inherited, 'LocalSharedMemory'])
+  const called = API_SPANS.filter((code) => /^[\w.]+(<Type>)?\(.*\)$/.test(code))
+  const headings = API.match(/^### .*$/gm).flatMap(spansOf)
+  const names = [...called, ...headings].map(subject).filter((name) => !name.includes('<Type>'))
+  t.not(names.length, 0)
+  t.deepEqual(
+    names.filter(isPossible).filter((name) => !known.has(name)),
+    [],
+  )
+})
+
+test('the exports are those that are declared', (t) => {
+  t.deepEqual(sorted(Object.keys(exported)), sorted([...values, 'default', 'module.exports']))
+  t.is(exported.default, LocalSharedMemory)
+  t.is(exported['module.exports'], LocalSharedMemory)
+  t.regex(read('index.d.ts'), /^export \{ LocalSharedMemory as default \}$/m)
+  t.regex(read('index.d.cts'), /^export = LocalSharedMemory$/m)
+})
+
+test('the types of require are those of import', (t) => {
+  const namespace = parse('index.d.cts').statements.find(ts.isModuleDeclaration)
+  t.deepEqual(namesOf([...namespace.body.statements]), types)
+})
+
+test('objects that methods return have the properties that are declared and documented', (t) => {
+  const memory = new LocalSharedMemory(1, 2)
+  memory.malloc(1)
+  const [allocation] = memory.allocs()
+  const words = new Set(spansOf(withoutCode).flatMap((code) => code.match(/\w+/g) ?? []))
+  const check = (type, names) => {
+    t.deepEqual(namesOf([...membersOf(declared(type))]), sorted(names))
+    t.deepEqual(
+      names.filter((name) => !words.has(name)),
+      [],
+    )
+  }
+  check('HeapStats', Object.keys(memory.stats()))
+  check('Allocation', [...Object.keys(allocation), 'buffer'])
+  check('LibcImports', Object.keys(memory.imports()))
+})
+
+test('every error code is declared and documented', (t) => {
+  const codes = codesIn(read('lib/errors.js'))
+  t.deepEqual(codesIn(declared('ErrorCode').getText()), codes)
+  t.deepEqual(codesIn(section('Errors')), codes)
+})
+
+test('every declaration has a comment, which names each parameter', (t) => {
+  const all = declarations.concat(declarations.flatMap(membersOf))
+  const uncommented = all.filter((node) => ts.getJSDocCommentsAndTags(node).length === 0)
+  const unnamed = all
+    .flatMap((node) => node.parameters ?? [])
+    .filter((parameter) => ts.getJSDocParameterTags(parameter).length === 0)
+  t.deepEqual(uncommented.map(describe), [])
+  t.deepEqual(unnamed.map(describe), [])
+})

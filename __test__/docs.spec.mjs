@@ -1,0 +1,49 @@
+// The documents point at what exists: links lead to files and headings, and the map of the code has every file on it.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test from 'ava'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'benchmark/README.md']
+const MAPPED = ['lib', 'src', 'src/heap']
+
+const read = (name) => readFileSync(join(ROOT, name), 'utf8')
+
+/** The name under which a heading can be linked to. */
+const anchor = (heading) =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+
+const anchorsIn = (markdown) =>
+  [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchor(heading))
+
+const linksIn = (markdown) =>
+  [...markdown.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link]) => link)
+    .filter((link) => !/^\w+:/.test(link))
+
+const leadsNowhere = (document) => (link) => {
+  const [path, heading] = link.split('#')
+  const target = path === '' ? document : join(dirname(document), path)
+  if (!existsSync(join(ROOT, target))) return true
+  return heading !== undefined && !anchorsIn(read(target)).includes(heading)
+}
+
+for (const document of DOCUMENTS) {
+  test(`the links of ${document} lead somewhere`, (t) => {
+    t.deepEqual(linksIn(read(document)).filter(leadsNowhere(document)), [])
+  })
+}
+
+test('the map of the code has every file on it', (t) => {
+  const map = read('CONTRIBUTING.md')
+  const files = MAPPED.flatMap((folder) => readdirSync(join(ROOT, folder)))
+  t.deepEqual(
+    files.filter((name) => /\.(js|rs)$/.test(name) && name !== 'mod.rs' && !map.includes(name)),
+    [],
+  )
+})
