@@ -29,21 +29,37 @@ const run = async (workerData) => {
   return results
 }
 
-/** Allocates and frees in the main thread until the others are done; every block must keep its bytes. */
-const allocateUntil = async (memory, done) => {
-  let pairs = 0
-  let running = true
-  const stop = done.finally(() => (running = false))
-  while (running) {
-    const blocks = Array.from({ length: 50 }, (_, i) => memory.Uint8Array(1 + i * 200).fill(i))
-    await new Promise(setImmediate)
-    for (const [i, block] of blocks.entries()) {
-      if (!block.every((byte) => byte === i)) throw new Error(`block ${block.byteOffset} changed`)
-      memory.free(block.byteOffset)
-    }
-    pairs += blocks.length
+/** Keeps allocating and freeing in this thread; every block must keep its bytes. */
+class Bystander {
+  #memory
+  #blocks = []
+  #timer = setInterval(() => this.#renew())
+  freed = 0
+
+  constructor(memory) {
+    this.#memory = memory
   }
-  return { results: await stop, pairs }
+
+  stop() {
+    clearInterval(this.#timer)
+    this.#free()
+  }
+
+  #renew() {
+    this.#free()
+    this.#blocks = Array.from({ length: 50 }, (_, i) =>
+      this.#memory.Uint8Array(1 + i * 200).fill(i),
+    )
+  }
+
+  #free() {
+    for (const [i, block] of this.#blocks.entries()) {
+      if (!block.every((byte) => byte === i)) throw new Error(`block ${block.byteOffset} changed`)
+      this.#memory.free(block.byteOffset)
+    }
+    this.freed += this.#blocks.length
+    this.#blocks = []
+  }
 }
 
 const main = async () => {
@@ -66,10 +82,11 @@ const main = async () => {
 
   const share = Math.ceil(IMAGES / THREADS)
   const parts = Array.from({ length: THREADS }, (_, i) => images.slice(i * share, (i + 1) * share))
-  const working = Promise.all(
+  const bystander = new Bystander(memory)
+  const results = await Promise.all(
     parts.map((part) => run({ memory, module, level: LEVEL, images: part })),
   )
-  const { results, pairs } = await allocateUntil(memory, working)
+  bystander.stop()
 
   const files = results.flat()
   if (files.length !== IMAGES) throw new Error('files are missing')
@@ -81,7 +98,9 @@ const main = async () => {
   }
   if (memory.length !== 0) throw new Error(`${memory.length} bytes are still in use`)
   console.log(`${IMAGES} files, byte for byte those that the package makes on a memory of its own`)
-  console.log(`meanwhile the main thread allocated and freed ${pairs} blocks between them`)
+  console.log(
+    `meanwhile the main thread allocated and freed ${bystander.freed} blocks between them`,
+  )
 }
 
 try {
