@@ -1,6 +1,6 @@
 // wasm-vips, an Emscripten build with threads, on a LocalSharedMemory. Two things differ from how it is used normally:
 //
-// Its glue makes the memory itself, with `new WebAssembly.Memory`: a class with a heap stands in for that one call.
+// Its glue makes the memory itself, with `new WebAssembly.Memory`: a LocalSharedMemory stands in.
 //
 // Its allocator takes all that lies between its break and the end of the memory to be its own, and would go on into pages
 // that the heap has grown. So it is given its share first, and then its break is set where no more can be had.
@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import Vips from 'wasm-vips'
-import LocalSharedMemory from '../../index.js'
+import { withHeap } from '../stand-in.js'
 
 const PAGE = 65_536
 
@@ -32,30 +32,6 @@ const start = async () => {
   }
   const vips = await Vips({ ...OPTIONS, instantiateWasm })
   return { vips, exports }
-}
-
-/**
- * Runs a function that makes one WebAssembly.Memory, and makes it a LocalSharedMemory with a heap in grown pages.
- *
- * @template T
- * @param {() => Promise<T>} act
- * @returns {Promise<{ memory: LocalSharedMemory, maximum: number, result: T }>} `maximum` in pages
- */
-const withHeap = async (act) => {
-  const { Memory } = WebAssembly
-  let memory
-  let maximum
-  WebAssembly.Memory = function StandIn(descriptor) {
-    ;({ maximum } = descriptor)
-    memory = new LocalSharedMemory({ ...descriptor, heapBase: descriptor.initial * PAGE })
-    return memory
-  }
-  try {
-    const result = await act()
-    return { memory, maximum, result }
-  } finally {
-    WebAssembly.Memory = Memory
-  }
 }
 
 /**
