@@ -2,6 +2,7 @@
 
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 
@@ -15,7 +16,7 @@ const isInstalled = (example) =>
 for (const example of ['c-list', 'crc32', 'argon2', 'oxipng', 'vips']) {
   const declare = isInstalled(example) ? test.serial : test.skip
   declare(`examples/${example}`, async (t) => {
-    const args = ['--no-warnings', pathOf(`${example}/main.js`).pathname]
+    const args = ['--no-warnings', fileURLToPath(pathOf(`${example}/main.js`))]
     const { stdout, stderr } = await run(process.execPath, args, { timeout: 120_000 })
     t.is(stderr, '')
     t.not(stdout, '')

@@ -46,6 +46,6 @@ export const startOnMemory = async (byteLength) => {
   const share = malloc(byteLength)
   if (share === 0) throw new Error(`libvips cannot have ${byteLength} bytes`)
   free(share)
-  memory.store(Uint32Array, breakAt() / 4, maximum * PAGE - 1)
+  memory.store(Uint32Array, breakAt() / 4, maximum * PAGE)
   return { vips: result.vips, memory }
 }
