@@ -47,5 +47,6 @@ export const startOnMemory = async (byteLength) => {
   if (share === 0) throw new Error(`libvips cannot have ${byteLength} bytes`)
   free(share)
   memory.store(Uint32Array, breakAt() / 4, maximum * PAGE)
+  if (malloc(2 * byteLength) !== 0) throw new Error('libvips has more than its share')
   return { vips: result.vips, memory }
 }
