@@ -170,8 +170,11 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   readonly storage: Storage
 
   /**
-   * C's allocation functions over this heap, for a module that imports them: `{ env: memory.imports() }`. Each thread makes
-   * its own.
+   * The memory and C's allocation functions over its heap, for a module that imports them: `{ env: memory.imports() }`.
+   * Each thread makes its own. Sizes and alignments are in bytes; pointers and sizes may come as the negative numbers
+   * that WebAssembly makes of those above 2^31.
+   *
+   * @returns an object that may be extended with the module's other imports
    */
   imports(): LibcImports
 

@@ -1,5 +1,5 @@
 // What has to be built before the contenders can be imported: the native program, a module of
-// AssemblyScript's heap, and a bundle of a peer that ships TypeScript only.
+// AssemblyScript's heap, one that calls malloc and free, and a bundle of a peer that ships TypeScript only.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -11,6 +11,8 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
 export const nativeProgram = path('../native/target/release/native-contenders')
 /** The module that `assemblyscript.js` instantiates. */
 export const assemblyScriptHeap = path('../build/heap.wasm')
+/** The module that `workloads/wasm.js` times. */
+export const wasmLoop = path('../build/loop.wasm')
 /** The bundle that `shared-memory-objects.js` imports. */
 export const sharedMemoryObjects = path('../build/shared-memory-objects.js')
 
@@ -19,7 +21,14 @@ export function malloc(size: usize): usize { return heap.alloc(size) }
 export function free(ptr: usize): void { heap.free(ptr) }
 export function realloc(ptr: usize, size: usize): usize { return heap.realloc(ptr, size) }`
 
-/** Builds all three. */
+const LOOP_SOURCE = `
+@external("env", "malloc") declare function malloc(size: usize): usize
+@external("env", "free") declare function free(ptr: usize): void
+export function pairs(size: usize, ops: i32): void {
+  for (let i = 0; i < ops; i++) free(malloc(size))
+}`
+
+/** Builds all of them. */
 export async function build() {
   mkdirSync(path('../build'), { recursive: true })
   execFileSync('cargo', ['build', '--release', '--quiet'], {
@@ -31,10 +40,8 @@ export async function build() {
 }
 
 async function buildAssemblyScript() {
-  const { default: asc } = await import('assemblyscript/asc')
-  const { error, stderr, binary } = await asc.compileString(HEAP_SOURCE, {
-    optimizeLevel: 3,
-    noAssert: true,
+  await assemble(LOOP_SOURCE, wasmLoop, { runtime: 'stub' })
+  await assemble(HEAP_SOURCE, assemblyScriptHeap, {
     runtime: 'minimal',
     importMemory: true,
     sharedMemory: true,
@@ -42,8 +49,17 @@ async function buildAssemblyScript() {
     maximumMemory: 65_536,
     enable: ['threads'],
   })
+}
+
+async function assemble(source, file, options) {
+  const { default: asc } = await import('assemblyscript/asc')
+  const { error, stderr, binary } = await asc.compileString(source, {
+    optimizeLevel: 3,
+    noAssert: true,
+    ...options,
+  })
   if (error) throw new Error(`${error.message}\n${stderr}`)
-  writeFileSync(assemblyScriptHeap, binary)
+  writeFileSync(file, binary)
 }
 
 async function bundleSharedMemoryObjects() {

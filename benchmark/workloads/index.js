@@ -16,6 +16,7 @@ import { groups as order } from './order.js'
 import { groups as sizes } from './sizes.js'
 import { groups as threads } from './threads.js'
 import { groups as traces } from './traces.js'
+import { groups as wasm } from './wasm.js'
 
 export const groups = [
   ...order,
@@ -23,6 +24,7 @@ export const groups = [
   ...sizes,
   ...traces,
   ...threads,
+  ...wasm,
   ...access,
   ...construct,
   ...allocs,

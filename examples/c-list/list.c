@@ -16,6 +16,7 @@ struct node {
 // Static data: it lies below the heap, in the page that the module is linked with.
 static struct node *head;
 static uint32_t pushed;
+static uint32_t moved;
 
 // Links a node in, whoever made it.
 EXPORT(push) void push(struct node *node) {
@@ -35,13 +36,15 @@ EXPORT(add) int add(uint32_t value) {
   return 1;
 }
 
-// Takes the whole list, frees its nodes, whoever made them, and returns the sum of their values.
-EXPORT(drain) uint32_t drain(void) {
+// Takes the whole list, frees its nodes, whoever made them, and returns the sum of their values. Those whose value is not
+// from `from` up to `to` were made by another thread.
+EXPORT(drain) uint32_t drain(uint32_t from, uint32_t to) {
   struct node *node = __atomic_exchange_n(&head, 0, __ATOMIC_ACQUIRE);
   uint32_t sum = 0;
   while (node) {
     struct node *next = node->next;
     sum += node->value;
+    if (node->value < from || node->value >= to) __atomic_fetch_add(&moved, 1, __ATOMIC_RELAXED);
     free(node);
     node = next;
   }
@@ -50,4 +53,9 @@ EXPORT(drain) uint32_t drain(void) {
 
 EXPORT(count) uint32_t count(void) {
   return __atomic_load_n(&pushed, __ATOMIC_RELAXED);
+}
+
+// How many nodes were freed by another thread than the one that made them.
+EXPORT(freedElsewhere) uint32_t freed_elsewhere(void) {
+  return __atomic_load_n(&moved, __ATOMIC_RELAXED);
 }

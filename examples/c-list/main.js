@@ -29,7 +29,9 @@ const main = async () => {
   // The module's data and stack have the initial page, the heap has those that it grows.
   const memory = new LocalSharedMemory({ initial: 1, maximum: 100, shared: true, heapBase: PAGE })
   const { exports: list } = new WebAssembly.Instance(module, { env: memory.imports() })
-  console.log(`${WORKERS} workers and ${source}, ${NODES} nodes each`)
+  console.log(
+    `${WORKERS} workers and ${source}, ${NODES} nodes each, half of them made in JavaScript and half in C`,
+  )
 
   const parts = Array.from({ length: WORKERS }, (_, i) => ({
     from: i * NODES,
@@ -37,10 +39,14 @@ const main = async () => {
   }))
   const sums = await Promise.all(parts.map((part) => run({ memory, module, ...part })))
   const total = WORKERS * NODES
-  const left = list.drain() >>> 0
+  // This thread made none of what is left.
+  const left = list.drain(0, 0) >>> 0
   const sum = sums.reduce((all, one) => all + one, left) % 2 ** 32
   check('nodes linked', list.count(), total)
   check('sum of their values, modulo 2^32', sum, ((total * (total - 1)) / 2) % 2 ** 32)
+  const moved = list.freedElsewhere()
+  console.log(`nodes freed by another thread than the one that made them: ${moved}`)
+  if (moved === 0) throw new Error('every node was freed where it was made')
   check('bytes still allocated', memory.length, 0)
 }
 
