@@ -1,10 +1,14 @@
 //! A heap as one thread has it open: finds it, locks it for each call, and opens it up to the bytes
 //! that the thread sees.
 
-use std::cell::Cell;
+mod debug;
+
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::cache::ThreadCache;
+use crate::debug::{Finding, Mode, Place};
 use crate::error::{Fault, Result};
 use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT, Words};
 use crate::memory::{JsValue, Memory};
@@ -27,6 +31,8 @@ pub struct Claim {
     pub maximum: u32,
     /// Whether this thread made the memory, so that there is nothing in it but what it put there.
     pub made_here: bool,
+    /// Whether the memory is to be in debug mode, unless a thread that has it open says otherwise.
+    pub debug: bool,
 }
 
 /// One thread's access to the heap in a memory.
@@ -37,6 +43,11 @@ pub struct SharedHeap {
     /// What the heap may have, for a memory that is not shared; the registry knows that of the others.
     territory: Cell<Territory>,
     cache: ThreadCache,
+    mode: Arc<Mode>,
+    /// In debug mode: where the program is that makes the next call.
+    caller: RefCell<Option<Place>>,
+    /// In debug mode: what can be told about the last call that was refused.
+    finding: RefCell<Option<Box<Finding>>>,
 }
 
 impl SharedHeap {
@@ -49,13 +60,17 @@ impl SharedHeap {
         let words = memory.words();
         let known = if memory.is_shared() { locked.territory(words) } else { None };
         let territory = known.map_or_else(|| found(words, claim), Ok)?;
-        if memory.is_shared() {
+        let mode = if memory.is_shared() {
             locked.opened(territory);
             locked.seen(memory.byte_length());
-        }
+            Mode::shared(memory.address(), claim.debug)
+        } else {
+            Mode::alone(claim.debug)
+        };
         drop(locked);
         let (root, territory) = (Cell::new(None), Cell::new(territory));
-        Ok(Self { memory, root, territory, cache: ThreadCache::new() })
+        let (caller, finding) = (RefCell::default(), RefCell::default());
+        Ok(Self { memory, root, territory, cache: ThreadCache::new(), mode, caller, finding })
     }
 
     /// Takes note of the memory's present length, and place: a memory that is not shared may move.
@@ -326,6 +341,7 @@ impl Drop for SharedHeap {
             return;
         }
         let mut locked = self.lock();
+        let mode = std::mem::take(&mut self.mode);
         // SAFETY: the registry has the length from threads that had the memory open together with this one,
         // directly or one after the other. Each keeps a buffer over the same backing store, which does
         // not shrink, and neither does it move: it has kept the address that the registry goes by.
@@ -333,6 +349,7 @@ impl Drop for SharedHeap {
         if let Ok(Some(heap)) = self.formatted(&mut locked) {
             // Nobody is left to tell of a block that two threads freed; the others are back.
             drop(self.cache.drain(&heap));
+            Self::close(mode, &heap);
         }
         locked.closed();
     }

@@ -2,26 +2,33 @@
 //! and what a block that has such bytes behind its own needs besides.
 
 use super::Heap;
-use super::block::Live;
-use super::layout::{HEADER, UNIT};
-use crate::error::Result;
+use super::layout::{HEADER, UNIT, UnitKind};
+use super::size_class::CLASSES;
+use crate::error::{Fault, Result};
 
 impl Heap<'_> {
-    /// Bytes from `pointer` to the end of the live block there, padding included.
+    /// Bytes from `pointer` to the end of the taken block there, padding included. Headers are not looked
+    /// at: another block's damage is no reason to refuse this one.
     ///
     /// # Errors
-    /// The faults of [`Heap::live`].
+    /// [`Fault::NeverAllocated`] when there is no block, [`Fault::Corrupted`].
     pub fn room(&self, pointer: u32) -> Result<u32> {
-        Ok(match self.live(pointer)? {
-            Live::Small(span, _) => span.geometry().stride - HEADER,
-            Live::Large(large) => (large.unit + large.units) * UNIT - pointer,
-        })
+        let unit = pointer / UNIT;
+        let segment = self.segment_of(unit)?.ok_or(Fault::NeverAllocated)?;
+        match segment.kind(unit)? {
+            UnitKind::Span { class, .. } => Ok(CLASSES[class].stride - HEADER),
+            UnitKind::Large { back, .. } => {
+                let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
+                Ok((first + segment.length(first)?) * UNIT - pointer)
+            }
+            _ => Err(Fault::NeverAllocated),
+        }
     }
 
     /// The two words before `pointer`, whatever they hold.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`](crate::error::Fault::Corrupted) when there is no such place.
+    /// [`Fault::Corrupted`] when there is no such place.
     pub fn read_header(&self, pointer: u32) -> Result<(u32, u32)> {
         self.header(pointer)
     }
@@ -37,7 +44,7 @@ impl Heap<'_> {
     /// Sets the bytes from `start` to `end` to `byte`.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`](crate::error::Fault::Corrupted) when they are not all inside the memory.
+    /// [`Fault::Corrupted`] when they are not all inside the memory.
     pub fn fill(&self, start: u32, end: u32, byte: u8) -> Result<()> {
         let value = u32::from_ne_bytes([byte; 4]);
         for (index, mask) in words_of(start, end) {
