@@ -335,7 +335,7 @@ const claimHeap = (
   checkHeapBase(heapBase, initial * PAGE)
   const claim = { heapBase, initial, maximum: toPages(maximum), madeHere: true, debug }
   if (storage !== 'engine') placeBytes(memory, { storage, shared, maximum: claim.maximum })
-  const early = heapBase !== undefined || (debug ?? DEBUG_BY_DEFAULT)
+  const early = heapBase !== undefined || debug || DEBUG_BY_DEFAULT
   const native = early ? openHeap(memory, bytesOf(memory), claim) : undefined
   return new Heap(memory, cache, claim, native)
 }

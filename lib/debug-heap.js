@@ -9,7 +9,7 @@ import { invalidArgType } from './errors.js'
 export const DEBUG_BY_DEFAULT = process.env.LSM_DEBUG === '1'
 
 /** Frames that are asked for, those of this package included. */
-const FRAMES = 20
+const FRAMES = 16
 
 /** How the files of this package appear in a stack. */
 const OWN_FILES = ['../index.js', '../lib/'].flatMap((path) => {

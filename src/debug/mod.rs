@@ -6,6 +6,8 @@
 //! memory open at the same time agree on whether it is in debug mode.
 
 mod book;
+#[cfg(test)]
+mod book_tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
