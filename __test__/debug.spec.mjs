@@ -318,9 +318,9 @@ test('several threads at once', async (t) => {
   const memory = make({ initial: 4 })
   const launched = [1, 2, 3].map(() => launch('debug-worker.mjs', { memory, how: 'churn' }))
   const reports = reportsOf(120_000, launched)
-  let pending = true
-  const settled = reports.finally(() => (pending = false))
-  while (pending) {
+  const state = { pending: true }
+  const settled = reports.finally(() => (state.pending = false))
+  while (state.pending) {
     t.deepEqual(memory.check(), [])
     await new Promise(setImmediate) // oxlint-disable-line no-await-in-loop
   }
