@@ -16,8 +16,6 @@ export declare function cacheLayout(): CacheLayout
 export interface CacheLayout {
   /** Words of a size class's row. */
   rowWords: number
-  /** The origin of page 0. */
-  origins: number
   /** The row that serves blocks of 0 bytes, header included; then those of 16, 32 and so on. */
   classes: number
   /** Bytes, header included, of the largest block that is kept. */

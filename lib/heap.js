@@ -10,6 +10,7 @@ const { Fault } = binding
 
 const WHOLE_MEMORY = -1
 const DEFAULT_ALIGN = 16
+const REST_AFTER_MS = 100
 const QUICK = 0
 const EXHAUSTIVE = 1
 const SOME_SEEN = 0
@@ -33,7 +34,6 @@ const UNOPENED = {
   sizeof: stale,
   lengthof: stale,
   refill: stale,
-  learn: stale,
   leastGrowth: onePage,
   usualGrowth: onePage,
 }
@@ -87,6 +87,7 @@ export class Heap {
   #native = UNOPENED
   #cache
   #seenBytes = 0
+  #restless = false
 
   /**
    * @param {import('./pages.js').Pages} memory
@@ -123,9 +124,10 @@ export class Heap {
 
   /** @param {number} ptr pointer */
   free(ptr) {
-    const sizeClass = this.#classOf(ptr)
+    const sizeClass = this.#cache.classOf(ptr)
     if (this.#cache.keeps(sizeClass)) {
       const answer = this.#current().makeRoom(sizeClass)
+      if (this.#cache.large) this.#restSoon()
       if (this.#cache.push(ptr)) {
         if (answer < 0) this.#recover(answer, ptr)
         return
@@ -142,7 +144,7 @@ export class Heap {
    * @throws {RangeError} ERR_OUT_OF_MEMORY; the block is as it was
    */
   realloc(ptr, byteLength) {
-    const sizeClass = this.#classOf(ptr)
+    const sizeClass = this.#cache.classOf(ptr)
     if (sizeClass >= 0 && this.#cache.resize(ptr, sizeClass, byteLength)) return ptr
     if (sizeClass < 0 && this.#resize(ptr, byteLength, false)) return ptr
     const kept = Math.min(this.sizeof(ptr), byteLength)
@@ -166,7 +168,7 @@ export class Heap {
    * @returns {number} the bytes that were asked for
    */
   sizeof(ptr) {
-    if (this.#classOf(ptr) >= 0) return this.#cache.byteLengthOf(ptr)
+    if (this.#cache.classOf(ptr) >= 0) return this.#cache.byteLengthOf(ptr)
     let answer
     while ((answer = this.#current().sizeof(ptr)) < 0) this.#recover(answer, ptr)
     return answer
@@ -177,7 +179,7 @@ export class Heap {
    * @returns {number} the bytes that the block takes, header and padding included
    */
   lengthof(ptr) {
-    const sizeClass = this.#classOf(ptr)
+    const sizeClass = this.#cache.classOf(ptr)
     if (sizeClass >= 0) return this.#cache.strideOf(sizeClass)
     let answer
     while ((answer = this.#current().lengthof(ptr)) < 0) this.#recover(answer, ptr)
@@ -243,7 +245,7 @@ export class Heap {
     if (u8.length === this.#seenBytes) return false
     if (this.#native === UNOPENED) this.#use(openHeap(this.#memory, u8, this.#claim))
     else this.#native.refresh(u8)
-    this.#cache.refresh(i32)
+    this.#cache.refresh(i32, this.#native.liveBlocks())
     this.#seenBytes = u8.length
     return true
   }
@@ -266,6 +268,7 @@ export class Heap {
     for (;;) {
       const native = this.#current()
       if (sizeClass >= 0 && native.refill(sizeClass) > 0) {
+        if (this.#cache.large) this.#restSoon()
         const kept = this.#cache.pop(byteLength)
         if (kept !== 0) return kept
       }
@@ -278,17 +281,21 @@ export class Heap {
     }
   }
 
+  // A busy thread keeps more than an idle one: when it comes to rest, the rest is given back.
+  #restSoon() {
+    if (this.#restless) return
+    this.#restless = true
+    const rest = () => {
+      this.#restless = false
+      this.#current().rest()
+    }
+    setTimeout(rest, REST_AFTER_MS).unref()
+  }
+
   // Grows the memory so that a large block at its end can be resized where it is.
   #extend(ptr, byteLength) {
     const pages = this.#native.growthToExtend(ptr, byteLength)
     return this.#growBy(pages) && this.#resize(ptr, byteLength, false)
-  }
-
-  // What the cache says of a pointer, once it knows the pointer's page.
-  #classOf(ptr) {
-    const sizeClass = this.#cache.classOf(ptr)
-    if (sizeClass >= 0 || this.#cache.knows(ptr)) return sizeClass
-    return this.#current().learn(ptr) < 0 ? -1 : this.#cache.classOf(ptr)
   }
 
   // A memory that is not shared loses its old buffer when it grows: nothing native may look at that one again.

@@ -7,52 +7,46 @@
 // plain fields, and numbers written out. What they stand for:
 //
 //   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
-//   16, 12       shifts from bytes to pages and to units of 4 KiB
-//   a row        word 0: how many blocks, 1: how many at most, 2: the stride, bytes from block to block, 3: bytes from
-//                a span's start to its first pointer, 4: what to multiply grains by to divide them by the stride
-//                (then shift by 20), from 5: the blocks; 256 words
-//   26_880       the word of the origin of page 0, after the rows
-//   92_416       the word of the row that serves blocks of 0 bytes, header included; then 16 bytes, and so on
+//   a state      what the live blocks have for the grain of a pointer: the size class of a live block plus 1
+//   a row        one for each state, 256 words: word 0: how many blocks, 1: how many at most, 2: the stride, bytes from
+//                block to block, from 3: the blocks; in the row of state 0 word 0 is 1 while the cache is large
+//   32_768       the word of the row that serves blocks of 0 bytes, header included; then 16 bytes, and so on
 //   32_776       bytes of the largest request that is served from here
-//   a map word   kind in bits 0-3 (1: a span), class in bits 4-11, the unit's place in its span above
 
 import binding from '../binding.cjs'
 
 const layout = binding.cacheLayout()
 if (
   layout.rowWords !== 256 ||
-  layout.origins !== 26_880 ||
-  layout.classes !== 92_416 ||
+  layout.classes !== 32_768 ||
   layout.largest !== 32_784 ||
-  layout.words !== 94_466
+  layout.words !== 34_818
 ) {
   throw new Error('The native addon is of another version: build it again')
 }
 
 const NO_WORDS = new Int32Array(0)
+const NO_STATES = new Int8Array(0)
 /** Rows without blocks, for a heap that is not open. */
 const NO_ROWS = new Int32Array(layout.words)
 
-/** The row of the size class of the live block at a pointer, seen by its span and both headers; -1 on any doubt. */
-const rowOf = (words, rows, ptr) => {
-  if (typeof ptr !== 'number' || ptr >>> 0 !== ptr) return -1
-  const header = (ptr - 8) >>> 2
-  if (header >= words.length) return -1
-  const origin = rows[26_880 + (ptr >>> 16)]
-  if (origin === 0) return -1
-  const unit = ptr >>> 12
-  const kind = words[(origin + unit) | 0]
-  if ((kind & 15) !== 1) return -1
-  const row = (kind & 0xff0) << 4
+/** The row of the size class of the live block at a pointer, whose header and the next one are whole; 0 on any doubt. */
+const rowOf = (words, rows, states, ptr) => {
+  if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return 0
+  const grain = ptr >>> 4
+  if (grain >= states.length) return 0
+  const row = states[grain] << 8
+  if (row <= 0) return 0
+  const header = (ptr >>> 2) - 2
   const stride = rows[row + 2]
-  const distance = (ptr - ((unit - (kind >>> 12)) << 12) - rows[row + 3]) | 0
+  const byteLength = words[header]
   if (
-    Math.imul(Math.imul(distance >>> 4, rows[row + 4]) >>> 20, stride) !== distance ||
-    (words[header] - 1) >>> 0 >= stride - 8 ||
+    byteLength <= 0 ||
+    byteLength > stride - 8 ||
     words[header + 1] !== stride ||
     words[header + 1 + (stride >>> 2)] !== stride
   ) {
-    return -1
+    return 0
   }
   return row
 }
@@ -61,17 +55,23 @@ const rowOf = (words, rows, ptr) => {
 export class ThreadCache {
   /** The whole memory. */
   words = NO_WORDS
-  /** The rows and tables, as src/cache.rs lays them out. */
+  /** The rows and classes, as src/cache.rs lays them out. */
   rows = NO_ROWS
+  /** The states of the memory's blocks, as src/live_blocks.rs has them. */
+  states = NO_STATES
 
   /** @param {ArrayBuffer} buffer the native side's words */
   open(buffer) {
     this.rows = new Int32Array(buffer)
   }
 
-  /** @param {Int32Array} words the whole memory, as long as the native side knows it */
-  refresh(words) {
+  /**
+   * @param {Int32Array} words the whole memory, as long as the native side knows it
+   * @param {ArrayBuffer} states of its blocks
+   */
+  refresh(words, states) {
     this.words = words
+    this.states = new Int8Array(states)
   }
 
   /**
@@ -83,14 +83,16 @@ export class ThreadCache {
   pop(byteLength) {
     if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
     if ((byteLength - 1) >>> 0 >= 32_776) return 0
-    const { words, rows } = this
-    const row = rows[92_416 + ((byteLength + 23) >>> 4)]
+    const { words, rows, states } = this
+    const row = rows[32_768 + ((byteLength + 23) >>> 4)]
     const count = rows[row]
     if (count === 0) return 0
-    const ptr = rows[row + 4 + count] >>> 0
-    const header = (ptr - 8) >>> 2
+    const ptr = rows[row + 2 + count] >>> 0
+    const header = (ptr >>> 2) - 2
+    // A memory that is not shared and has grown has left these words.
     if (header >= words.length) return 0
     words[header] = byteLength
+    states[ptr >>> 4] = row >>> 8
     rows[row] = count - 1
     return ptr
   }
@@ -102,13 +104,14 @@ export class ThreadCache {
    * @returns {boolean} false when its class is at its limit, or it is not plainly a live block
    */
   push(ptr) {
-    const { words, rows } = this
-    const row = rowOf(words, rows, ptr)
-    if (row < 0) return false
+    const { words, rows, states } = this
+    const row = rowOf(words, rows, states, ptr)
+    if (row === 0) return false
     const count = rows[row]
     if (count >= rows[row + 1]) return false
-    words[(ptr - 8) >>> 2] = 0
-    rows[row + 5 + count] = ptr
+    words[(ptr >>> 2) - 2] = 0
+    states[ptr >>> 4] = 0
+    rows[row + 3 + count] = ptr
     rows[row] = count + 1
     return true
   }
@@ -120,7 +123,7 @@ export class ThreadCache {
    * @returns {number} -1 when that is not plain to see, or it is no pointer
    */
   classOf(ptr) {
-    return rowOf(this.words, this.rows, ptr) >> 8
+    return (rowOf(this.words, this.rows, this.states, ptr) >> 8) - 1
   }
 
   /**
@@ -134,18 +137,18 @@ export class ThreadCache {
   resize(ptr, sizeClass, byteLength) {
     const room = this.strideOf(sizeClass) - 8
     if (byteLength > room || byteLength < room >>> 1) return false
-    this.words[(ptr - 8) >>> 2] = byteLength
+    this.words[(ptr >>> 2) - 2] = byteLength
     return true
   }
 
   /** @returns {number} the bytes that were asked for in a live block that classOf knows */
   byteLengthOf(ptr) {
-    return this.words[(ptr - 8) >>> 2]
+    return this.words[(ptr >>> 2) - 2]
   }
 
   /** @returns {number} the bytes that a live block of a class takes */
   strideOf(sizeClass) {
-    return this.rows[(sizeClass << 8) + 2]
+    return this.rows[((sizeClass + 1) << 8) + 2]
   }
 
   /**
@@ -156,7 +159,7 @@ export class ThreadCache {
    */
   classFor(byteLength) {
     if (byteLength > 32_776 || this.rows === NO_ROWS) return -1
-    return this.rows[92_416 + ((byteLength + 23) >>> 4)] >> 8
+    return (this.rows[32_768 + ((byteLength + 23) >>> 4)] >> 8) - 1
   }
 
   /** Whether blocks of a class are kept: those that the default alignment uses. */
@@ -164,8 +167,8 @@ export class ThreadCache {
     return sizeClass >= 0 && sizeClass <= this.classFor(32_776)
   }
 
-  /** Whether the blocks of a pointer's page can be told. */
-  knows(ptr) {
-    return this.rows === NO_ROWS || this.rows[26_880 + (ptr >>> 16)] !== 0
+  /** Whether more is kept than an idle thread should keep. */
+  get large() {
+    return this.rows[0] !== 0
   }
 }

@@ -5,12 +5,15 @@ use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{FromNapiValue as _, ToNapiValue, check_status};
 use napi::{Result, sys};
 
 use crate::error::Fault;
+use crate::live_blocks::LiveBlocks;
 use crate::memory::JsValue;
+use crate::registry::Known;
 use crate::shared_heap::SharedHeap;
 
 /// The most arguments a function takes.
@@ -124,6 +127,54 @@ pub unsafe fn define_cache(
         check_status!(status)?;
         check_status!(sys::napi_set_named_property(env, object, c"cache".as_ptr(), buffer))
     }
+}
+
+/// Bytes outside the memory that all threads share, for JavaScript to have as an ArrayBuffer.
+pub struct SharedBytes {
+    known: Arc<Known>,
+    length: usize,
+}
+
+impl SharedBytes {
+    /// The states of the blocks in as much of the memory as `heap` has seen.
+    pub fn of_live_blocks(heap: &SharedHeap) -> Self {
+        let most = heap.known().live_blocks.bytes().len();
+        let length = LiveBlocks::length_for(heap.byte_length()).min(most);
+        Self { known: Arc::clone(heap.known()), length }
+    }
+}
+
+impl ToNapiValue for SharedBytes {
+    unsafe fn to_napi_value(env: sys::napi_env, bytes: Self) -> Result<sys::napi_value> {
+        let data = bytes.known.live_blocks.bytes().as_ptr().cast_mut().cast::<c_void>();
+        let owner = Arc::into_raw(bytes.known).cast_mut().cast::<c_void>();
+        let mut buffer = null_mut();
+        // SAFETY: `env` is that of the running call. `data` points at `length` bytes at least, which neither
+        // move nor go while `owner`, one count of the `Arc`, lives: it is given back when the buffer has
+        // been collected. All threads read and write them as atomics, or as single bytes in JavaScript.
+        unsafe {
+            let finalize = Some(release_known as _);
+            let length = bytes.length;
+            let status = sys::napi_create_external_arraybuffer(
+                env,
+                data,
+                length,
+                finalize,
+                owner,
+                &mut buffer,
+            );
+            if status != sys::Status::napi_ok {
+                release_known(env, data, owner);
+            }
+            check_status!(status)?;
+        }
+        Ok(buffer)
+    }
+}
+
+unsafe extern "C" fn release_known(_env: sys::napi_env, _data: *mut c_void, owner: *mut c_void) {
+    // SAFETY: `owner` is the count that `to_napi_value` put there, and Node-API finalizes a buffer once.
+    drop(unsafe { Arc::from_raw(owner.cast_const().cast::<Known>()) });
 }
 
 unsafe extern "C" fn release_owner(env: sys::napi_env, _data: *mut c_void, owner: *mut c_void) {

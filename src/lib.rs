@@ -6,10 +6,13 @@
 
 mod cache;
 mod callback;
+mod central;
 mod debug;
 mod debug_calls;
+mod depot;
 mod error;
 mod heap;
+mod live_blocks;
 mod memory;
 mod registry;
 mod shared_heap;
@@ -22,7 +25,7 @@ use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint32Array};
 use napi::{Env, Error, JsValue as _, Result, Status, sys};
 use napi_derive::napi;
 
-use callback::{Arguments, Callback, define, define_cache};
+use callback::{Arguments, Callback, SharedBytes, define, define_cache};
 use error::Fault;
 use heap::{PAGE, Search};
 use memory::{JsValue, Memory};
@@ -86,7 +89,8 @@ pub fn open_heap(
         define::<Trim>(env.raw(), object.raw(), &heap)?;
         define::<Refill>(env.raw(), object.raw(), &heap)?;
         define::<MakeRoom>(env.raw(), object.raw(), &heap)?;
-        define::<Learn>(env.raw(), object.raw(), &heap)?;
+        define::<Rest>(env.raw(), object.raw(), &heap)?;
+        define::<LiveBlocks>(env.raw(), object.raw(), &heap)?;
         debug_calls::define_all(env.raw(), object.raw(), &heap)?;
         if !heap.is_debug() {
             // Some engines take no buffers from outside; the heap works without the cache too.
@@ -101,8 +105,6 @@ pub fn open_heap(
 pub struct CacheLayout {
     /// Words of a size class's row.
     pub row_words: u32,
-    /// The origin of page 0.
-    pub origins: u32,
     /// The row that serves blocks of 0 bytes, header included; then those of 16, 32 and so on.
     pub classes: u32,
     /// Bytes, header included, of the largest block that is kept.
@@ -116,7 +118,6 @@ pub struct CacheLayout {
 pub fn cache_layout() -> CacheLayout {
     CacheLayout {
         row_words: cache::ROW_WORDS as u32,
-        origins: cache::ORIGINS as u32,
         classes: cache::CLASSES_BY_SIZE as u32,
         largest: cache::LARGEST,
         words: cache::WORDS as u32,
@@ -228,8 +229,11 @@ callbacks! {
     MakeRoom c"makeRoom" (heap, arguments) -> u32 {
         heap.make_room(arguments.number(0) as usize).map(|()| 0)
     }
-    Learn c"learn" (heap, arguments) -> u32 {
-        heap.learn(arguments.number(0)).map(|()| 0)
+    Rest c"rest" (heap, _arguments) -> u32 {
+        heap.rest().map(|()| 0)
+    }
+    LiveBlocks c"liveBlocks" (heap, _arguments) -> SharedBytes {
+        Ok(SharedBytes::of_live_blocks(heap))
     }
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.trim().map(|bytes| bytes as f64)

@@ -1,121 +1,122 @@
-//! What the process knows of each memory, by the address at which V8 has it, and the heap's lock.
+//! What the process knows of each memory: found by the address at which V8 has it, the same in every
+//! thread that has it open.
 //!
-//! Both lie outside the memory, so that no byte that JavaScript can write hangs a thread or sends
-//! it astray. What an entry says of a heap is believed only while a thread has the memory open, or
+//! All of it lies outside the memory, so that no byte that JavaScript can write hangs a thread or
+//! sends it astray. What is known of a heap is believed only while a thread has the memory open, or
 //! when the heap's own records confirm it: an address may come to hold another memory later.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::debug::Book;
+use crate::depot::Depot;
+use crate::error::Result;
 use crate::heap::{Heap, Territory, Words};
+use crate::live_blocks::LiveBlocks;
 
-const STRIPES: usize = 64;
-/// Memories lie at least this many bytes apart (V8 reserves guard regions around each).
-const ADDRESS_GRAIN: usize = 65_536;
+static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 
-static REGISTRY: [Mutex<Option<Stripe>>; STRIPES] = [const { Mutex::new(None) }; STRIPES];
+/// The shared memories that are known, by address.
+#[derive(Default)]
+struct Registry {
+    /// Those that a thread has open.
+    open: HashMap<usize, Arc<Known>>,
+    /// What the heaps of others have, where that cannot be found out without it.
+    territories: HashMap<usize, Territory>,
+}
 
-/// The entries of the memories that share one lock.
-type Stripe = HashMap<usize, Entry>;
+/// What is known of one memory.
+pub struct Known {
+    /// Its live blocks.
+    pub live_blocks: LiveBlocks,
+    state: Mutex<State>,
+}
 
-/// What is known of the memory at one address.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
+/// What the heap's lock guards, besides the heap; it is held for the length of one call.
+pub struct State {
+    /// Which bytes the heap has, or will have.
+    pub territory: Territory,
+    /// Bytes that the memory is known to have: what one of its threads has seen of it.
+    pub byte_length: usize,
+    /// Whether one of its threads has found the heap formatted.
+    pub formatted: bool,
+    /// Free blocks between the caches of threads.
+    pub depot: Depot,
+    /// What is known of its blocks, iff the memory is in debug mode.
+    pub book: Option<Book>,
     /// Threads that have the memory open.
     open: usize,
-    territory: Territory,
-    /// Bytes that the memory is known to have: what one of these threads has seen of it.
-    byte_length: usize,
-    /// Whether one of these threads has found the heap formatted.
-    formatted: bool,
 }
 
-/// The lock of the heap in the memory at one address; held for the length of one call.
-pub struct Locked<'a> {
-    stripe: MutexGuard<'a, Option<Stripe>>,
+impl Known {
+    /// What a thread knows of a memory that it is the first to open: it sees `words`, of which the heap
+    /// has or will have `territory`. `debug` says whether it is in debug mode.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`](crate::error::Fault::OutOfMemory).
+    pub fn new(words: Words<'_>, territory: Territory, debug: bool) -> Result<Self> {
+        let live_blocks = LiveBlocks::new(territory.maximum)?;
+        if let Some(heap) = Heap::open(words, territory.start) {
+            live_blocks.enter(&heap);
+        }
+        let byte_length = words.byte_length() as usize;
+        let depot = Depot::default();
+        let book = debug.then(Book::default);
+        let state = State { territory, byte_length, formatted: false, depot, book, open: 1 };
+        Ok(Self { live_blocks, state: Mutex::new(state) })
+    }
+
+    /// Locks the heap. A thread that panicked while it held the lock left nothing half done in what is
+    /// known, and a heap checks its own records, so a poisoned lock is taken.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens the shared memory at `address`, of which this thread sees `words`. Unless another thread has
+/// it open or its heap can be found by what was known before, `claim` says what the heap may have;
+/// unless another thread has it open, `debug` says whether it is in debug mode.
+///
+/// # Errors
+/// Those of `claim` and of [`Known::new`].
+pub fn open(
     address: usize,
+    words: Words<'_>,
+    debug: bool,
+    claim: impl FnOnce() -> Result<Territory>,
+) -> Result<Arc<Known>> {
+    let mut registry = lock();
+    let registry = registry.get_or_insert_default();
+    if let Some(known) = registry.open.get(&address) {
+        let mut state = known.lock();
+        state.open += 1;
+        state.byte_length = state.byte_length.max(words.byte_length() as usize);
+        return Ok(Arc::clone(known));
+    }
+    let confirmed =
+        registry.territories.remove(&address).filter(|it| Heap::open(words, it.start).is_some());
+    let known = Arc::new(Known::new(words, confirmed.map_or_else(claim, Ok)?, debug)?);
+    registry.open.insert(address, Arc::clone(&known));
+    Ok(known)
 }
 
-/// Locks the heap in the memory at `address`. A thread that panicked while it held the lock left
-/// nothing half done in the registry, and a heap checks its own records, so a poisoned lock is taken.
-pub fn lock(address: usize) -> Locked<'static> {
-    let stripe = &REGISTRY[address / ADDRESS_GRAIN % STRIPES];
-    Locked { stripe: stripe.lock().unwrap_or_else(PoisonError::into_inner), address }
+/// Notes that a thread is done with the memory at `address`. With the last one goes what is known of
+/// it, but for the place of a heap that could not be found without it; `last` is called before that.
+pub fn close(address: usize, known: &Known, last: impl FnOnce(&mut State)) {
+    let mut registry = lock();
+    let registry = registry.get_or_insert_default();
+    let mut state = known.lock();
+    state.open -= 1;
+    if state.open > 0 {
+        return;
+    }
+    last(&mut state);
+    registry.open.remove(&address);
+    if !state.territory.owns_all {
+        registry.territories.insert(address, state.territory);
+    }
 }
 
-impl Locked<'_> {
-    /// The territory of the heap in this memory, if it can be believed. A claim that no thread has open
-    /// and no heap confirms is not: it may well be that of an older memory at the same address.
-    pub fn territory(&mut self, words: Words<'_>) -> Option<Territory> {
-        let address = self.address;
-        let entry = self.entries().get(&address).copied()?;
-        let Entry { open, territory, .. } = entry;
-        let believed = open > 0 || Heap::open(words, territory.start).is_some();
-        believed.then_some(territory)
-    }
-
-    /// Changes what the territory of the heap in this memory is, if a thread has it open.
-    pub fn set_territory(&mut self, territory: Territory) {
-        if let Some(entry) = self.entry() {
-            entry.territory = territory;
-        }
-    }
-
-    /// Notes that a thread has opened the memory, and what the territory of its heap is.
-    pub fn opened(&mut self, territory: Territory) {
-        let address = self.address;
-        let new = Entry { open: 0, territory, byte_length: 0, formatted: false };
-        let entry = self.entries().entry(address).or_insert(new);
-        if entry.open == 0 {
-            *entry = new;
-        }
-        entry.territory = territory;
-        entry.open += 1;
-    }
-
-    /// Notes how many bytes a thread that has the memory open sees of it.
-    pub fn seen(&mut self, byte_length: usize) {
-        if let Some(entry) = self.entry() {
-            entry.byte_length = entry.byte_length.max(byte_length);
-        }
-    }
-
-    /// The most bytes that the threads that have the memory open have seen of it.
-    pub fn byte_length(&mut self) -> usize {
-        self.entry().map_or(0, |entry| entry.byte_length)
-    }
-
-    /// Notes that the heap has been formatted.
-    pub fn formatted(&mut self) {
-        if let Some(entry) = self.entry() {
-            entry.formatted = true;
-        }
-    }
-
-    /// Whether the heap has been formatted, as far as a thread that has the memory open knows.
-    pub fn is_formatted(&mut self) -> bool {
-        self.entry().is_some_and(|entry| entry.formatted)
-    }
-
-    /// Notes that a thread is done with the memory. The entry of a heap whose place can be found
-    /// without it is dropped with the last thread.
-    pub fn closed(&mut self) {
-        let address = self.address;
-        if let Some(entry) = self.entries().get_mut(&address) {
-            entry.open = entry.open.saturating_sub(1);
-            if entry.open == 0 && entry.territory.owns_all {
-                self.entries().remove(&address);
-            }
-        }
-    }
-
-    // The entry of this memory while a thread has it open.
-    fn entry(&mut self) -> Option<&mut Entry> {
-        let address = self.address;
-        self.entries().get_mut(&address).filter(|entry| entry.open > 0)
-    }
-
-    fn entries(&mut self) -> &mut Stripe {
-        self.stripe.get_or_insert_default()
-    }
+fn lock() -> MutexGuard<'static, Option<Registry>> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,14 +5,15 @@ mod debug;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use crate::cache::ThreadCache;
-use crate::debug::{Finding, Mode, Place};
+use crate::central::Central;
+use crate::debug::{Finding, Place};
 use crate::error::{Fault, Result};
 use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT, Words};
 use crate::memory::{JsValue, Memory};
-use crate::registry::{self, Locked};
+use crate::registry::{self, Known, State};
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
@@ -40,10 +41,11 @@ pub struct SharedHeap {
     memory: Memory,
     /// Byte offset of the root once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
-    /// What the heap may have, for a memory that is not shared; the registry knows that of the others.
-    territory: Cell<Territory>,
+    /// What the process knows of the memory; of one that is not shared nobody else does.
+    known: Arc<Known>,
+    /// This thread's number in the depot.
+    thread: usize,
     cache: ThreadCache,
-    mode: Arc<Mode>,
     /// In debug mode: where the program is that makes the next call.
     caller: RefCell<Option<Place>>,
     /// In debug mode: what can be told about the last call that was refused.
@@ -54,23 +56,19 @@ impl SharedHeap {
     /// Opens the heap in a memory, or claims the memory for one.
     ///
     /// # Errors
-    /// [`Fault::NotAHeap`] when the memory holds something else.
+    /// [`Fault::NotAHeap`] when the memory holds something else; [`Fault::OutOfMemory`].
     pub fn open(memory: Memory, claim: Claim) -> Result<Self> {
-        let mut locked = registry::lock(memory.address());
         let words = memory.words();
-        let known = if memory.is_shared() { locked.territory(words) } else { None };
-        let territory = known.map_or_else(|| found(words, claim), Ok)?;
-        let mode = if memory.is_shared() {
-            locked.opened(territory);
-            locked.seen(memory.byte_length());
-            Mode::shared(memory.address(), claim.debug)
+        let territory = || found(words, claim);
+        let known = if memory.is_shared() {
+            registry::open(memory.address(), words, claim.debug, territory)?
         } else {
-            Mode::alone(claim.debug)
+            Arc::new(Known::new(words, territory()?, claim.debug)?)
         };
-        drop(locked);
-        let (root, territory) = (Cell::new(None), Cell::new(territory));
+        let thread = known.lock().depot.join();
+        let (root, cache) = (Cell::new(None), ThreadCache::new());
         let (caller, finding) = (RefCell::default(), RefCell::default());
-        Ok(Self { memory, root, territory, cache: ThreadCache::new(), mode, caller, finding })
+        Ok(Self { memory, root, known, thread, cache, caller, finding })
     }
 
     /// Takes note of the memory's present length, and place: a memory that is not shared may move.
@@ -79,9 +77,8 @@ impl SharedHeap {
     /// When `array` is not a view of the memory.
     pub fn refresh(&self, array: JsValue) -> napi::Result<()> {
         self.memory.refresh(array)?;
-        if self.memory.is_shared() {
-            self.lock().seen(self.memory.byte_length());
-        }
+        let mut state = self.known.lock();
+        state.byte_length = state.byte_length.max(self.memory.byte_length());
         Ok(())
     }
 
@@ -90,21 +87,35 @@ impl SharedHeap {
         &self.cache
     }
 
-    /// Allocates; see [`Heap::malloc`]. The first call makes the heap. An exhaustive search begins with
-    /// what this thread keeps.
+    /// What the process knows of the memory.
+    pub const fn known(&self) -> &Arc<Known> {
+        &self.known
+    }
+
+    /// The bytes of the memory that this thread has seen.
+    pub fn byte_length(&self) -> usize {
+        self.memory.byte_length()
+    }
+
+    /// Allocates; see [`Heap::malloc`]. The first call makes the heap. Before it is found to be full, what
+    /// this thread keeps and what waits in the depot is put back.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
-        let mut locked = self.lock();
-        let heap = match self.formatted(&mut locked)? {
+        let mut state = self.known.lock();
+        let heap = match self.formatted(&mut state)? {
             Some(heap) => heap,
-            None => self.format(&mut locked)?,
+            None => self.format(&mut state)?,
         };
-        if search == Search::Exhaustive {
-            self.cache.drain(&heap)?;
+        let mut allocated = heap.malloc(byte_length, align, search);
+        if allocated == Err(Fault::OutOfMemory) {
+            self.put_all_back(&mut state, heap)?;
+            allocated = heap.malloc(byte_length, align, search);
         }
-        heap.malloc(byte_length, align, search)
+        let pointer = allocated?;
+        self.known.live_blocks.set_live(pointer, heap.class_of(pointer)?);
+        Ok(pointer)
     }
 
     /// Fetches blocks for the cache; see [`ThreadCache::refill`].
@@ -113,9 +124,9 @@ impl SharedHeap {
     /// The faults of [`ThreadCache::refill`]; [`Fault::OutOfMemory`] before the first allocation;
     /// [`Fault::Stale`].
     pub fn refill(&self, class: usize) -> Result<u32> {
-        let mut locked = self.lock();
-        let heap = self.formatted(&mut locked)?.ok_or(Fault::OutOfMemory)?;
-        self.cache.refill(&heap, class)
+        let mut state = self.known.lock();
+        let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
+        self.cache.refill(&mut self.central(&mut state, heap), class)
     }
 
     /// Makes room in the cache; see [`ThreadCache::make_room`].
@@ -123,15 +134,19 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
     pub fn make_room(&self, class: usize) -> Result<()> {
-        self.with_heap(|heap| self.cache.make_room(&heap, class))
+        let mut state = self.known.lock();
+        let heap = self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?;
+        self.cache.make_room(&mut self.central(&mut state, heap), class)
     }
 
-    /// Lets the cache tell the blocks of the page of `pointer`; see [`ThreadCache::learn`].
+    /// Makes the cache small; see [`ThreadCache::rest`].
     ///
     /// # Errors
-    /// The faults of [`ThreadCache::learn`]; [`Fault::Stale`].
-    pub fn learn(&self, pointer: u32) -> Result<()> {
-        self.with_heap(|heap| self.cache.learn(&heap, pointer))
+    /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
+    pub fn rest(&self) -> Result<()> {
+        let mut state = self.known.lock();
+        let heap = self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?;
+        self.cache.rest(&mut self.central(&mut state, heap))
     }
 
     /// Frees a block; see [`Heap::free`].
@@ -139,7 +154,11 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::free`]; [`Fault::Stale`].
     pub fn free(&self, pointer: u32) -> Result<()> {
-        self.with_heap(|heap| heap.free(pointer))
+        self.with_live(pointer, |heap| {
+            heap.free(pointer)?;
+            self.known.live_blocks.set_free(pointer);
+            Ok(())
+        })
     }
 
     /// Resizes a block where it is; see [`Heap::resize`].
@@ -147,7 +166,7 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::resize`]; [`Fault::Stale`].
     pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
-        self.with_heap(|heap| heap.resize(pointer, byte_length, stay))
+        self.with_live(pointer, |heap| heap.resize(pointer, byte_length, stay))
     }
 
     /// The requested bytes and the whole space of a block; see [`Heap::inspect`].
@@ -155,7 +174,7 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::inspect`]; [`Fault::Stale`].
     pub fn inspect(&self, pointer: u32) -> Result<(u32, u32)> {
-        self.with_heap(|heap| heap.inspect(pointer))
+        self.with_live(pointer, |heap| heap.inspect(pointer))
     }
 
     /// The least and the most pages to grow by for a request; see [`Heap::growth_for`].
@@ -163,8 +182,8 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
-        let mut locked = self.lock();
-        match self.formatted(&mut locked)? {
+        let mut state = self.known.lock();
+        match self.formatted(&mut state)? {
             Some(heap) => heap.growth_for(byte_length, align),
             None => {
                 let least = Heap::first_growth_for(byte_length, align);
@@ -187,19 +206,14 @@ impl SharedHeap {
     /// [`Fault::OutOfMemory`] when the pages cannot hold a block; [`Fault::Corrupted`],
     /// [`Fault::Stale`].
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
-        let mut locked = self.lock();
-        if let Some(heap) = self.formatted(&mut locked)? {
+        let mut state = self.known.lock();
+        if let Some(heap) = self.formatted(&mut state)? {
             return if heap.owns_all()? { Ok(()) } else { heap.add_pages(first, end) };
         }
-        let territory = self.territory(&mut locked)?;
-        if !territory.owns_all {
+        if !state.territory.owns_all {
             let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
-            let start = start.max(Heap::WHOLE_MEMORY_ROOT);
-            let territory = Territory { start, end_page: end, ..territory };
-            self.territory.set(territory);
-            if self.memory.is_shared() {
-                locked.set_territory(territory);
-            }
+            state.territory.start = start.max(Heap::WHOLE_MEMORY_ROOT);
+            state.territory.end_page = end;
         }
         Ok(())
     }
@@ -209,9 +223,9 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn blocks(&self) -> Result<Vec<Block>> {
-        let mut locked = self.lock();
+        let mut state = self.known.lock();
         let mut blocks = Vec::new();
-        if let Some(heap) = self.formatted(&mut locked)? {
+        if let Some(heap) = self.formatted(&mut state)? {
             heap.each_block(|block| blocks.push(block))?;
         }
         Ok(blocks)
@@ -222,8 +236,11 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn stats(&self) -> Result<Stats> {
-        let mut locked = self.lock();
-        self.formatted(&mut locked)?.map_or(Ok(Stats::default()), |heap| heap.stats())
+        let mut state = self.known.lock();
+        let Some(heap) = self.formatted(&mut state)? else { return Ok(Stats::default()) };
+        // What cannot be put back is not free: the walk finds it.
+        drop(self.central(&mut state, heap).empty_depot());
+        heap.stats()
     }
 
     /// Gives the blocks that this thread keeps back to the heap, and the pages of free runs back to the operating system. Returns the bytes that were resident.
@@ -233,9 +250,9 @@ impl SharedHeap {
     /// [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn trim(&self) -> Result<u64> {
         let runs = {
-            let mut locked = self.lock();
-            let Some(heap) = self.formatted(&mut locked)? else { return Ok(0) };
-            self.cache.drain(&heap)?;
+            let mut state = self.known.lock();
+            let Some(heap) = self.formatted(&mut state)? else { return Ok(0) };
+            self.put_all_back(&mut state, heap)?;
             heap.free_spare_spans()?;
             heap.free_runs()?
         };
@@ -249,30 +266,51 @@ impl SharedHeap {
     }
 
     fn trim_piece(&self, run: u32, units: Range<u32>) -> Result<u64> {
-        let mut locked = self.lock();
-        let heap = self.formatted(&mut locked)?.ok_or(Fault::Corrupted)?;
+        let mut state = self.known.lock();
+        let heap = self.formatted(&mut state)?.ok_or(Fault::Corrupted)?;
         if !heap.is_free(run, units.end)? {
             return Ok(0);
         }
         let byte = |unit: u32| (run + unit) as usize * UNIT as usize;
-        Ok(self.memory.give_back(byte(units.start)..byte(units.end)) as u64)
-    }
-
-    fn lock(&self) -> Locked<'static> {
-        registry::lock(self.memory.address())
+        let bytes = byte(units.start)..byte(units.end);
+        self.known.live_blocks.give_back(bytes.clone());
+        Ok(self.memory.give_back(bytes) as u64)
     }
 
     fn with_heap<T>(&self, act: impl FnOnce(Heap<'_>) -> Result<T>) -> Result<T> {
-        let mut locked = self.lock();
-        act(self.formatted(&mut locked)?.ok_or(Fault::NeverAllocated)?)
+        let mut state = self.known.lock();
+        act(self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?)
     }
 
-    fn formatted(&self, locked: &mut Locked<'_>) -> Result<Option<Heap<'_>>> {
+    // Acts on a live block; else the heap says what the pointer is.
+    fn with_live<T>(&self, pointer: u32, act: impl FnOnce(Heap<'_>) -> Result<T>) -> Result<T> {
+        self.with_heap(|heap| {
+            if self.known.live_blocks.is_live(pointer) {
+                act(heap)
+            } else {
+                Err(heap.inspect(pointer).err().unwrap_or(Fault::AlreadyFreed))
+            }
+        })
+    }
+
+    // Puts what this thread keeps, and what the depot has, back into the spans.
+    fn put_all_back(&self, state: &mut MutexGuard<'_, State>, heap: Heap<'_>) -> Result<()> {
+        let mut central = self.central(state, heap);
+        let drained = self.cache.drain(&mut central);
+        central.empty_depot().and(drained)
+    }
+
+    fn central<'a>(&'a self, state: &'a mut MutexGuard<'_, State>, heap: Heap<'a>) -> Central<'a> {
+        let depot = &mut state.depot;
+        Central { heap, live_blocks: &self.known.live_blocks, depot, thread: self.thread }
+    }
+
+    fn formatted(&self, state: &mut State) -> Result<Option<Heap<'_>>> {
         let words = self.memory.words();
         if let Some(root) = self.root.get() {
             return Heap::open(words, root).ok_or(Fault::Corrupted)?.current().map(Some);
         }
-        let Territory { start: root, end_page, .. } = self.territory(locked)?;
+        let Territory { start: root, end_page, .. } = state.territory;
         if u64::from(end_page) * u64::from(PAGE) > words.byte_length() {
             return Err(Fault::Stale);
         }
@@ -280,17 +318,17 @@ impl SharedHeap {
             return Ok(None);
         }
         let Some(heap) = Heap::open(words, root) else {
-            return if locked.is_formatted() { Err(Fault::Corrupted) } else { Ok(None) };
+            return if state.formatted { Err(Fault::Corrupted) } else { Ok(None) };
         };
-        locked.formatted();
+        state.formatted = true;
         self.root.set(Some(root));
         heap.current().map(Some)
     }
 
-    fn format(&self, locked: &mut Locked<'_>) -> Result<Heap<'_>> {
+    fn format(&self, state: &mut State) -> Result<Heap<'_>> {
         let words = self.memory.words();
         let seen = (words.byte_length() / u64::from(PAGE)) as u32;
-        let mut territory = self.territory(locked)?;
+        let mut territory = state.territory;
         if territory.owns_all {
             territory.end_page = seen;
         }
@@ -298,16 +336,9 @@ impl SharedHeap {
             return Err(Fault::Stale);
         }
         let heap = Heap::format(words, territory)?;
-        locked.formatted();
+        state.formatted = true;
         self.root.set(Some(territory.start));
         Ok(heap)
-    }
-
-    fn territory(&self, locked: &mut Locked<'_>) -> Result<Territory> {
-        if !self.memory.is_shared() {
-            return Ok(self.territory.get());
-        }
-        locked.territory(self.memory.words()).ok_or(Fault::Corrupted)
     }
 }
 
@@ -340,17 +371,18 @@ impl Drop for SharedHeap {
         if !self.memory.is_shared() {
             return;
         }
-        let mut locked = self.lock();
-        let mode = std::mem::take(&mut self.mode);
-        // SAFETY: the registry has the length from threads that had the memory open together with this one,
+        let mut state = self.known.lock();
+        // SAFETY: what is known has the length from threads that had the memory open together with this one,
         // directly or one after the other. Each keeps a buffer over the same backing store, which does
         // not shrink, and neither does it move: it has kept the address that the registry goes by.
-        unsafe { self.memory.extend(locked.byte_length()) };
-        if let Ok(Some(heap)) = self.formatted(&mut locked) {
+        unsafe { self.memory.extend(state.byte_length) };
+        let blocks = state.depot.leave(self.thread);
+        if let Ok(Some(heap)) = self.formatted(&mut state) {
             // Nobody is left to tell of a block that two threads freed; the others are back.
-            drop(self.cache.drain(&heap));
-            Self::close(mode, &heap);
+            drop(self.cache.drain(&mut self.central(&mut state, heap)));
+            drop(heap.put_unused_blocks(blocks));
         }
-        locked.closed();
+        drop(state);
+        registry::close(self.memory.address(), &self.known, |state| self.close_book(state));
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::{Finding, Group, Place, Trouble};
 use crate::error::{Fault, Result as Found};
 use crate::heap::{Block, Damage, HEADER, Heap, Part, Search, Stats, UNIT};
 
@@ -23,15 +24,6 @@ const MOST_HELD: u64 = 16 * 1024 * 1024;
 /// A check ends after this many findings.
 const MOST_FINDINGS: usize = 10_000;
 
-/// Where in a program something was done.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// worker_threads' number of the thread.
-    pub thread_id: u32,
-    /// JavaScript's stack.
-    pub stack: Arc<str>,
-}
-
 /// What is known of a block that was made in debug mode.
 #[derive(Debug)]
 struct Record {
@@ -43,59 +35,7 @@ struct Record {
     freed: Option<Place>,
 }
 
-/// A block that something is wrong with, or a place that is damaged.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    /// What was written over, if anything was.
-    pub part: Option<Part>,
-    /// The byte that it is about.
-    pub offset: u32,
-    /// The block, its length and its story, as far as they are known.
-    pub pointer: Option<u32>,
-    pub byte_length: Option<u32>,
-    pub made: Option<Place>,
-    pub freed: Option<Place>,
-}
-
-/// Why a call was refused, and what can be told about it.
-#[derive(Debug)]
-pub struct Trouble {
-    pub fault: Fault,
-    pub finding: Option<Box<Finding>>,
-}
-
 type Result<T> = core::result::Result<T, Trouble>;
-
-impl From<Fault> for Trouble {
-    fn from(fault: Fault) -> Self {
-        Self { fault, finding: None }
-    }
-}
-
-impl From<Finding> for Trouble {
-    fn from(finding: Finding) -> Self {
-        Self { fault: Fault::Corrupted, finding: Some(Box::new(finding)) }
-    }
-}
-
-/// Live blocks that were made at one place.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Unknown for blocks that were not made in debug mode.
-    pub made: Option<Place>,
-    /// Bytes that were asked for.
-    pub byte_length: u64,
-    /// Pointers, ascending.
-    pub blocks: Vec<u32>,
-}
-
-impl Finding {
-    /// What is damaged in a heap whose blocks are not recorded.
-    pub const fn of(damage: Damage) -> Self {
-        let Damage { part, offset, pointer } = damage;
-        Self { part: Some(part), offset, pointer, byte_length: None, made: None, freed: None }
-    }
-}
 
 impl Record {
     fn finding(&self, part: Option<Part>, pointer: u32, offset: u32) -> Finding {

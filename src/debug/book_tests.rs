@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use proptest::prelude::*;
 
-use super::book::{Book, Finding, Place};
+use super::{Book, Finding, Place};
 use crate::error::Fault;
 use crate::heap::{GRAIN, Heap, PAGE, Part, Search, Territory, Words};
 

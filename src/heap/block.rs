@@ -129,6 +129,23 @@ impl<'m> Heap<'m> {
         self.header(pointer)
     }
 
+    /// The size class of the block at `pointer`, if it has one.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn class_of(&self, pointer: u32) -> Result<Option<usize>> {
+        let unit = pointer / UNIT;
+        match self.own_segment(unit)?.kind(unit)? {
+            UnitKind::Span { class, .. } => Ok(Some(class)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the header before `pointer` is that of a block of `stride` bytes that is not in use.
+    pub fn is_unused(&self, pointer: u32, stride: u32) -> bool {
+        self.header(pointer) == Ok((0, stride))
+    }
+
     /// Finds the live block whose pointer is `pointer` and confirms its header and the next one.
     ///
     /// # Errors

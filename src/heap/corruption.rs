@@ -314,7 +314,7 @@ impl Case {
                 for (start, length) in heap.free_runs().map_err(all)? {
                     heap.is_free(start, length).map_err(all)?;
                 }
-                heap.map_origin(pointer / UNIT).map_err(on_pointer)?;
+                heap.class_of(pointer).map_err(on_pointer)?;
             }
             _ => self.grow(1 + size % 3).map_err(all)?,
         }
@@ -507,7 +507,7 @@ fn a_changed_word_of_the_directory_is_never_believed() {
             let old = heap.field(root::DIRECTORY + word).unwrap();
             heap.set_field(root::DIRECTORY + word, old ^ 1 << bit).unwrap();
             assert_eq!(heap.inspect(block), Err(Fault::Corrupted));
-            assert_eq!(heap.map_origin(block / UNIT), Err(Fault::Corrupted));
+            assert_eq!(heap.class_of(block), Err(Fault::Corrupted));
             heap.set_field(root::DIRECTORY + word, old).unwrap();
         }
     }

@@ -26,7 +26,7 @@ mod properties;
 
 pub use block::Search;
 pub use check::{Damage, Part};
-pub use layout::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
+pub use layout::{GRAIN, HEADER, PAGE, UNIT};
 pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_for};
 pub use walk::{Block, Stats};
 pub use words::Words;

@@ -166,16 +166,6 @@ impl<'m> Heap<'m> {
         Ok(None)
     }
 
-    /// The word index that the map word of unit 0 would have, were it in the segment of `unit`. It is the
-    /// same for all units of a page and never changes.
-    ///
-    /// # Errors
-    /// [`Fault::NeverAllocated`] when the unit is not the heap's; [`Fault::Corrupted`].
-    pub fn map_origin(&self, unit: u32) -> Result<u32> {
-        let segment = self.segment_of(unit)?.ok_or(Fault::NeverAllocated)?;
-        Ok(segment.map_origin)
-    }
-
     /// The segment of a unit that one of the heap's own records names.
     pub(super) fn own_segment(&self, unit: u32) -> Result<Segment<'m>> {
         self.segment_of(unit)?.ok_or(Fault::Corrupted)

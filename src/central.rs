@@ -1,0 +1,180 @@
+//! Where the caches of threads get their blocks from and bring them back to: the depot first, then
+//! the spans of the heap. Used under the heap's lock.
+
+use crate::depot::Depot;
+use crate::error::{Fault, Result};
+use crate::heap::{CLASSES, Heap, Search, UNIT};
+use crate::live_blocks::LiveBlocks;
+
+/// A shelf of the depot holds at most one part in this many of the heap.
+const SHELF_SHARE: u64 = 8;
+/// Bytes of blocks that are taken out of a span at once: more would touch headers that nobody wants
+/// yet.
+const SPAN_BATCH: u32 = 4 * 1024;
+
+/// The free blocks of a heap, for one thread and the length of one call.
+pub struct Central<'a> {
+    pub heap: Heap<'a>,
+    pub live_blocks: &'a LiveBlocks,
+    pub depot: &'a mut Depot,
+    /// The thread's number in the depot.
+    pub thread: usize,
+}
+
+impl Central<'_> {
+    /// Takes up to `most` blocks of class `class`, and calls `give` with each.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
+    pub fn take(&mut self, class: usize, most: u32, mut give: impl FnMut(u32)) -> Result<u32> {
+        let Self { heap, live_blocks, depot, thread } = self;
+        let stride = CLASSES[class].stride;
+        let mut given = 0;
+        depot.take(*thread, class, most as usize, |pointer| {
+            if live_blocks.is_free(pointer) && heap.is_unused(pointer, stride) {
+                live_blocks.set_kept(pointer);
+                give(pointer);
+                given += 1;
+            }
+        });
+        if given > 0 {
+            return Ok(given);
+        }
+        let most = most.min((SPAN_BATCH / stride).max(1));
+        heap.take_blocks(class, most, Search::Quick, |pointer| {
+            live_blocks.set_kept(pointer);
+            give(pointer);
+        })
+    }
+
+    /// Puts blocks of class `class` back, which are in no use.
+    ///
+    /// # Errors
+    /// [`Fault::FreedTwice`] when one is in use or was put back before: two threads freed it at the same
+    /// time; [`Fault::Corrupted`]. The others are put back all the same.
+    pub fn put(&mut self, class: usize, blocks: &mut [u32]) -> Result<()> {
+        let most = u64::from(self.heap.total_units()?) * u64::from(UNIT) / SHELF_SHARE;
+        let stride = CLASSES[class].stride;
+        let mut sound = 0;
+        for at in 0..blocks.len() {
+            let pointer = blocks[at];
+            if self.live_blocks.is_kept(pointer) && self.heap.is_unused(pointer, stride) {
+                self.live_blocks.set_free(pointer);
+                blocks[sound] = pointer;
+                sound += 1;
+            }
+        }
+        let outcome = if sound < blocks.len() { Err(Fault::FreedTwice) } else { Ok(()) };
+        if self.depot.put(self.thread, class, &blocks[..sound], most) {
+            return outcome;
+        }
+        self.heap.put_unused_blocks(blocks[..sound].iter().copied()).and(outcome)
+    }
+
+    /// Puts all blocks of the depot back into the spans.
+    ///
+    /// # Errors
+    /// [`Fault::FreedTwice`], [`Fault::Corrupted`]; all other blocks are put back.
+    pub fn empty_depot(&mut self) -> Result<()> {
+        self.heap.put_unused_blocks(self.depot.drain())
+    }
+}
+
+#[cfg(test)]
+pub mod fixture {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+    use crate::heap::{PAGE, Territory, Words};
+
+    const PAGES: u32 = 40;
+
+    /// A heap of its own, with a depot for two threads.
+    pub struct Fixture {
+        pub words: Vec<AtomicU32>,
+        live_blocks: LiveBlocks,
+        depot: Depot,
+    }
+
+    impl Fixture {
+        pub fn new() -> Self {
+            let words: Vec<_> = (0..PAGES * PAGE / 4).map(|_| AtomicU32::new(0)).collect();
+            let start = Heap::WHOLE_MEMORY_ROOT;
+            let territory = Territory { start, end_page: PAGES, maximum: PAGES, owns_all: true };
+            Heap::format(Words::new(&words), territory).unwrap();
+            let mut depot = Depot::default();
+            depot.join();
+            depot.join();
+            Self { words, live_blocks: LiveBlocks::new(PAGES).unwrap(), depot }
+        }
+
+        pub fn central(&mut self, thread: usize) -> Central<'_> {
+            let Self { words, live_blocks, depot } = self;
+            let heap = Heap::open(Words::new(words), Heap::WHOLE_MEMORY_ROOT).unwrap();
+            Central { heap, live_blocks, depot, thread }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::Fixture;
+    use super::*;
+
+    const CLASS: usize = 4;
+
+    fn take(central: &mut Central<'_>, most: u32) -> Vec<u32> {
+        let mut blocks = Vec::new();
+        central.take(CLASS, most, |block| blocks.push(block)).unwrap();
+        blocks
+    }
+
+    #[test]
+    fn blocks_go_back_to_the_thread_that_put_them_there() {
+        let mut fixture = Fixture::new();
+        let mut own = take(&mut fixture.central(0), 20);
+        let mut others = take(&mut fixture.central(1), 20);
+        fixture.central(0).put(CLASS, &mut own).unwrap();
+        fixture.central(1).put(CLASS, &mut others).unwrap();
+        let mut again = take(&mut fixture.central(0), 20);
+        again.sort_unstable();
+        assert_eq!(again, own);
+    }
+
+    #[test]
+    fn a_thread_without_blocks_gets_what_another_has_put_there_last() {
+        let mut fixture = Fixture::new();
+        let (mut first, mut second) =
+            (take(&mut fixture.central(0), 10), take(&mut fixture.central(0), 10));
+        fixture.central(0).put(CLASS, &mut first).unwrap();
+        fixture.central(0).put(CLASS, &mut second).unwrap();
+        let mut taken = take(&mut fixture.central(1), 10);
+        taken.sort_unstable();
+        assert_eq!(taken, second);
+    }
+
+    #[test]
+    fn a_block_that_is_put_back_twice_is_refused_wherever_it_waits() {
+        let mut fixture = Fixture::new();
+        let mut central = fixture.central(0);
+        let blocks = take(&mut central, 3);
+        central.put(CLASS, &mut blocks.clone()).unwrap();
+        assert_eq!(central.put(CLASS, &mut blocks.clone()), Err(Fault::FreedTwice));
+        central.empty_depot().unwrap();
+        assert_eq!(central.put(CLASS, &mut blocks.clone()), Err(Fault::FreedTwice));
+        assert_eq!(central.heap.stats().unwrap().cached_bytes, 0);
+        central.heap.free_spare_spans().unwrap();
+        assert_eq!(central.heap.free_runs().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_block_whose_header_was_written_over_is_not_given_out() {
+        let mut fixture = Fixture::new();
+        let mut central = fixture.central(0);
+        let mut blocks = take(&mut central, 8);
+        let damaged = blocks[3];
+        central.put(CLASS, &mut blocks).unwrap();
+        fixture.words[damaged as usize / 4 - 1].store(7, std::sync::atomic::Ordering::Relaxed);
+        assert!(!take(&mut fixture.central(0), 8).contains(&damaged));
+    }
+}

@@ -1,0 +1,98 @@
+//! Free blocks between the caches of threads and the spans: what one cache has too many of waits here
+//! for another to be refilled with, without a look at any span.
+//!
+//! Each thread has a shelf of its own, so that it gets back the blocks that it freed and threads do
+//! not mix theirs. What does not fit there goes to a shelf that serves all.
+
+use crate::heap::{CLASS_COUNT, CLASSES};
+
+/// The free blocks of one heap that neither a cache nor a span has.
+#[derive(Default)]
+pub struct Depot {
+    /// The shelf of each thread; none for numbers that no thread has.
+    own: Vec<Option<Shelf>>,
+    common: Shelf,
+}
+
+/// Free blocks by size class.
+struct Shelf {
+    blocks: [Vec<u32>; CLASS_COUNT],
+    byte_length: u64,
+}
+
+impl Depot {
+    /// Makes a shelf for one more thread. Returns the thread's number.
+    pub fn join(&mut self) -> usize {
+        let vacant = self.own.iter().position(Option::is_none);
+        let thread = vacant.unwrap_or(self.own.len());
+        if thread == self.own.len() {
+            self.own.push(None);
+        }
+        self.own[thread] = Some(Shelf::default());
+        thread
+    }
+
+    /// Removes the shelf of a thread that goes. Returns its blocks.
+    pub fn leave(&mut self, thread: usize) -> impl Iterator<Item = u32> + use<> {
+        let shelf = self.own.get_mut(thread).and_then(Option::take);
+        shelf.into_iter().flat_map(|shelf| shelf.blocks).flatten()
+    }
+
+    /// How many threads have a shelf.
+    pub fn threads(&self) -> usize {
+        self.own.iter().flatten().count()
+    }
+
+    /// Puts blocks of a class on the shelf of thread `thread`; or on that for all, when there are none of
+    /// the class but the thread has some, or its shelf is full: it holds up to `most` bytes. Returns
+    /// whether there was room for them.
+    pub fn put(&mut self, thread: usize, class: usize, blocks: &[u32], most: u64) -> bool {
+        let Some(Some(own)) = self.own.get_mut(thread) else { return false };
+        let common = &mut self.common;
+        let wanted_by_others = common.blocks[class].is_empty() && !own.blocks[class].is_empty();
+        !wanted_by_others && own.put(class, blocks, most) || common.put(class, blocks, most)
+    }
+
+    /// Takes up to `most` blocks of a class, those on the shelf of thread `thread` first, and calls `give`
+    /// with each.
+    pub fn take(&mut self, thread: usize, class: usize, most: usize, give: impl FnMut(u32)) {
+        let own = self.own.get_mut(thread).and_then(Option::as_mut);
+        let own = own.filter(|own| !own.blocks[class].is_empty());
+        own.unwrap_or(&mut self.common).take(class, most, give);
+    }
+
+    /// Takes all blocks.
+    pub fn drain(&mut self) -> impl Iterator<Item = u32> {
+        let shelves = self.own.iter_mut().flatten().chain([&mut self.common]);
+        shelves.flat_map(|shelf| std::mem::take(shelf).blocks).flatten()
+    }
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self { blocks: [const { Vec::new() }; CLASS_COUNT], byte_length: 0 }
+    }
+}
+
+impl Shelf {
+    fn put(&mut self, class: usize, blocks: &[u32], most: u64) -> bool {
+        let byte_length = self.byte_length + bytes_of(class, blocks.len());
+        if byte_length > most {
+            return false;
+        }
+        self.blocks[class].extend_from_slice(blocks);
+        self.byte_length = byte_length;
+        true
+    }
+
+    fn take(&mut self, class: usize, most: usize, give: impl FnMut(u32)) {
+        let blocks = &mut self.blocks[class];
+        let rest = blocks.len().saturating_sub(most);
+        self.byte_length -= bytes_of(class, blocks.len() - rest);
+        blocks.drain(rest..).rev().for_each(give);
+    }
+}
+
+fn bytes_of(class: usize, blocks: usize) -> u64 {
+    u64::from(CLASSES[class].stride) * blocks as u64
+}
