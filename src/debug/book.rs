@@ -21,6 +21,8 @@ const GUARD_BYTE: u8 = 0xfd;
 const HEAP_SHARE: u64 = 8;
 /// but never more than this many bytes.
 const MOST_HELD: u64 = 16 * 1024 * 1024;
+/// Stacks that may be kept though no block has them.
+const SPARE_STACKS: usize = 1_000;
 /// A check ends after this many findings.
 const MOST_FINDINGS: usize = 10_000;
 
@@ -70,7 +72,7 @@ impl Record {
     }
 }
 
-/// The record of one heap's blocks.
+/// What is known of one heap's blocks.
 #[derive(Debug, Default)]
 pub struct Book {
     records: BTreeMap<u32, Record>,
@@ -78,6 +80,7 @@ pub struct Book {
     quarantine: VecDeque<u32>,
     /// Bytes that the blocks in quarantine take.
     held: u64,
+    /// Each stack once.
     stacks: HashSet<Arc<str>>,
 }
 
@@ -87,6 +90,7 @@ impl Book {
         let stack = match self.stacks.get(stack.as_str()) {
             Some(known) => Arc::clone(known),
             None => {
+                self.forget_stacks();
                 let stack = Arc::<str>::from(stack);
                 self.stacks.insert(Arc::clone(&stack));
                 stack
@@ -302,6 +306,13 @@ impl Book {
         let record = Record { byte_length, buffer_size, room, made, freed: None };
         self.records.insert(pointer, record);
         Ok(())
+    }
+
+    // Forgets the stacks that no block has any more, when they are the larger part.
+    fn forget_stacks(&mut self) {
+        if self.stacks.len() > SPARE_STACKS + 4 * self.records.len() {
+            self.stacks.retain(|stack| Arc::strong_count(stack) > 1);
+        }
     }
 
     /// The record of the block at `pointer`, which is live and sound; none if the book does not know it.

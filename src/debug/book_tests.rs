@@ -6,6 +6,7 @@
 //! 4. whatever is written over the memory, no call panics, and each ends
 //! 5. when all is freed and released, the heap is empty and sound
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use proptest::prelude::*;
@@ -219,6 +220,21 @@ fn blocks_of_the_heap_alone_are_left_to_it() {
     assert_eq!(book.inspect(&heap, alone).unwrap_err().fault, Fault::AlreadyFreed);
     book.free(&heap, mine, at(2)).unwrap();
     assert!(is_empty(&mut book, &heap));
+}
+
+#[test]
+fn stacks_that_no_block_has_are_forgotten() {
+    let words = pages(1);
+    let heap = format(&words);
+    let mut book = Book::default();
+    let made = book.place(0, "at a block".into());
+    let known = Arc::downgrade(&made.stack);
+    book.malloc(&heap, 10, GRAIN, Search::Quick, made).unwrap();
+    let unknown = Arc::downgrade(&book.place(0, "at no block".into()).stack);
+    for line in 0..10_000 {
+        drop(book.place(0, format!("at line {line}")));
+    }
+    assert_eq!((known.upgrade().is_some(), unknown.upgrade().is_some()), (true, false));
 }
 
 #[test]
