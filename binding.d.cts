@@ -46,6 +46,22 @@ export declare const enum Fault {
   NotAHeap = -8,
 }
 
+/** Something that is wrong with a block or the heap. */
+export interface FindingInfo {
+  /** What was written over, if anything was. */
+  kind?: string
+  /** The first byte of it; for a refused pointer the pointer. */
+  byteOffset: number
+  /** The block that it belongs to or lies in. */
+  ptr?: number
+  /** The bytes that were asked for in that block. */
+  byteLength?: number
+  /** Who made the block. */
+  made?: PlaceInfo
+  /** Who freed it. */
+  freed?: PlaceInfo
+}
+
 /**
  * Whether Rust allocated the bytes of the memory that `view` covers.
  *
@@ -54,16 +70,31 @@ export declare const enum Fault {
  */
 export declare function isOverlaid(view: Uint8Array): boolean
 
+/** Live blocks that were made at one place. */
+export interface LeakInfo {
+  /** How many there are. */
+  count: number
+  /** The bytes that were asked for in them. */
+  byteLength: number
+  /** The thread that made them, if it is known. */
+  threadId?: number
+  /** The JavaScript stack that made them, if it is known. */
+  stack?: string
+  /** Their pointers, ascending. */
+  blocks: Array<number>
+}
+
 /**
  * Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
  * use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
- * says that this thread made the memory. Returns an object of functions that answer with
- * numbers, those below 0 being faults, or null when the memory holds something else.
+ * says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
+ * of functions that answer with numbers, those below 0 being faults, or null when the memory holds
+ * something else. The object's `debug` says whether the memory is in debug mode.
  *
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
-export declare function openHeap(view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean): object | null
+export declare function openHeap(view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean): object | null
 
 /**
  * Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
@@ -74,3 +105,11 @@ export declare function openHeap(view: Uint8Array, heapBase: number, initial: nu
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
 export declare function overlayStorage(view: Uint8Array, maximum: number): string | null
+
+/** Who made or freed a block. */
+export interface PlaceInfo {
+  /** worker_threads' number of the thread. */
+  threadId: number
+  /** The JavaScript stack, a line a frame. */
+  stack: string
+}

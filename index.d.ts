@@ -61,6 +61,7 @@ export type ErrorCode =
   | 'ERR_NOT_A_HEAP'
   | 'ERR_STORAGE_UNAVAILABLE'
   | 'ERR_ADDON_UNAVAILABLE'
+  | 'ERR_DEBUG_UNAVAILABLE'
 
 /** Who owns the pages: Rust ('native') or the engine. */
 export type Storage = 'native' | 'engine'
@@ -73,6 +74,8 @@ export interface LocalSharedMemoryDescriptor extends WebAssembly.MemoryDescripto
   heapBase?: number
   /** Where the bytes live. Left out: native where that works, else engine. */
   storage?: Storage
+  /** Whether the memory is in debug mode. Left out: when LSM_DEBUG was 1 as the package was loaded. */
+  debug?: boolean
 }
 
 /**
@@ -129,6 +132,49 @@ export interface HeapStats {
   blockCount: number
 }
 
+/** Where in a program a block was made or freed. */
+export interface Place {
+  /** worker_threads' number of the thread. */
+  threadId: number
+  /** The JavaScript stack, a line a frame. */
+  stack: string
+}
+
+/** A block, and in debug mode who made and freed it. What is not known is left out. */
+export interface BlockFacts {
+  /** The pointer. */
+  ptr?: number
+  /** Bytes that were asked for. */
+  byteLength?: number
+  /** Who made it. */
+  made?: Place
+  /** Who freed it. */
+  freed?: Place
+}
+
+/** Something that was written over. */
+export interface HeapFault extends BlockFacts {
+  /**
+   * What it was: the heap's own records, the header of a block, the guard behind a block, or a block that was freed. The last
+   * two are found in debug mode only.
+   */
+  kind: 'record' | 'header' | 'overrun' | 'write-after-free'
+  /** The first byte that cannot be right, in a header or a record the word that it lies in. */
+  byteOffset: number
+  /** All of this in words. */
+  message: string
+}
+
+/** Live blocks that one place in one thread made. */
+export interface Leak extends Partial<Place> {
+  /** How many blocks. */
+  count: number
+  /** Bytes that were asked for in them. */
+  byteLength: number
+  /** Their pointers, ascending. */
+  blocks: number[]
+}
+
 /**
  * A WebAssembly.Memory with a heap that JavaScript, WebAssembly and native code use together, from every thread.
  *
@@ -143,12 +189,15 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * Gives a memory that came from another thread this class: the same bytes, the same heap.
    *
    * @param memory as it was received
-   * @param options `heapBase` in bytes, as it was given to the constructor
+   * @param options `heapBase` in bytes, as it was given to the constructor; `debug`: true when it must be in debug mode
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory
    * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` outside the memory, or a memory with 64-bit addresses
-   * @throws {Error} ERR_NOT_A_HEAP: it holds something else
+   * @throws {Error} ERR_NOT_A_HEAP: it holds something else; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
    */
-  static from(memory: WebAssembly.Memory, options?: { heapBase?: number }): LocalSharedMemory
+  static from(
+    memory: WebAssembly.Memory,
+    options?: { heapBase?: number; debug?: boolean },
+  ): LocalSharedMemory
 
   /**
    * @param initial pages of 65,536 bytes, default {@link LocalSharedMemory.devicePageSize}
@@ -159,7 +208,7 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   constructor(initial?: number, maximum?: number, shared?: boolean)
 
   /**
-   * @param descriptor as for WebAssembly.Memory, and the heap's `heapBase` and `storage`
+   * @param descriptor as for WebAssembly.Memory, and the heap's `heapBase`, `storage` and `debug`
    * @throws {TypeError | RangeError} as WebAssembly.Memory does
    * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` beyond the initial size, `address` other than 'i32'
    * @throws {Error} ERR_STORAGE_UNAVAILABLE: native storage was asked for and cannot be had
@@ -177,6 +226,22 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @returns an object that may be extended with the module's other imports
    */
   imports(): LibcImports
+
+  /**
+   * Looks at the whole heap. Changes nothing.
+   *
+   * @returns everything that was written over, 10,000 faults at the most; empty when nothing was
+   */
+  check(): HeapFault[]
+
+  /**
+   * Lists the live blocks in groups by thread and stack that made them. Blocks that were not made in debug mode form one group
+   * without these.
+   *
+   * @returns the group with the most bytes first
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  leaks(): Leak[]
 
   /** Bytes that live blocks occupy, headers and padding included. */
   readonly length: number

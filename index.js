@@ -3,6 +3,7 @@
 
 import { checkAddress, checkAddressOf } from './lib/address.js'
 import { AtomicMemory } from './lib/atomics.js'
+import { checkDebug, DEBUG_BY_DEFAULT } from './lib/debug-heap.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
 import { Heap, openHeap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
@@ -80,12 +81,13 @@ export class LocalSharedMemory extends AtomicMemory {
    * Takes what WebAssembly.Memory takes, or three arguments.
    *
    * @param {number | object} [initial] pages of 65,536 bytes; or a WebAssembly.Memory descriptor, which may also hold
-   * `heapBase`: the first byte that the heap may use, by default all of the memory is the heap's; and `storage`:
-   * 'native' or 'engine', by default native where that works
+   * `heapBase`: the first byte that the heap may use, by default all of the memory is the heap's; `storage`: 'native' or
+   * 'engine', by default native where that works; and `debug`: whether the memory is in debug mode, by default when the
+   * environment variable LSM_DEBUG was 1 when the package was loaded
    * @param {number} [maximum] pages that the memory may grow to; by default `initial`
    * @param {boolean} [shared] whether other threads can have the memory; by default true
    * @throws {TypeError | RangeError} as WebAssembly.Memory does
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when `heapBase` is not a number
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE when `heapBase` is not a number, or `debug` not a boolean
    * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` is not a byte offset up to the initial size, `storage`
    * not a kind of storage, or `address` not 'i32'
    * @throws {Error} ERR_STORAGE_UNAVAILABLE when `storage` is 'native' and that cannot be had
@@ -108,12 +110,14 @@ export class LocalSharedMemory extends AtomicMemory {
    * @param {WebAssembly.Memory} memory as it was received; it is the object that is returned
    * @param {object} [options]
    * @param {number} [options.heapBase] the first byte that the heap may use, for a memory that has no heap yet
+   * @param {boolean} [options.debug] whether it must be in debug mode; a memory that others have open is as it is for them
    * @returns {LocalSharedMemory}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory, or `heapBase` not a number
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory, `heapBase` not a number, or `debug` not a boolean
    * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` lies outside the memory, or the memory has 64-bit addresses
-   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else; it is left as it was
+   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
+   * and is in use without it; it is left as it was
    */
-  static from(memory, { heapBase } = {}) {
+  static from(memory, { heapBase, debug } = {}) {
     if (memory instanceof LocalSharedMemory) return memory
     if (!(memory instanceof WebAssembly.Memory)) {
       throw invalidArgType('memory', 'a WebAssembly.Memory', memory)
@@ -121,8 +125,9 @@ export class LocalSharedMemory extends AtomicMemory {
     checkAddressOf(memory)
     const bytes = bytesOf(memory)
     checkHeapBase(heapBase, bytes.length)
+    checkDebug(debug)
     const initial = bytes.length / PAGE
-    const claim = { heapBase, initial, maximum: MAX_PAGES, madeHere: false }
+    const claim = { heapBase, initial, maximum: MAX_PAGES, madeHere: false, debug }
     return new this(ADOPTED, { memory, claim, native: openHeap(memory, bytes, claim) })
   }
 
@@ -255,6 +260,27 @@ export class LocalSharedMemory extends AtomicMemory {
   }
 
   /**
+   * Looks at the whole heap and lists everything that was written over: the heap's records, headers, and in debug mode
+   * what lies behind live blocks and in blocks that were freed a while ago.
+   *
+   * @returns {import('./index.js').HeapFault[]} empty when nothing is wrong; 10,000 at the most
+   */
+  check() {
+    return this.#heap.check()
+  }
+
+  /**
+   * Lists the live blocks in groups by thread and stack that made them, the most bytes first. Blocks that were not made in
+   * debug mode form one group without these.
+   *
+   * @returns {import('./index.js').Leak[]}
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  leaks() {
+    return this.#heap.leaks()
+  }
+
+  /**
    * The memory and C's malloc, free, calloc, realloc, aligned_alloc, posix_memalign and malloc_usable_size over its heap,
    * for the import object of a module. Each thread makes its own.
    *
@@ -281,9 +307,10 @@ const readDescriptor = (source) => {
   checkAddress(address)
   const initial = stable(source.initial)
   const maximum = stable(source.maximum)
-  const { shared, heapBase, storage } = source
+  const { shared, heapBase, storage, debug } = source
   checkStorage(storage)
-  return { address, initial, maximum, shared, heapBase, storage }
+  checkDebug(debug)
+  return { address, initial, maximum, shared, heapBase, storage, debug }
 }
 
 const stable = (value) => (isObject(value) ? +value : value)
@@ -298,17 +325,18 @@ const bytesOf = (memory) => {
 
 const toPages = (value) => Math.trunc(Number(value))
 
-// A heap that shares its memory is opened at once, so that other threads find out where it may lie.
+// A heap that shares its memory, or is in debug mode, is opened at once, so that other threads find out.
 const claimHeap = (
   memory,
   cache,
-  { initial: pages, maximum = MAX_PAGES, shared, heapBase, storage },
+  { initial: pages, maximum = MAX_PAGES, shared, heapBase, storage, debug },
 ) => {
   const initial = toPages(pages)
   checkHeapBase(heapBase, initial * PAGE)
-  const claim = { heapBase, initial, maximum: toPages(maximum), madeHere: true }
+  const claim = { heapBase, initial, maximum: toPages(maximum), madeHere: true, debug }
   if (storage !== 'engine') placeBytes(memory, { storage, shared, maximum: claim.maximum })
-  const native = heapBase === undefined ? undefined : openHeap(memory, bytesOf(memory), claim)
+  const early = heapBase !== undefined || debug || DEBUG_BY_DEFAULT
+  const native = early ? openHeap(memory, bytesOf(memory), claim) : undefined
   return new Heap(memory, cache, claim, native)
 }
 

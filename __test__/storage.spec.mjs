@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { runChild } from './fixtures/child.mjs'
+import { DEBUG } from './fixtures/debug.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { assemble, sharedModule } from './fixtures/modules.mjs'
 import { allBytes, intact, stamp } from './fixtures/pattern.mjs'
@@ -359,7 +360,9 @@ for (const [storage, shared] of TRIMMED) {
     t.is(seen.storage, storage)
     t.true(seen.filled - seen.before > 250 * MEBI)
     t.true(seen.given > 250 * MEBI && seen.given < 270 * MEBI, `${seen.given} bytes`)
-    t.true(Math.abs(seen.after - seen.before) < 10 * MEBI, JSON.stringify(seen))
+    // Debug mode's own records come on top.
+    const most = DEBUG ? 60 * MEBI : 10 * MEBI
+    t.true(Math.abs(seen.after - seen.before) < most, JSON.stringify(seen))
     t.true(seen.again < MEBI)
   })
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { MessageChannel, receiveMessageOnPort, setEnvironmentData } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { DEBUG } from './fixtures/debug.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { intact } from './fixtures/pattern.mjs'
 import { randomFrom } from './fixtures/random.mjs'
@@ -82,7 +83,7 @@ const OPERATIONS = {
 
 for (const [title, { sizes, maxLive, ...descriptor }] of Object.entries(STRESS)) {
   test.serial(`4 threads use one heap: ${title}`, async (t) => {
-    const operations = OPERATIONS[title]
+    const operations = OPERATIONS[title] / (DEBUG ? 10 : 1)
     const memory = new LocalSharedMemory({ ...descriptor, shared: true })
     const control = memory.calloc(CONTROL_BYTES)
     const shared = { memory, control, threads: 4, operations, sizes, maxLive }
@@ -184,6 +185,7 @@ for (const [how, expected] of Object.entries(ENDS)) {
       const blocks = memory.allocs()
       // A block may be live that was being allocated when the thread was terminated.
       t.true(blocks.length === kept || (how === 'terminate' && blocks.length === kept + 1))
+      if (DEBUG) memory.trim()
       t.is(memory.stats().cachedBytes, 0)
       for (const [index, ptr] of report.entries()) {
         t.is(memory.sizeof(ptr), 1 + index * 10)

@@ -122,6 +122,14 @@ export const addonUnavailable = (script, cause) => {
 }
 
 /**
+ * Debug mode was asked for by name and cannot be had.
+ *
+ * @param {string} message the reason
+ * @returns {Error} with code ERR_DEBUG_UNAVAILABLE
+ */
+export const debugUnavailable = (message) => withCode(new Error(message), 'ERR_DEBUG_UNAVAILABLE')
+
+/**
  * Checks a whole number of a unit.
  *
  * @param {string} name the argument, as the documentation calls it

@@ -2,7 +2,8 @@
 // and turns the native side's faults into typed errors. Arguments have been checked before they come here.
 
 import binding from './binding.js'
-import { heapCorrupted, invalidPointer, notAHeap, outOfMemory } from './errors.js'
+import { DEBUG_BY_DEFAULT, describe, storyOf, withCallers } from './debug-heap.js'
+import { debugUnavailable, heapCorrupted, invalidPointer, notAHeap, outOfMemory } from './errors.js'
 import { bufferOf, refresh, refreshNow, viewsOf } from './pages.js'
 
 const { Fault } = binding
@@ -12,6 +13,8 @@ const DEFAULT_ALIGN = 16
 const REST_AFTER_MS = 100
 const QUICK = 0
 const EXHAUSTIVE = 1
+const SOME_SEEN = 0
+const ALL_SEEN = 1
 
 const POINTER_FAULTS = new Map([
   [Fault.NeverAllocated, 'it was never allocated'],
@@ -43,6 +46,7 @@ const UNOPENED = {
  * @property {number} initial pages that the memory had when it was made or received
  * @property {number} maximum pages that it may grow to
  * @property {boolean} madeHere whether this thread made the memory
+ * @property {boolean} [debug] whether the memory must be in debug mode, or need not be; by default as the environment says
  */
 
 /**
@@ -52,14 +56,17 @@ const UNOPENED = {
  * @param {Uint8Array} bytes the whole memory
  * @param {Claim} claim
  * @returns {object} the native functions; those of a memory without bytes always ask to be opened later
- * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else
+ * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
+ * and is not
  */
 export const openHeap = (memory, bytes, claim) => {
   if (bytes.length === 0) return UNOPENED
-  const { heapBase = WHOLE_MEMORY, initial, maximum, madeHere } = claim
+  const { heapBase = WHOLE_MEMORY, initial, maximum, madeHere, debug } = claim
   const kept = keeperOf(memory, bytes)
-  const native = binding.openHeap(kept, heapBase, initial, maximum, madeHere)
+  const wished = debug ?? DEBUG_BY_DEFAULT
+  const native = binding.openHeap(kept, heapBase, initial, maximum, madeHere, wished)
   if (native === null) throw notAHeap('The first 65536 bytes of the memory hold something else')
+  if (debug && !native.debug) throw debugUnavailable('The memory is in use without debug mode')
   return native
 }
 
@@ -214,6 +221,23 @@ export class Heap {
     return answer
   }
 
+  /** @returns {object[]} what LocalSharedMemory.leaks() returns */
+  leaks() {
+    if (!this.#ready()) return []
+    let answer
+    while (typeof (answer = this.#current().leaks()) === 'number') this.#recover(answer)
+    return answer
+  }
+
+  /** @returns {object[]} what LocalSharedMemory.check() returns */
+  check() {
+    if (!this.#ready()) return []
+    let answer = this.#current().check(SOME_SEEN)
+    while (answer === Fault.Stale && this.#catchUp()) answer = this.#current().check(SOME_SEEN)
+    if (answer === Fault.Stale) answer = this.#current().check(ALL_SEEN)
+    return answer.map(describe)
+  }
+
   // Takes note of the memory's length, and opens the heap if that was not done. Returns whether anything was new.
   #attach() {
     refresh(this.#memory)
@@ -234,7 +258,7 @@ export class Heap {
   }
 
   #use(native) {
-    this.#native = native
+    this.#native = native.debug ? withCallers(native, () => this.#current()) : native
     if (native.cache !== undefined) this.#cache.open(native.cache)
   }
 
@@ -253,7 +277,7 @@ export class Heap {
       if (ptr === Fault.OutOfMemory) return 0
       if (ptr === Fault.Stale && this.#catchUp()) continue
       if (this.#native === UNOPENED) return 0
-      throw faultError(ptr)
+      throw this.#errorOf(ptr)
     }
   }
 
@@ -296,7 +320,12 @@ export class Heap {
   // Returns when the call is worth another try: the memory had grown since this thread last looked.
   #recover(fault, ptr) {
     if (fault === Fault.Stale && this.#catchUp()) return
-    throw faultError(this.#native === UNOPENED ? Fault.NeverAllocated : fault, ptr)
+    throw this.#errorOf(this.#native === UNOPENED ? Fault.NeverAllocated : fault, ptr)
+  }
+
+  #errorOf(fault, ptr) {
+    const finding = this.#native.takeFinding?.()
+    return finding ? toldError(fault, ptr, finding) : faultError(fault, ptr)
   }
 
   #grow(byteLength, alignBytes) {
@@ -336,3 +365,14 @@ const faultError = (fault, ptr) =>
           ? 'The records of the heap were written over'
           : `The records of the heap, or a header, near the block at byte ${ptr} were written over`,
       )
+
+// The same when debug mode knows more.
+const toldError = (fault, ptr, finding) => {
+  const { message, ...facts } = finding.kind === undefined ? finding : describe(finding)
+  const why = POINTER_FAULTS.get(fault)
+  const error =
+    why === undefined
+      ? heapCorrupted(message ?? faultError(fault, ptr).message + storyOf(finding))
+      : invalidPointer(ptr, why + storyOf(finding))
+  return Object.assign(error, facts)
+}

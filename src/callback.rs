@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{ToNapiValue, check_status};
+use napi::bindgen_prelude::{FromNapiValue as _, ToNapiValue, check_status};
 use napi::{Result, sys};
 
 use crate::error::Fault;
@@ -33,6 +33,12 @@ impl Arguments {
         // `number` is written only on success.
         unsafe { sys::napi_get_value_uint32(self.env, self.values[index], &mut number) };
         number
+    }
+
+    /// Argument `index` as a string, empty when it is not one.
+    pub fn text(&self, index: usize) -> String {
+        // SAFETY: `values` are live handles of the running call in `env`, undefined ones included.
+        unsafe { String::from_napi_value(self.env, self.values[index]) }.unwrap_or_default()
     }
 
     /// Argument `index` as it is.

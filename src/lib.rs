@@ -7,6 +7,8 @@
 mod cache;
 mod callback;
 mod central;
+mod debug;
+mod debug_calls;
 mod depot;
 mod error;
 mod heap;
@@ -41,13 +43,14 @@ impl FromNapiValue for WholeMemory {
 
 /// Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
 /// use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
-/// says that this thread made the memory. Returns an object of functions that answer with
-/// numbers, those below 0 being faults, or null when the memory holds something else.
+/// says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
+/// of functions that answer with numbers, those below 0 being faults, or null when the memory holds
+/// something else. The object's `debug` says whether the memory is in debug mode.
 ///
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(
-    ts_args_type = "view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean",
+    ts_args_type = "view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean",
     ts_return_type = "object | null"
 )]
 pub fn open_heap(
@@ -57,16 +60,18 @@ pub fn open_heap(
     initial: u32,
     maximum: u32,
     made_here: bool,
+    debug: bool,
 ) -> Result<Option<Object<'_>>> {
     // The end of a memory of 4 GiB is one more than 32 bits hold; no heap fits behind either.
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
-    let claim = Claim { heap_base, initial, maximum, made_here };
+    let claim = Claim { heap_base, initial, maximum, made_here, debug };
     let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
         Ok(heap) => Rc::new(heap),
         Err(Fault::NotAHeap) => return Ok(None),
         Err(fault) => return Err(Error::new(Status::GenericFailure, format!("{fault:?}"))),
     };
-    let object = Object::new(env)?;
+    let mut object = Object::new(env)?;
+    object.set("debug", heap.is_debug())?;
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
         define::<Refresh>(env.raw(), object.raw(), &heap)?;
@@ -86,8 +91,11 @@ pub fn open_heap(
         define::<MakeRoom>(env.raw(), object.raw(), &heap)?;
         define::<Rest>(env.raw(), object.raw(), &heap)?;
         define::<LiveBlocks>(env.raw(), object.raw(), &heap)?;
-        // Some engines take no buffers from outside; the heap works without the cache too.
-        drop(define_cache(env.raw(), object.raw(), &heap));
+        debug_calls::define_all(env.raw(), object.raw(), &heap)?;
+        if !heap.is_debug() {
+            // Some engines take no buffers from outside; the heap works without the cache too.
+            drop(define_cache(env.raw(), object.raw(), &heap));
+        }
     }
     Ok(Some(object))
 }
@@ -141,6 +149,23 @@ pub fn is_overlaid(view: WholeMemory) -> Result<bool> {
     Ok(Memory::open(view.0)?.is_overlaid())
 }
 
+fn blocks_of(blocks: &[heap::Block]) -> Uint32Array {
+    let words = |block: &heap::Block| [block.pointer, block.byte_length, block.buffer_size];
+    Uint32Array::new(blocks.iter().flat_map(words).collect())
+}
+
+fn figures_of(stats: heap::Stats) -> Float64Array {
+    let figures = [
+        stats.used_bytes,
+        stats.requested_bytes,
+        stats.free_bytes,
+        stats.cached_bytes,
+        stats.largest_free_block,
+        u64::from(stats.block_count),
+    ];
+    Float64Array::new(figures.map(|figure| figure as f64).to_vec())
+}
+
 /// Declares a callback: its type, its name in JavaScript, its output and its body.
 macro_rules! callbacks {
     ($($callback:ident $name:literal ($heap:ident, $arguments:ident) -> $output:ty $body:block)*) => {
@@ -159,6 +184,8 @@ macro_rules! callbacks {
         )*
     };
 }
+
+pub(crate) use callbacks;
 
 callbacks! {
     Refresh c"refresh" (heap, arguments) -> u32 {
@@ -194,12 +221,7 @@ callbacks! {
         heap.add_pages(arguments.number(0), arguments.number(1)).map(|()| 0)
     }
     Blocks c"blocks" (heap, _arguments) -> Uint32Array {
-        let blocks = heap.blocks()?;
-        let words = blocks
-            .iter()
-            .flat_map(|block| [block.pointer, block.byte_length, block.buffer_size])
-            .collect::<Vec<_>>();
-        Ok(Uint32Array::new(words))
+        heap.blocks().map(|blocks| blocks_of(&blocks))
     }
     Refill c"refill" (heap, arguments) -> u32 {
         heap.refill(arguments.number(0) as usize)
@@ -217,15 +239,6 @@ callbacks! {
         heap.trim().map(|bytes| bytes as f64)
     }
     Stats c"stats" (heap, _arguments) -> Float64Array {
-        let stats = heap.stats()?;
-        let bytes = [
-            stats.used_bytes,
-            stats.requested_bytes,
-            stats.free_bytes,
-            stats.cached_bytes,
-            stats.largest_free_block,
-            u64::from(stats.block_count),
-        ];
-        Ok(Float64Array::new(bytes.map(|bytes| bytes as f64).to_vec()))
+        heap.stats().map(figures_of)
     }
 }

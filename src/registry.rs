@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::debug::Book;
 use crate::depot::Depot;
 use crate::error::Result;
 use crate::heap::{Heap, Territory, Words};
@@ -41,24 +42,27 @@ pub struct State {
     pub formatted: bool,
     /// Free blocks between the caches of threads.
     pub depot: Depot,
+    /// What is known of its blocks, iff the memory is in debug mode.
+    pub book: Option<Book>,
     /// Threads that have the memory open.
     open: usize,
 }
 
 impl Known {
     /// What a thread knows of a memory that it is the first to open: it sees `words`, of which the heap
-    /// has or will have `territory`.
+    /// has or will have `territory`. `debug` says whether it is in debug mode.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`](crate::error::Fault::OutOfMemory).
-    pub fn new(words: Words<'_>, territory: Territory) -> Result<Self> {
+    pub fn new(words: Words<'_>, territory: Territory, debug: bool) -> Result<Self> {
         let live_blocks = LiveBlocks::new(territory.maximum)?;
         if let Some(heap) = Heap::open(words, territory.start) {
             live_blocks.enter(&heap);
         }
         let byte_length = words.byte_length() as usize;
         let depot = Depot::default();
-        let state = State { territory, byte_length, formatted: false, depot, open: 1 };
+        let book = debug.then(Book::default);
+        let state = State { territory, byte_length, formatted: false, depot, book, open: 1 };
         Ok(Self { live_blocks, state: Mutex::new(state) })
     }
 
@@ -70,13 +74,15 @@ impl Known {
 }
 
 /// Opens the shared memory at `address`, of which this thread sees `words`. Unless another thread has
-/// it open or its heap can be found by what was known before, `claim` says what the heap may have.
+/// it open or its heap can be found by what was known before, `claim` says what the heap may have;
+/// unless another thread has it open, `debug` says whether it is in debug mode.
 ///
 /// # Errors
 /// Those of `claim` and of [`Known::new`].
 pub fn open(
     address: usize,
     words: Words<'_>,
+    debug: bool,
     claim: impl FnOnce() -> Result<Territory>,
 ) -> Result<Arc<Known>> {
     let mut registry = lock();
@@ -89,14 +95,14 @@ pub fn open(
     }
     let confirmed =
         registry.territories.remove(&address).filter(|it| Heap::open(words, it.start).is_some());
-    let known = Arc::new(Known::new(words, confirmed.map_or_else(claim, Ok)?)?);
+    let known = Arc::new(Known::new(words, confirmed.map_or_else(claim, Ok)?, debug)?);
     registry.open.insert(address, Arc::clone(&known));
     Ok(known)
 }
 
 /// Notes that a thread is done with the memory at `address`. With the last one goes what is known of
-/// it, but for the place of a heap that could not be found without it.
-pub fn close(address: usize, known: &Known) {
+/// it, but for the place of a heap that could not be found without it; `last` is called before that.
+pub fn close(address: usize, known: &Known, last: impl FnOnce(&mut State)) {
     let mut registry = lock();
     let registry = registry.get_or_insert_default();
     let mut state = known.lock();
@@ -104,6 +110,7 @@ pub fn close(address: usize, known: &Known) {
     if state.open > 0 {
         return;
     }
+    last(&mut state);
     registry.open.remove(&address);
     if !state.territory.owns_all {
         registry.territories.insert(address, state.territory);

@@ -1,12 +1,15 @@
 //! A heap as one thread has it open: finds it, locks it for each call, and opens it up to the bytes
 //! that the thread sees.
 
-use std::cell::Cell;
+mod debug;
+
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::sync::{Arc, MutexGuard};
 
 use crate::cache::ThreadCache;
 use crate::central::Central;
+use crate::debug::{Finding, Place};
 use crate::error::{Fault, Result};
 use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT, Words};
 use crate::memory::{JsValue, Memory};
@@ -29,6 +32,8 @@ pub struct Claim {
     pub maximum: u32,
     /// Whether this thread made the memory, so that there is nothing in it but what it put there.
     pub made_here: bool,
+    /// Whether the memory is to be in debug mode, unless a thread that has it open says otherwise.
+    pub debug: bool,
 }
 
 /// One thread's access to the heap in a memory.
@@ -41,6 +46,10 @@ pub struct SharedHeap {
     /// This thread's number in the depot.
     thread: usize,
     cache: ThreadCache,
+    /// In debug mode: where the program is that makes the next call.
+    caller: RefCell<Option<Place>>,
+    /// In debug mode: what can be told about the last call that was refused.
+    finding: RefCell<Option<Box<Finding>>>,
 }
 
 impl SharedHeap {
@@ -52,12 +61,14 @@ impl SharedHeap {
         let words = memory.words();
         let territory = || found(words, claim);
         let known = if memory.is_shared() {
-            registry::open(memory.address(), words, territory)?
+            registry::open(memory.address(), words, claim.debug, territory)?
         } else {
-            Arc::new(Known::new(words, territory()?)?)
+            Arc::new(Known::new(words, territory()?, claim.debug)?)
         };
         let thread = known.lock().depot.join();
-        Ok(Self { memory, root: Cell::new(None), known, thread, cache: ThreadCache::new() })
+        let (root, cache) = (Cell::new(None), ThreadCache::new());
+        let (caller, finding) = (RefCell::default(), RefCell::default());
+        Ok(Self { memory, root, known, thread, cache, caller, finding })
     }
 
     /// Takes note of the memory's present length, and place: a memory that is not shared may move.
@@ -377,6 +388,6 @@ impl Drop for SharedHeap {
             drop(heap.put_unused_blocks(blocks));
         }
         drop(state);
-        registry::close(self.memory.address(), &self.known);
+        registry::close(self.memory.address(), &self.known, |state| self.close_book(state));
     }
 }

@@ -3,7 +3,9 @@ import DefaultExport, {
   LocalSharedMemory,
   type Allocation,
   type ErrorCode,
+  type HeapFault,
   type HeapStats,
+  type Leak,
   type LibcImports,
 } from 'local-shared-memory'
 
@@ -50,6 +52,19 @@ expectTypeOf(LocalSharedMemory.from(plain)).toEqualTypeOf<LocalSharedMemory>()
 expectTypeOf(LocalSharedMemory.from(plain, { heapBase: 65536 })).toEqualTypeOf<LocalSharedMemory>()
 // @ts-expect-error a buffer is not a memory
 LocalSharedMemory.from(plain.buffer)
+
+// Debug mode
+constructible.toBeConstructibleWith({ initial: 10, debug: true })
+// @ts-expect-error it is on or off
+constructible.toBeConstructibleWith({ initial: 10, debug: 'true' })
+expectTypeOf(LocalSharedMemory.from(plain, { debug: true })).toEqualTypeOf<LocalSharedMemory>()
+expectTypeOf(memory.check()).toEqualTypeOf<HeapFault[]>()
+expectTypeOf<HeapFault['made']>().toEqualTypeOf<{ threadId: number; stack: string } | undefined>()
+expectTypeOf(memory.leaks()).toEqualTypeOf<Leak[]>()
+expectTypeOf<Leak['stack']>().toEqualTypeOf<string | undefined>()
+expectTypeOf<Leak['blocks']>().toEqualTypeOf<number[]>()
+// @ts-expect-error check takes no options
+memory.check({})
 
 // C's malloc
 expectTypeOf(memory.imports()).toEqualTypeOf<LibcImports>()

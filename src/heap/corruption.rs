@@ -7,6 +7,8 @@
 //! alone: besides, no block that is given out, to a caller or to a thread's cache, shares a byte with
 //! one that was live or cached before, and the bytes of the live blocks stay what they were.
 //!
+//! A changed word of the directory, of a map, of a list's head, or of a block's whole space is found by a check.
+//!
 //! `LSM_FUZZ_ROUNDS` sets how many heaps are damaged; each case is the same in every run.
 
 use std::collections::BTreeMap;
@@ -277,7 +279,7 @@ impl Case {
     /// One random call. The blocks of a caller who broke the rules are not the heap's fault: with
     /// `strict`, blocks are given back by their owners only.
     fn use_damaged(&mut self) -> Result<(), (Fault, &'static [Fault])> {
-        let operation = self.random.below(14);
+        let operation = self.random.below(15);
         let (size, align, search) = (self.random.size(), self.random.align(), self.random.search());
         let owned = self.some_live();
         let pointer = if self.strict { owned.unwrap_or(0) } else { self.pointer() };
@@ -302,6 +304,7 @@ impl Case {
                 heap.stats().map_err(all)?;
                 heap.each_block(drop).map_err(all)?;
             }
+            14 => assert!(found(&heap) <= self.words.len()),
             11 => {
                 heap.growth_for(size, align).map_err(all)?;
                 heap.growth_to_extend(pointer, size).map_err(on_pointer)?;
@@ -425,6 +428,46 @@ fn no_call_on_a_damaged_heap_panics_or_hangs() {
 #[test]
 fn one_damaged_word_of_the_records_gives_no_block_to_two_owners() {
     run_all(true, 0x51ab_0000_0000);
+}
+
+/// How many things a check finds wrong.
+fn found(heap: &Heap<'_>) -> usize {
+    let mut count = 0;
+    heap.check(&mut |_| count += 1);
+    count
+}
+
+/// The words that a check answers for: none of them can change unnoticed.
+fn watched(case: &Case) -> Vec<u32> {
+    let heap = case.sound();
+    let root = case.root / 4;
+    let segments = heap.segment_count().expect("segments");
+    let mut words: Vec<_> = [root::SEGMENT_COUNT, root::UNITS].map(|field| root + field).into();
+    words.extend(root + root::BIN_BITMAP..root + root::DIRECTORY + segments * SEGMENT_WORDS);
+    for segment in heap.segments().expect("segments") {
+        let Segment { first, end, map_origin, .. } = segment.expect("a segment");
+        words.extend((first..end).map(|unit| map_origin.wrapping_add(unit)));
+    }
+    words.extend(case.live.keys().map(|pointer| pointer / 4 - 1));
+    words
+}
+
+#[test]
+fn a_check_finds_any_changed_word_that_it_answers_for() {
+    for seed in 0..rounds() / 5 {
+        let mut case = Case::new(seed ^ 0x6c4e_0000_0000);
+        let words = watched(&case);
+        assert_eq!(found(&case.sound()), 0, "the heap of seed {seed}");
+        for _ in 0..100 {
+            let index = words[case.random.below(words.len() as u32) as usize] as usize;
+            let old = case.words[index].load(Relaxed);
+            let new = case.random.value(old);
+            case.words[index].store(new, Relaxed);
+            let heap = Heap::open(case.view(), case.root).expect("its magic");
+            assert!(new == old || found(&heap) > 0, "seed {seed}: word {index}, {old} to {new}");
+            case.words[index].store(old, Relaxed);
+        }
+    }
 }
 
 // What a damaged word led to before it was noticed, each by itself.

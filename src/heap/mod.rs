@@ -8,7 +8,9 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod check;
 mod growth;
+mod guard;
 mod layout;
 mod run;
 mod segment;
@@ -23,6 +25,7 @@ mod corruption;
 mod properties;
 
 pub use block::Search;
+pub use check::{Damage, Part};
 pub use layout::{GRAIN, HEADER, PAGE, UNIT};
 pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_for};
 pub use walk::{Block, Stats};

@@ -194,6 +194,7 @@ impl Shadow {
         });
         assert!(listed.iter().copied().eq(expected));
         verify(&self.heap());
+        self.heap().check(&mut |damage| panic!("{damage:?} in a sound heap"));
     }
 }
 

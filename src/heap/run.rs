@@ -12,7 +12,7 @@ use crate::error::{Fault, Result};
 const LOOKS: u32 = 16;
 
 /// The bin of runs of `units` units: exact below 8, then eight bins a doubling.
-const fn bin_of(units: u32) -> u32 {
+pub(super) const fn bin_of(units: u32) -> u32 {
     if units < 8 {
         return units;
     }

@@ -1,0 +1,106 @@
+// Debug mode as JavaScript sees it: says to the native side where in the program each call comes from, and puts what the
+// native side has found into words. The records, guards and freed blocks themselves are kept by src/debug/.
+
+import { fileURLToPath } from 'node:url'
+import { threadId } from 'node:worker_threads'
+import { invalidArgType } from './errors.js'
+
+/** Whether memories are in debug mode when nothing else is said. */
+export const DEBUG_BY_DEFAULT = process.env.LSM_DEBUG === '1'
+
+/** Frames that are asked for, those of this package included. */
+const FRAMES = 16
+
+/** How the files of this package appear in a stack. */
+const OWN_FILES = ['../index.js', '../lib/'].flatMap((path) => {
+  const { href } = new URL(path, import.meta.url)
+  return [href, fileURLToPath(href)]
+})
+
+const isOwn = (frame) => OWN_FILES.some((file) => frame.includes(file))
+
+/**
+ * @param {unknown} debug what a caller asks for
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a boolean
+ */
+export const checkDebug = (debug) => {
+  if (debug !== undefined && typeof debug !== 'boolean') {
+    throw invalidArgType('debug', 'a boolean', debug)
+  }
+}
+
+// The stack down to the caller of this package. It runs code of whoever has changed how stacks are made.
+const callerStack = () => {
+  const { stackTraceLimit } = Error
+  const holder = {}
+  try {
+    Reflect.set(Error, 'stackTraceLimit', FRAMES)
+    Error.captureStackTrace(holder, callerStack)
+    const frames = String(holder.stack).split('\n').slice(1)
+    const first = frames.findIndex((frame) => !isOwn(frame))
+    return first < 0 ? '' : frames.slice(first).join('\n')
+  } catch {
+    return ''
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+  }
+}
+
+/**
+ * Lets the native side know where its calls come from.
+ *
+ * @param {object} native the functions of a heap in debug mode
+ * @param {() => void} catchUp makes the native side see the memory as it is now: finding out where a call comes from
+ * may have run code that grew it
+ * @returns {object} the same functions
+ */
+export const withCallers = (native, catchUp) => {
+  const called =
+    (run) =>
+    (...args) => {
+      native.setCaller(threadId, callerStack())
+      catchUp()
+      return run(...args)
+    }
+  return {
+    ...native,
+    malloc: called(native.malloc),
+    free: called(native.free),
+    resize: called(native.resize),
+  }
+}
+
+const placeOf = (deed, { threadId: thread, stack }) => `\n  ${deed} by thread ${thread}\n${stack}`
+
+/**
+ * Who made a block and who freed it, as far as that is known.
+ *
+ * @param {object} finding what the native side has found
+ * @returns {string} lines to add to a message
+ */
+export const storyOf = ({ ptr, byteLength, made, freed }) => {
+  if (made === undefined) return ''
+  const block = `\n  the block of ${byteLength} bytes at byte ${ptr} was made`
+  return placeOf(block.trim(), made) + (freed ? placeOf('and freed', freed) : '')
+}
+
+const WORDS = {
+  record: ({ byteOffset }) => `The records of the heap were written over at byte ${byteOffset}`,
+  header: ({ byteOffset, ptr }) =>
+    ptr === undefined
+      ? `The header of a free block was written over at byte ${byteOffset}`
+      : `The header of the block at byte ${ptr} was written over at byte ${byteOffset}`,
+  overrun: ({ byteOffset, ptr, byteLength }) =>
+    `The block of ${byteLength} bytes at byte ${ptr} was written past its end, first at byte ${byteOffset}`,
+  'write-after-free': ({ byteOffset, ptr, byteLength }) =>
+    `The block of ${byteLength} bytes at byte ${ptr} was written to after it was freed, first at byte ${byteOffset}`,
+}
+
+/**
+ * @param {object} finding damage that the native side has found
+ * @returns {object} the same with a message
+ */
+export const describe = (finding) => ({
+  ...finding,
+  message: WORDS[finding.kind](finding) + storyOf(finding),
+})

@@ -1,0 +1,285 @@
+//! Examining a heap that may be damaged: where a walk stops at the first impossible word, this goes on
+//! and reports each.
+//!
+//! Every piece of every segment is compared with its records and headers, then every list with what
+//! the walk has met. Lists are looked at only when the records of all pieces are sound: else
+//! they are bound to differ. Nothing is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Heap;
+use super::layout::{
+    BINS, HEADER, NEXT, PREVIOUS, SEGMENT_WORDS, UNIT, UNITS_PER_PAGE, UnitKind, root,
+};
+use super::run::bin_of;
+use super::segment::Segment;
+use super::size_class::COUNT;
+use super::span::Span;
+use crate::error::{Fault, Result};
+
+/// What was written over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A word of the heap's own records.
+    Record,
+    /// One of the two words before a block.
+    Header,
+    /// Bytes between a block's end and the next header.
+    Guard,
+    /// Bytes of a block that was freed.
+    Freed,
+}
+
+/// One place where a heap is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// What lies there.
+    pub part: Part,
+    /// The first byte that cannot be right; for a record the word that contradicts others.
+    pub offset: u32,
+    /// The block that it belongs to.
+    pub pointer: Option<u32>,
+}
+
+impl Damage {
+    /// Damage to the record at word `index`.
+    const fn record(index: u32) -> Self {
+        Self { part: Part::Record, offset: index.wrapping_mul(4), pointer: None }
+    }
+}
+
+impl Heap<'_> {
+    /// Calls `report` with everything that is wrong with the heap.
+    pub fn check(&self, report: &mut dyn FnMut(Damage)) {
+        let mut check = Check { heap: *self, report, sound: true, pieces: Pieces::default() };
+        if check.examine().is_err() {
+            check.damaged(self.root);
+        }
+    }
+}
+
+/// What a walk has met, by first unit.
+#[derive(Default)]
+struct Pieces {
+    runs: BTreeMap<u32, BTreeSet<u32>>,
+    partial: BTreeMap<usize, BTreeSet<u32>>,
+    spare: BTreeMap<usize, BTreeSet<u32>>,
+}
+
+struct Check<'m, 'r> {
+    heap: Heap<'m>,
+    report: &'r mut dyn FnMut(Damage),
+    /// Whether no record was found damaged yet.
+    sound: bool,
+    pieces: Pieces,
+}
+
+impl<'m> Check<'m, '_> {
+    fn damaged(&mut self, index: u32) {
+        self.sound = false;
+        (self.report)(Damage::record(index));
+    }
+
+    fn require(&mut self, sound: bool, index: u32) {
+        if !sound {
+            self.damaged(index);
+        }
+    }
+
+    /// An error is damage to the root that leaves nothing else to look at.
+    fn examine(&mut self) -> Result<()> {
+        let segments = self.segments()?;
+        for &segment in &segments {
+            self.walk(segment);
+        }
+        if self.sound {
+            self.lists()?;
+        }
+        Ok(())
+    }
+
+    fn segments(&mut self) -> Result<Vec<Segment<'m>>> {
+        let heap = self.heap;
+        self.require(heap.owns_all().is_ok(), heap.root + root::OWNS_ALL);
+        let count = heap.segment_count()?;
+        let mut segments = Vec::new();
+        for index in 0..count {
+            match heap.segment(index) {
+                Ok(segment) => segments.push(segment),
+                Err(_) => self.damaged(heap.root + root::DIRECTORY + index * SEGMENT_WORDS),
+            }
+        }
+        segments.sort_by_key(|segment| segment.first);
+        let apart = segments.windows(2).all(|pair| pair[0].end <= pair[1].first);
+        self.require(apart, heap.root + root::DIRECTORY);
+        let last = segments.last().map_or(0, |segment| segment.end.div_ceil(UNITS_PER_PAGE));
+        self.require(last <= heap.field(root::END_PAGE)?, heap.root + root::END_PAGE);
+        if self.sound {
+            let units: u32 = segments.iter().map(|segment| segment.end - segment.first).sum();
+            self.require(heap.total_units() == Ok(units), heap.root + root::UNITS);
+        }
+        Ok(if apart { segments } else { Vec::new() })
+    }
+
+    fn walk(&mut self, segment: Segment<'m>) {
+        let mut unit = segment.first;
+        let mut free_before = false;
+        while unit < segment.end {
+            let free = segment.kind(unit) == Ok(UnitKind::FreeHead);
+            let piece =
+                if free && free_before { Err(Fault::Corrupted) } else { self.piece(segment, unit) };
+            free_before = free;
+            match piece {
+                Ok(units) => unit += units,
+                Err(_) => {
+                    self.damaged(segment.map_origin.wrapping_add(unit));
+                    unit = next_start(segment, unit + 1);
+                }
+            }
+        }
+    }
+
+    /// Examines the piece that starts at `unit` and returns its length in units.
+    fn piece(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {
+        match segment.kind(unit)? {
+            UnitKind::Span { class, back: 0 } => self.span(segment, unit, class),
+            UnitKind::Large { shift, back: 0 } => self.large(segment, unit, shift),
+            UnitKind::FreeHead => self.run(segment, unit),
+            _ => Err(Fault::Corrupted),
+        }
+    }
+
+    fn run(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {
+        let units = segment.run_length(unit)?;
+        inside(segment, unit + 1, (unit + units).saturating_sub(1))?;
+        self.pieces.runs.entry(bin_of(units)).or_default().insert(unit);
+        Ok(units)
+    }
+
+    fn large(&mut self, segment: Segment<'m>, unit: u32, shift: u32) -> Result<u32> {
+        let units = segment.length(unit)?;
+        let mut next = unit + 1;
+        if 1 << shift == UNIT {
+            let second = UnitKind::Large { shift, back: 1 };
+            if units < 2 || segment.kind(next)? != second {
+                return Err(Fault::Corrupted);
+            }
+            next += 1;
+        }
+        inside(segment, next, unit + units)?;
+        if self.heap.large_at(segment, unit, shift).is_err() {
+            let pointer = unit * UNIT + (1 << shift);
+            let (_, size) = self.heap.header(pointer)?;
+            self.header(pointer, size == units * UNIT, Some(pointer));
+        }
+        Ok(units)
+    }
+
+    fn span(&mut self, segment: Segment<'m>, unit: u32, class: usize) -> Result<u32> {
+        let span = Span::read(&self.heap, segment, unit, class)?;
+        for back in 0..span.units {
+            if segment.kind(unit + back)? != (UnitKind::Span { class, back }) {
+                return Err(Fault::Corrupted);
+            }
+        }
+        let free = self.slots(&span)?;
+        if free != span.free || span.count_free()? != free {
+            return Err(Fault::Corrupted);
+        }
+        if free == span.slots {
+            self.pieces.spare.entry(class).or_default().insert(unit);
+        } else if free > 0 {
+            self.pieces.partial.entry(class).or_default().insert(unit);
+        }
+        Ok(span.units)
+    }
+
+    /// Examines the headers of a span and returns how many of its blocks are free.
+    fn slots(&mut self, span: &Span<'m>) -> Result<u32> {
+        let stride = span.geometry().stride;
+        let mut free = 0;
+        for slot in 0..span.slots {
+            let pointer = span.pointer(slot);
+            let (byte_length, size) = self.heap.header(pointer)?;
+            let (most, block) = if span.is_free(slot)? {
+                free += 1;
+                (0, None)
+            } else {
+                (stride - HEADER, Some(pointer))
+            };
+            if size != stride || byte_length > most {
+                self.header(pointer, byte_length > most, block);
+            }
+        }
+        let behind = span.pointer(span.slots);
+        if self.heap.header(behind)? != (0, stride) {
+            self.header(behind, self.heap.header(behind)?.0 != 0, None);
+        }
+        Ok(free)
+    }
+
+    /// Reports the header before `pointer`: its first word, or its second.
+    fn header(&mut self, pointer: u32, first: bool, block: Option<u32>) {
+        let offset = if first { pointer - HEADER } else { pointer - HEADER / 2 };
+        (self.report)(Damage { part: Part::Header, offset, pointer: block });
+    }
+
+    fn lists(&mut self) -> Result<()> {
+        let Pieces { mut runs, mut partial, mut spare } = std::mem::take(&mut self.pieces);
+        for bin in 0..BINS {
+            let head = root::BIN_HEADS + bin;
+            self.list(head, runs.remove(&bin).unwrap_or_default());
+            let word = root::BIN_BITMAP + bin / 32;
+            let filled = self.heap.field(word)? & 1 << (bin % 32) != 0;
+            self.require(filled == (self.heap.field(head)? != 0), self.heap.root + word);
+        }
+        for class in 0..COUNT {
+            let at = class as u32;
+            self.list(root::PARTIAL + at, partial.remove(&class).unwrap_or_default());
+            self.list(root::SPARE + at, spare.remove(&class).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Compares the list that starts at the root's field `head` with what should be in it.
+    fn list(&mut self, head: u32, members: BTreeSet<u32>) {
+        let sound = self.holds(head, members).is_ok_and(|sound| sound);
+        self.require(sound, self.heap.root + head);
+    }
+
+    fn holds(&self, head: u32, mut members: BTreeSet<u32>) -> Result<bool> {
+        let (mut previous, mut unit) = (0, self.heap.field(head)?);
+        while members.remove(&unit) {
+            let segment = self.heap.own_segment(unit)?;
+            if segment.record(unit, PREVIOUS)? != previous {
+                return Ok(false);
+            }
+            previous = unit;
+            unit = segment.record(unit, NEXT)?;
+        }
+        Ok(unit == 0 && members.is_empty())
+    }
+}
+
+/// Confirms that the units from `unit` to `end` start nothing.
+fn inside(segment: Segment<'_>, unit: u32, end: u32) -> Result<()> {
+    for unit in unit..end {
+        if segment.kind(unit)? != UnitKind::Inside {
+            return Err(Fault::Corrupted);
+        }
+    }
+    Ok(())
+}
+
+/// The first unit from `unit` on that starts a piece; the segment's end if none does.
+fn next_start(segment: Segment<'_>, unit: u32) -> u32 {
+    let starts = |&unit: &u32| {
+        matches!(
+            segment.kind(unit),
+            Ok(UnitKind::Span { back: 0, .. }
+                | UnitKind::Large { back: 0, .. }
+                | UnitKind::FreeHead)
+        )
+    };
+    (unit..segment.end).find(starts).unwrap_or(segment.end)
+}

@@ -1,0 +1,159 @@
+//! What debug mode does in place of the plain calls, and the examination of a heap in either mode. Each
+//! call works on the heap and its book under the lock, and keeps what can be told about a refusal for
+//! whoever words the error.
+
+use super::SharedHeap;
+use crate::debug::{Book, Finding, Group, Trouble};
+use crate::error::{Fault, Result};
+use crate::heap::{Block, Damage, Heap, Part, Search, Stats};
+use crate::registry::State;
+
+impl SharedHeap {
+    /// Whether the memory is in debug mode.
+    pub fn is_debug(&self) -> bool {
+        self.known.lock().book.is_some()
+    }
+
+    /// Notes where the program is that makes the next call.
+    pub fn set_caller(&self, thread_id: u32, stack: String) {
+        let mut state = self.known.lock();
+        self.caller.replace(state.book.as_mut().map(|book| book.place(thread_id, stack)));
+    }
+
+    /// What can be told about the last refusal, once.
+    pub fn take_finding(&self) -> Option<Finding> {
+        self.finding.take().map(|finding| *finding)
+    }
+
+    /// Allocates a block; see [`Book::malloc`]. The first call makes the heap.
+    ///
+    /// # Errors
+    /// The faults of [`Book::malloc`]; [`Fault::Stale`].
+    pub fn debug_malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
+        let made = self.caller.take().ok_or(Fault::Corrupted)?;
+        let mut state = self.known.lock();
+        let heap = match self.formatted(&mut state)? {
+            Some(heap) => heap,
+            None => self.format(&mut state)?,
+        };
+        let book = state.book.as_mut().ok_or(Fault::Corrupted)?;
+        self.told(book.malloc(&heap, byte_length, align, search, made))
+    }
+
+    /// Frees a block; see [`Book::free`].
+    ///
+    /// # Errors
+    /// The faults of [`Book::free`]; [`Fault::Stale`].
+    pub fn debug_free(&self, pointer: u32) -> Result<()> {
+        let freed = self.caller.take().ok_or(Fault::Corrupted)?;
+        self.with_book(|heap, book| book.free(heap, pointer, freed))
+    }
+
+    /// Resizes a block where it is; see [`Book::resize`].
+    ///
+    /// # Errors
+    /// The faults of [`Book::resize`]; [`Fault::Stale`].
+    pub fn debug_resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
+        let made = self.caller.take().ok_or(Fault::Corrupted)?;
+        self.with_book(|heap, book| book.resize(heap, pointer, byte_length, stay, made))
+    }
+
+    /// The requested bytes and the whole space of a block; see [`Book::inspect`].
+    ///
+    /// # Errors
+    /// The faults of [`Book::inspect`]; [`Fault::Stale`].
+    pub fn debug_inspect(&self, pointer: u32) -> Result<(u32, u32)> {
+        self.with_book(|heap, book| book.inspect(heap, pointer))
+    }
+
+    /// The live blocks in ascending order of address, without those in quarantine.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn debug_blocks(&self) -> Result<Vec<Block>> {
+        self.examine(|heap, book| book.blocks(heap))
+    }
+
+    /// What the bytes of the heap are used for; see [`Book::stats`].
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn debug_stats(&self) -> Result<Stats> {
+        self.examine(|heap, book| book.stats(heap))
+    }
+
+    /// Empties the quarantine, then gives pages back; see [`SharedHeap::trim`].
+    ///
+    /// # Errors
+    /// The faults of [`Book::release`] and [`SharedHeap::trim`].
+    pub fn debug_trim(&self) -> Result<u64> {
+        self.examine(|heap, book| self.told(book.release(heap, 0)))?;
+        self.trim()
+    }
+
+    /// The live blocks in groups by the place that made them; see [`Book::leaks`].
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn leaks(&self) -> Result<Vec<Group>> {
+        self.examine(|heap, book| book.leaks(heap))
+    }
+
+    /// Everything that is wrong with the heap; see [`Book::check`]. `seen` says that this thread sees all
+    /// of the memory: a heap that claims more is damaged then.
+    ///
+    /// # Errors
+    /// [`Fault::Stale`], unless `seen`.
+    pub fn check(&self, seen: bool) -> Result<Vec<Finding>> {
+        match self.examine(|heap, book| Ok(book.check(heap))) {
+            Err(Fault::Stale) if !seen => Err(Fault::Stale),
+            Err(_) => {
+                let offset = self.root.get().unwrap_or(self.known.lock().territory.start);
+                Ok(vec![Finding::of(Damage { part: Part::Record, offset, pointer: None })])
+            }
+            findings => findings,
+        }
+    }
+
+    /// Gives what is in quarantine back to the heap, when nobody will ask for it any more.
+    pub(super) fn close_book(&self, state: &mut State) {
+        if let Ok(Some(heap)) = self.formatted(state)
+            && let Some(book) = &mut state.book
+        {
+            book.close(&heap);
+        }
+    }
+
+    // Works on a heap that is there, in debug mode.
+    fn with_book<T>(
+        &self,
+        act: impl FnOnce(&Heap<'_>, &mut Book) -> core::result::Result<T, Trouble>,
+    ) -> Result<T> {
+        let mut state = self.known.lock();
+        let heap = self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?;
+        let book = state.book.as_mut().ok_or(Fault::Corrupted)?;
+        self.told(act(&heap, book))
+    }
+
+    // Works on a heap and its book, or, outside debug mode, an empty one; before the first allocation there
+    // is nothing to work on.
+    fn examine<T: Default>(
+        &self,
+        act: impl FnOnce(&Heap<'_>, &mut Book) -> Result<T>,
+    ) -> Result<T> {
+        let mut state = self.known.lock();
+        let Some(heap) = self.formatted(&mut state)? else { return Ok(T::default()) };
+        match &mut state.book {
+            Some(book) => act(&heap, book),
+            None => act(&heap, &mut Book::default()),
+        }
+    }
+
+    // Keeps what can be told about a refusal.
+    fn told<T>(&self, outcome: core::result::Result<T, Trouble>) -> Result<T> {
+        outcome.map_err(|Trouble { fault, finding }| {
+            self.finding.replace(finding);
+            fault
+        })
+    }
+}
