@@ -692,6 +692,40 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   ): number
 
   /**
+   * Writes a text into a block, as UTF-8, and a NUL behind it if the block has room for one. A surrogate without its other
+   * half becomes U+FFFD.
+   *
+   * @param ptr a live block
+   * @param text
+   * @returns bytes of the text, the NUL not counted
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the text is longer than the block; nothing is written
+   * @throws {Error} ERR_INVALID_POINTER
+   */
+  setString(ptr: number, text: string): number
+
+  /**
+   * Reads a text in UTF-8. Bytes that are not UTF-8 become U+FFFD. Other threads may write meanwhile.
+   *
+   * @param ptr a live block; with a length, any byte offset
+   * @param byteLength bytes, NULs included; default those of the block up to its first NUL, all of them if it has none
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: not inside the memory, or too long for a string
+   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   */
+  getString(ptr: number, byteLength?: number): string
+
+  /**
+   * Allocates a block that holds a text in UTF-8, and a NUL behind it.
+   *
+   * @param text
+   * @returns pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_MEMORY
+   */
+  mallocString(text: string): number
+
+  /**
    * Reads an element of the whole memory.
    *
    * @param TypedArray a typed array constructor

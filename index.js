@@ -2,12 +2,12 @@
 // the classes below it in lib/, what the heap does from lib/heap.js.
 
 import { checkAddress, checkAddressOf } from './lib/address.js'
-import { AtomicMemory } from './lib/atomics.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
 import { Heap, openHeap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
 import { bufferOf } from './lib/pages.js'
 import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
+import { StringMemory } from './lib/strings.js'
 import { ThreadCache } from './lib/thread-cache.js'
 
 const PAGE = 65_536
@@ -69,7 +69,7 @@ class Allocation {
  * A WebAssembly.Memory with C's malloc, typed accessors, views and Atomics, whose heap every thread of the process
  * can use at once.
  */
-export class LocalSharedMemory extends AtomicMemory {
+export class LocalSharedMemory extends StringMemory {
   /** The default of `initial` in pages of 65,536 bytes, read when a memory is constructed. */
   static devicePageSize = 1000
 

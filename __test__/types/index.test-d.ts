@@ -143,6 +143,13 @@ memory.memset(16, 0)
 // @ts-expect-error a string is not a buffer
 memory.memset(16, 'text')
 
+// Text
+expectTypeOf(memory.mallocString).toEqualTypeOf<(text: string) => number>()
+expectTypeOf(memory.setString).toEqualTypeOf<(ptr: number, text: string) => number>()
+expectTypeOf(memory.getString).toEqualTypeOf<(ptr: number, byteLength?: number) => string>()
+// @ts-expect-error a buffer is not a string
+memory.setString(16, Buffer.from('text'))
+
 // The whole memory
 expectTypeOf(memory.at(Float32Array, -1)).toEqualTypeOf<number | undefined>()
 expectTypeOf(memory.at(BigUint64Array, 4)).toEqualTypeOf<bigint | undefined>()
