@@ -1,5 +1,6 @@
 // The public types, written by hand. WebAssembly's own are in TypeScript's DOM library.
 /// <reference lib="dom" />
+/// <reference lib="esnext.disposable" />
 
 type Float16ArrayConstructor = typeof globalThis extends { Float16Array: infer Constructor }
   ? Constructor
@@ -317,6 +318,21 @@ export class LocalSharedMemory extends WebAssembly.Memory {
     offset: number,
     length?: number,
   ): ArrayOf<C>
+
+  /**
+   * Allocates an array that frees its block when it is disposed of, as `using` does. It is disposed of once: calls after the
+   * first do nothing.
+   *
+   * @param TypedArray a typed array constructor
+   * @param source length in elements, or the values to copy in
+   * @returns live view; disposing throws ERR_INVALID_POINTER when the block was freed by its pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  alloc<C extends TypedArrayConstructor>(
+    TypedArray: C,
+    source: number | Iterable<ElementOf<C>> | ArrayLike<ElementOf<C>>,
+  ): ArrayOf<C> & Disposable
 
   /**
    * Allocates an Int8Array: its `byteOffset` is the pointer to free.

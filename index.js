@@ -2,6 +2,7 @@
 // the classes below it in lib/, what the heap does from lib/heap.js.
 
 import { checkAddress, checkAddressOf } from './lib/address.js'
+import { allocArray } from './lib/disposable.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
 import { Heap, openHeap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
@@ -158,6 +159,21 @@ export class LocalSharedMemory extends StringMemory {
     const ptr = this.malloc(count * byteLength, alignBytes)
     this.memset(ptr, 0, count * byteLength)
     return ptr
+  }
+
+  /**
+   * Allocates an array that frees its block when it is disposed of, as `using` does at the end of its scope. It is disposed
+   * of once: calls after the first do nothing.
+   *
+   * @param {TypedArrayConstructor} TypedArray
+   * @param {number | Iterable | ArrayLike} source length in elements, or the values
+   * @returns {TypedArray & Disposable} live view; its byteOffset is the pointer. Disposing throws ERR_INVALID_POINTER when
+   * the block was freed by its pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   */
+  alloc(TypedArray, source) {
+    return allocArray(this, TypedArray, source)
   }
 
   /**

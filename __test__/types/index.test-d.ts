@@ -116,6 +116,17 @@ memory.BigInt64Array([1])
 // @ts-expect-error bigints are no elements of an Int32Array
 memory.Int32Array([1n])
 
+expectTypeOf(memory.alloc(Float64Array, 4)).toEqualTypeOf<Float64Array & Disposable>()
+expectTypeOf(memory.alloc(BigInt64Array, [1n])).toEqualTypeOf<BigInt64Array & Disposable>()
+{
+  using block = memory.alloc(Uint8Array, new Set([1]))
+  expectTypeOf(block[0]).toEqualTypeOf<number | undefined>()
+}
+// @ts-expect-error numbers are no elements of a BigInt64Array
+memory.alloc(BigInt64Array, [1])
+// @ts-expect-error a DataView is not a typed array
+memory.alloc(DataView, 16)
+
 // Accessors
 expectTypeOf(memory.getInt8).toEqualTypeOf<(offset: number) => number>()
 expectTypeOf(memory.setInt8).toEqualTypeOf<(offset: number, value?: number) => void>()
