@@ -77,6 +77,9 @@ export interface LocalSharedMemoryDescriptor extends WebAssembly.MemoryDescripto
   storage?: Storage
 }
 
+/** The constructor's descriptor, with its other form's defaults. */
+export type SharedMemoryOptions = Partial<LocalSharedMemoryDescriptor> & { shared?: true }
+
 /**
  * C's allocation functions over a heap, and its memory, for a module's import object. Sizes are in bytes, pointers may be signed.
  * What cannot be allocated is 0; ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED and, for a pointer outside the memory,
@@ -151,6 +154,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {Error} ERR_NOT_A_HEAP: it holds something else
    */
   static from(memory: WebAssembly.Memory, options?: { heapBase?: number }): LocalSharedMemory
+
+  /**
+   * The memory of a name: the same one each time, and in every worker that is started afterwards. It is made when this thread
+   * has none of that name, and lives as long as the thread.
+   *
+   * @param name 1 to 256 characters
+   * @param options for when the memory is made
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_STORAGE_UNAVAILABLE
+   */
+  static shared(name: string, options?: SharedMemoryOptions): LocalSharedMemory
 
   /**
    * @param initial pages of 65,536 bytes, default {@link LocalSharedMemory.devicePageSize}

@@ -7,6 +7,7 @@ import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from '
 import { Heap, openHeap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
 import { bufferOf } from './lib/pages.js'
+import { sharedMemory } from './lib/shared.js'
 import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
 import { StringMemory } from './lib/strings.js'
 import { ThreadCache } from './lib/thread-cache.js'
@@ -125,6 +126,23 @@ export class LocalSharedMemory extends StringMemory {
     const initial = bytes.length / PAGE
     const claim = { heapBase, initial, maximum: MAX_PAGES, madeHere: false }
     return new this(ADOPTED, { memory, claim, native: openHeap(memory, bytes, claim) })
+  }
+
+  /**
+   * The memory of a name: the same one each time, and in every worker that is started afterwards. It is made when this thread
+   * has none of that name, and lives as long as the thread.
+   *
+   * @param {string} name 1 to 256 characters
+   * @param {object} [options] the constructor's descriptor, for when the memory is made; `initial` is by default
+   * `devicePageSize`, `maximum` is `initial`, and `shared` is true
+   * @returns {LocalSharedMemory}
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE when the name has another length, `shared` is false, or as the constructor does
+   * @throws {Error} ERR_STORAGE_UNAVAILABLE
+   */
+  static shared(name, options = {}) {
+    return sharedMemory(this, name, options)
   }
 
   /**

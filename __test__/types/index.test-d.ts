@@ -51,6 +51,14 @@ expectTypeOf(LocalSharedMemory.from(plain, { heapBase: 65536 })).toEqualTypeOf<L
 // @ts-expect-error a buffer is not a memory
 LocalSharedMemory.from(plain.buffer)
 
+expectTypeOf(LocalSharedMemory.shared('name')).toEqualTypeOf<LocalSharedMemory>()
+LocalSharedMemory.shared('name', {})
+LocalSharedMemory.shared('name', { initial: 1, maximum: 2, shared: true, storage: 'engine' })
+// @ts-expect-error a memory that is not shared cannot be sent to a worker
+LocalSharedMemory.shared('name', { initial: 1, shared: false })
+// @ts-expect-error a memory has a name
+LocalSharedMemory.shared()
+
 // C's malloc
 expectTypeOf(memory.imports()).toEqualTypeOf<LibcImports>()
 expectTypeOf<LibcImports>().toExtend<WebAssembly.ModuleImports>()
