@@ -6,6 +6,7 @@ import { allocArray } from './lib/disposable.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
 import { Heap, openHeap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
+import { inspectMemory } from './lib/inspect.js'
 import { bufferOf } from './lib/pages.js'
 import { sharedMemory } from './lib/shared.js'
 import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
@@ -299,6 +300,11 @@ export class LocalSharedMemory extends StringMemory {
    */
   imports() {
     return importsOf(this)
+  }
+
+  /** What util.inspect shows: the storage and the heap in numbers. */
+  [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
+    return inspectMemory(this, depth, options, inspect)
   }
 
   /** @returns {'native' | 'engine'} who allocated the bytes: Rust or V8 */
