@@ -264,6 +264,27 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   lengthof(ptr: number): number
 
   /**
+   * Gives a block a name that every thread finds it by, at once.
+   *
+   * @param name 1 to 256 characters
+   * @param ptr a live block, or 0 to take the name away
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  setRoot(name: string, ptr: number): void
+
+  /**
+   * Finds a block by its name.
+   *
+   * @param name 1 to 256 characters
+   * @returns the pointer that was last given that name, in whichever thread; its block may have been freed since
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   */
+  getRoot(name: string): number | undefined
+
+  /**
    * Lists the live blocks.
    *
    * @returns by ascending `byteOffset`

@@ -7,6 +7,7 @@ import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from '
 import { Heap, openHeap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
 import { inspectMemory } from './lib/inspect.js'
+import { checkName } from './lib/names.js'
 import { bufferOf } from './lib/pages.js'
 import { sharedMemory } from './lib/shared.js'
 import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
@@ -246,6 +247,34 @@ export class LocalSharedMemory extends StringMemory {
   lengthof(ptr) {
     checkPointer(ptr)
     return this.#heap.lengthof(ptr)
+  }
+
+  /**
+   * Gives a block a name that all threads find it by.
+   *
+   * @param {string} name 1 to 256 characters
+   * @param {number} ptr pointer to a live block; 0 takes the name away
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  setRoot(name, ptr) {
+    checkName(name)
+    checkPointer(ptr)
+    this.#heap.setRoot(name, ptr)
+  }
+
+  /**
+   * @param {string} name 1 to 256 characters
+   * @returns {number | undefined} the pointer that was last given that name, in whichever thread; undefined when there is
+   * none. The block may have been freed since
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   */
+  getRoot(name) {
+    checkName(name)
+    const ptr = this.#heap.getRoot(name)
+    return ptr === 0 ? undefined : ptr
   }
 
   /**

@@ -177,6 +177,23 @@ export class Heap {
     return answer
   }
 
+  /**
+   * @param {string} name
+   * @param {number} ptr pointer to a live block, 0 to take the name away
+   */
+  setRoot(name, ptr) {
+    if (ptr !== 0) this.sizeof(ptr)
+    if (this.#ready()) this.#native.setRoot(name, ptr)
+  }
+
+  /**
+   * @param {string} name
+   * @returns {number} pointer; 0 when there is none of that name
+   */
+  getRoot(name) {
+    return this.#ready() ? this.#native.getRoot(name) : 0
+  }
+
   /** @returns {Uint32Array} pointer, sizeof and lengthof of each live block, ascending */
   blocks() {
     if (!this.#ready()) return new Uint32Array(0)

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::rc::Rc;
 
-use napi::bindgen_prelude::{ToNapiValue, check_status};
+use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Utf16String, check_status};
 use napi::{Result, sys};
 
 use crate::error::Fault;
@@ -30,6 +30,13 @@ impl Arguments {
         // `number` is written only on success.
         unsafe { sys::napi_get_value_uint32(self.env, self.values[index], &mut number) };
         number
+    }
+
+    /// Argument `index` as a text in UTF-16, empty when it is not a string.
+    pub fn name(&self, index: usize) -> Vec<u16> {
+        // SAFETY: as in `number`.
+        let name = unsafe { Utf16String::from_napi_value(self.env, self.values[index]) };
+        name.map_or_else(|_| Vec::new(), |name| name.to_vec())
     }
 
     /// Argument `index` as it is.

@@ -10,6 +10,7 @@ mod error;
 mod heap;
 mod memory;
 mod registry;
+mod roots;
 mod shared_heap;
 mod storage;
 
@@ -82,6 +83,8 @@ pub fn open_heap(
         define::<Refill>(env.raw(), object.raw(), &heap)?;
         define::<MakeRoom>(env.raw(), object.raw(), &heap)?;
         define::<Learn>(env.raw(), object.raw(), &heap)?;
+        define::<SetRoot>(env.raw(), object.raw(), &heap)?;
+        define::<GetRoot>(env.raw(), object.raw(), &heap)?;
         // Some engines take no buffers from outside; the heap works without the cache too.
         drop(define_cache(env.raw(), object.raw(), &heap));
     }
@@ -208,6 +211,13 @@ callbacks! {
     }
     Learn c"learn" (heap, arguments) -> u32 {
         heap.learn(arguments.number(0)).map(|()| 0)
+    }
+    SetRoot c"setRoot" (heap, arguments) -> u32 {
+        heap.roots().set(&arguments.name(0), arguments.number(1));
+        Ok(0)
+    }
+    GetRoot c"getRoot" (heap, arguments) -> u32 {
+        Ok(heap.roots().get(&arguments.name(0)))
     }
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.trim().map(|bytes| bytes as f64)

@@ -3,12 +3,14 @@
 
 use std::cell::Cell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::cache::ThreadCache;
 use crate::error::{Fault, Result};
 use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT, Words};
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Locked};
+use crate::roots::Roots;
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
@@ -31,6 +33,8 @@ pub struct Claim {
 
 /// One thread's access to the heap in a memory.
 pub struct SharedHeap {
+    /// Before the memory, because fields are dropped in order: it must outlive them.
+    roots: Arc<Roots>,
     memory: Memory,
     /// Byte offset of the root once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
@@ -54,8 +58,9 @@ impl SharedHeap {
             locked.seen(memory.byte_length());
         }
         drop(locked);
+        let roots = if memory.is_shared() { Roots::of(memory.address()) } else { Arc::default() };
         let (root, territory) = (Cell::new(None), Cell::new(territory));
-        Ok(Self { memory, root, territory, cache: ThreadCache::new() })
+        Ok(Self { roots, memory, root, territory, cache: ThreadCache::new() })
     }
 
     /// Takes note of the memory's present length, and place: a memory that is not shared may move.
@@ -68,6 +73,11 @@ impl SharedHeap {
             self.lock().seen(self.memory.byte_length());
         }
         Ok(())
+    }
+
+    /// The named roots of the memory, those of all threads.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
     }
 
     /// The free blocks that this thread keeps.

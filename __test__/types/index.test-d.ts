@@ -95,6 +95,11 @@ memory.free(16n)
 // @ts-expect-error a size has to be given
 memory.malloc()
 
+expectTypeOf(memory.setRoot).toEqualTypeOf<(name: string, ptr: number) => void>()
+expectTypeOf(memory.getRoot).toEqualTypeOf<(name: string) => number | undefined>()
+// @ts-expect-error names are strings
+memory.setRoot(Symbol('queue'), 16)
+
 // Copies and views
 expectTypeOf(memory.arrayBuffer(16)).toEqualTypeOf<ArrayBuffer>()
 expectTypeOf(memory.sharedArrayBuffer(16, 8)).toEqualTypeOf<SharedArrayBuffer>()
