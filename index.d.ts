@@ -134,6 +134,31 @@ export interface HeapStats {
   blockCount: number
 }
 
+/** A range of the memory, and what it is used for. */
+export interface HeapArea {
+  /**
+   * 'span': blocks of one size. 'large': one block. 'free': neither. 'table': the heap's own records. 'outside': not the
+   * heap's, that is below `heapBase`, pages that it has not taken in, and all of a memory before the first allocation.
+   */
+  kind: 'span' | 'large' | 'free' | 'table' | 'outside'
+  /** Bytes from the start of the memory. */
+  byteOffset: number
+  /** Bytes. */
+  byteLength: number
+  /** Bytes of a free area that take up no memory: never written to, or given back by `trim()`. */
+  trimmedBytes: number
+  /** Bytes of each block, header and padding included; 0 where there are none. */
+  blockBytes: number
+  /** Blocks of the area, in use or not. */
+  slots: number
+  /** Live blocks. */
+  live: number
+  /** Free blocks in the caches of threads. */
+  cached: number
+  /** Other free blocks. */
+  free: number
+}
+
 /**
  * A WebAssembly.Memory with a heap that JavaScript, WebAssembly and native code use together, from every thread.
  *
@@ -298,6 +323,13 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {Error} ERR_HEAP_CORRUPTED
    */
   stats(): HeapStats
+
+  /**
+   * Tells what each range of the memory is used for: all of it, ascending, without gaps.
+   *
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  heapMap(): HeapArea[]
 
   /**
    * Gives free pages back to the operating system. The memory keeps its size.

@@ -4,6 +4,7 @@
 import { checkAddress, checkAddressOf } from './lib/address.js'
 import { allocArray } from './lib/disposable.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
+import { areasOf } from './lib/heap-map.js'
 import { Heap, openHeap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
 import { inspectMemory } from './lib/inspect.js'
@@ -301,6 +302,16 @@ export class LocalSharedMemory extends StringMemory {
    */
   stats() {
     return this.#heap.stats()
+  }
+
+  /**
+   * What each range of the memory is used for: all of it, ascending, without gaps.
+   *
+   * @returns {import('./index.js').HeapArea[]}
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  heapMap() {
+    return areasOf(this.#heap.map())
   }
 
   /** @returns {number} the bytes that live blocks take, headers and padding included */

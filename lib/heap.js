@@ -202,6 +202,15 @@ export class Heap {
     return answer
   }
 
+  /** @returns {Float64Array} eight numbers for each area of the memory, as lib/heap-map.js reads them */
+  map() {
+    this.#attach()
+    if (this.#native === UNOPENED) return new Float64Array(0)
+    let answer
+    while (typeof (answer = this.#current().map()) === 'number') this.#recover(answer)
+    return answer
+  }
+
   /** @returns what LocalSharedMemory.stats() returns */
   stats() {
     let figures = new Float64Array(6)

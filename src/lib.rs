@@ -23,7 +23,7 @@ use napi_derive::napi;
 
 use callback::{Arguments, Callback, define, define_cache};
 use error::Fault;
-use heap::{PAGE, Search};
+use heap::{Area, PAGE, Search};
 use memory::{JsValue, Memory};
 use shared_heap::{Claim, SharedHeap};
 
@@ -78,6 +78,7 @@ pub fn open_heap(
         define::<GrowthToExtend>(env.raw(), object.raw(), &heap)?;
         define::<AddPages>(env.raw(), object.raw(), &heap)?;
         define::<Blocks>(env.raw(), object.raw(), &heap)?;
+        define::<Map>(env.raw(), object.raw(), &heap)?;
         define::<Stats>(env.raw(), object.raw(), &heap)?;
         define::<Trim>(env.raw(), object.raw(), &heap)?;
         define::<Refill>(env.raw(), object.raw(), &heap)?;
@@ -202,6 +203,17 @@ callbacks! {
             .flat_map(|block| [block.pointer, block.byte_length, block.buffer_size])
             .collect::<Vec<_>>();
         Ok(Uint32Array::new(words))
+    }
+    Map c"map" (heap, _arguments) -> Float64Array {
+        let map = heap.map()?;
+        let row = |area: &Area| {
+            let trimmed = heap.trimmed_bytes(area);
+            let blocks = [area.block_bytes, area.live, area.cached, area.free].map(u64::from);
+            let [block_bytes, live, cached, free] = blocks;
+            let (length, kind) = (area.end - area.start, area.used_as as u64);
+            [kind, area.start, length, trimmed, block_bytes, live, cached, free]
+        };
+        Ok(Float64Array::new(map.iter().flat_map(row).map(|number| number as f64).collect()))
     }
     Refill c"refill" (heap, arguments) -> u32 {
         heap.refill(arguments.number(0) as usize)

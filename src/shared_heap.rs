@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cache::ThreadCache;
 use crate::error::{Fault, Result};
-use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT, Words};
+use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, Words};
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Locked};
 use crate::roots::Roots;
@@ -219,6 +219,29 @@ impl SharedHeap {
     pub fn stats(&self) -> Result<Stats> {
         let mut locked = self.lock();
         self.formatted(&mut locked)?.map_or(Ok(Stats::default()), |heap| heap.stats())
+    }
+
+    /// What the bytes of the memory are for; see [`Heap::map`].
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn map(&self) -> Result<Vec<Area>> {
+        let mut locked = self.lock();
+        match self.formatted(&mut locked)? {
+            Some(heap) => heap.map(),
+            None => Ok(Area::of_unused(self.memory.words())),
+        }
+    }
+
+    /// The bytes of a free area that take up no memory: never written to, or given back since.
+    pub fn trimmed_bytes(&self, area: &Area) -> u64 {
+        let bytes = area.end - area.start;
+        match area.used_as {
+            Use::Free => {
+                bytes - self.memory.resident_bytes(area.start as usize..area.end as usize) as u64
+            }
+            _ => 0,
+        }
     }
 
     /// Gives the blocks that this thread keeps back to the heap, and the pages of free runs back to the operating system. Returns the bytes that were resident.

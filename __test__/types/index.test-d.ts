@@ -3,6 +3,7 @@ import DefaultExport, {
   LocalSharedMemory,
   type Allocation,
   type ErrorCode,
+  type HeapArea,
   type HeapStats,
   type LibcImports,
 } from '../../index.js'
@@ -88,6 +89,9 @@ expectTypeOf<keyof HeapStats>().toEqualTypeOf<
   | 'blockCount'
 >()
 expectTypeOf<HeapStats[keyof HeapStats]>().toEqualTypeOf<number>()
+expectTypeOf(memory.heapMap()).toEqualTypeOf<HeapArea[]>()
+expectTypeOf<HeapArea['kind']>().toEqualTypeOf<'span' | 'large' | 'free' | 'table' | 'outside'>()
+expectTypeOf<Omit<HeapArea, 'kind'>[keyof Omit<HeapArea, 'kind'>]>().toEqualTypeOf<number>()
 expectTypeOf(memory.trim()).toEqualTypeOf<number>()
 expectTypeOf<'ERR_OUT_OF_MEMORY'>().toExtend<ErrorCode>()
 // @ts-expect-error pointers are numbers

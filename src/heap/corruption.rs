@@ -301,6 +301,7 @@ impl Case {
             10 => {
                 heap.stats().map_err(all)?;
                 heap.each_block(drop).map_err(all)?;
+                heap.map().map_err(all)?;
             }
             11 => {
                 heap.growth_for(size, align).map_err(all)?;

@@ -10,6 +10,7 @@
 mod block;
 mod growth;
 mod layout;
+mod map;
 mod run;
 mod segment;
 mod size_class;
@@ -24,6 +25,7 @@ mod properties;
 
 pub use block::Search;
 pub use layout::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
+pub use map::{Area, Use};
 pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_for};
 pub use walk::{Block, Stats};
 pub use words::Words;
