@@ -153,6 +153,28 @@ test('workers find what has a name, and give names, all at once', async (t) => {
   t.is(memory.getRoot('contended'), undefined)
 })
 
+test('roots outlast the worker that set them, in a memory that nobody else has used', async (t) => {
+  for (const options of [{}, { heapBase: 65_536 }, { storage: 'engine' }]) {
+    const memory = new LocalSharedMemory({ initial: 1, maximum: 100, shared: true, ...options })
+    const { end } = launch('naming-worker.mjs', { memory })
+    // oxlint-disable-next-line no-await-in-loop -- one memory after the other
+    const { code, report } = await end
+    t.is(code, 0)
+    t.is(memory.getRoot('left'), report)
+    t.is(memory.getString(report), 'by the worker')
+  }
+})
+
+test('threads that come after a stray write find the roots', async (t) => {
+  const memory = newMemory()
+  const ptr = memory.malloc(32)
+  memory.setRoot('queue', ptr)
+  memory.fill(Uint8Array, 255, 64)
+  const other = await received(memory)
+  t.is(other.getRoot('queue'), ptr)
+  t.throws(() => other.setRoot('queue', ptr), { code: 'ERR_HEAP_CORRUPTED' })
+})
+
 test('no memory has the roots of one that was collected', (t) => {
   const script = fileURLToPath(new URL('fixtures/roots-collected.mjs', import.meta.url))
   const { stdout, status } = spawnSync(process.execPath, ['--expose-gc', script], {

@@ -183,7 +183,9 @@ export class Heap {
    */
   setRoot(name, ptr) {
     if (ptr !== 0) this.sizeof(ptr)
-    if (this.#ready()) this.#native.setRoot(name, ptr)
+    if (!this.#ready()) return
+    let answer
+    while ((answer = this.#current().setRoot(name, ptr)) < 0) this.#recover(answer, ptr)
   }
 
   /**

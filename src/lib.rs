@@ -225,11 +225,10 @@ callbacks! {
         heap.learn(arguments.number(0)).map(|()| 0)
     }
     SetRoot c"setRoot" (heap, arguments) -> u32 {
-        heap.roots().set(&arguments.name(0), arguments.number(1));
-        Ok(0)
+        heap.set_root(&arguments.name(0), arguments.number(1)).map(|()| 0)
     }
     GetRoot c"getRoot" (heap, arguments) -> u32 {
-        Ok(heap.roots().get(&arguments.name(0)))
+        Ok(heap.root(&arguments.name(0)))
     }
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.trim().map(|bytes| bytes as f64)

@@ -2,40 +2,61 @@
 //! reaches them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The roots of each shared memory that a thread has open, by the memory's address.
-static ROOTS: Mutex<BTreeMap<usize, Weak<Roots>>> = Mutex::new(BTreeMap::new());
+/// The roots of each shared memory that a thread has open, or that has any, by the memory's address.
+static ROOTS: Mutex<BTreeMap<usize, Arc<Roots>>> = Mutex::new(BTreeMap::new());
 
-/// The roots of one memory, by their names in UTF-16.
-#[derive(Debug, Default)]
-pub struct Roots(Mutex<HashMap<Box<[u16]>, u32>>);
+/// The roots of one memory.
+#[derive(Debug)]
+pub struct Roots {
+    /// What the heap in the memory is marked with, once it has roots: never 0, and no other roots have it.
+    identity: u32,
+    /// Pointers by their names in UTF-16.
+    pointers: Mutex<HashMap<Box<[u16]>, u32>>,
+}
 
 impl Roots {
-    /// The roots of the shared memory at `address`. Whoever has them must keep the memory there for as long:
-    /// so they are never taken for those of another memory that comes to have the address.
-    pub fn of(address: usize) -> Arc<Self> {
+    /// Those of a memory that nobody else has.
+    pub fn new() -> Arc<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let identity = NEXT.fetch_add(1, Relaxed).max(1);
+        Arc::new(Self { identity, pointers: Mutex::default() })
+    }
+
+    /// Those of the shared memory at `address`, whose heap is marked with `mark`. Whoever has them must keep the
+    /// memory there for as long: then what others have of this address is of the same memory. What nobody has may be
+    /// of one that is gone, unless the mark says otherwise.
+    pub fn of(address: usize, mark: u32) -> Arc<Self> {
         let mut known = locked(&ROOTS);
-        if let Some(roots) = known.get(&address).and_then(Weak::upgrade) {
-            return roots;
+        let in_use = |roots: &Arc<Self>| Arc::strong_count(roots) > 1;
+        let believed = |roots: &&Arc<Self>| in_use(roots) || roots.identity == mark;
+        if let Some(roots) = known.get(&address).filter(believed) {
+            return Arc::clone(roots);
         }
-        known.retain(|_, roots| roots.strong_count() > 0);
-        let roots = Arc::default();
-        known.insert(address, Arc::downgrade(&roots));
+        known.retain(|_, roots| in_use(roots) || !locked(&roots.pointers).is_empty());
+        let roots = Self::new();
+        known.insert(address, Arc::clone(&roots));
         roots
+    }
+
+    /// What to mark the heap with.
+    pub const fn identity(&self) -> u32 {
+        self.identity
     }
 
     /// The pointer of a name; 0 when there is none.
     pub fn get(&self, name: &[u16]) -> u32 {
-        locked(&self.0).get(name).copied().unwrap_or(0)
+        locked(&self.pointers).get(name).copied().unwrap_or(0)
     }
 
     /// Gives a name to a pointer, or takes it away when the pointer is 0.
     pub fn set(&self, name: &[u16], pointer: u32) {
-        let mut roots = locked(&self.0);
+        let mut pointers = locked(&self.pointers);
         match pointer {
-            0 => roots.remove(name),
-            _ => roots.insert(name.into(), pointer),
+            0 => pointers.remove(name),
+            _ => pointers.insert(name.into(), pointer),
         };
     }
 }
@@ -55,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_name_has_the_pointer_that_it_was_given_last() {
-        let roots = Roots::default();
+        let roots = Roots::new();
         assert_eq!(roots.get(NAME), 0);
         roots.set(NAME, 16);
         roots.set(&NAME[..1], u32::MAX);
@@ -65,25 +86,33 @@ mod tests {
     }
 
     #[test]
-    fn all_who_have_a_memory_share_its_roots_until_the_last_one_is_gone() {
-        let first = Roots::of(ADDRESS);
+    fn all_who_have_a_memory_share_its_roots_whatever_the_mark() {
+        let first = Roots::of(ADDRESS, 0);
         first.set(NAME, 16);
-        let second = Roots::of(ADDRESS);
-        drop(first);
-        assert_eq!(second.get(NAME), 16);
-        assert_eq!(Roots::of(ADDRESS + 65_536).get(NAME), 0);
-        drop(second);
-        assert_eq!(Roots::of(ADDRESS).get(NAME), 0);
+        assert_eq!(Roots::of(ADDRESS, 0).get(NAME), 16);
+        assert_eq!(Roots::of(ADDRESS, u32::MAX).get(NAME), 16);
+        assert_eq!(Roots::of(ADDRESS + 65_536, first.identity()).get(NAME), 0);
     }
 
     #[test]
-    fn nothing_is_kept_of_memories_that_are_gone() {
-        let kept = Roots::of(ADDRESS * 2);
-        for memory in 1..100 {
-            drop(Roots::of(ADDRESS * 2 + memory * 65_536));
+    fn roots_that_nobody_has_are_believed_by_the_mark_only() {
+        let address = ADDRESS * 2;
+        let roots = Roots::of(address, 0);
+        roots.set(NAME, 16);
+        let mark = roots.identity();
+        drop(roots);
+        assert_eq!(Roots::of(address, mark).get(NAME), 16);
+        assert_eq!(Roots::of(address, 0).get(NAME), 0);
+        assert_eq!(Roots::of(address, mark).get(NAME), 0);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_memories_without_roots() {
+        let first = ADDRESS * 3;
+        for memory in 0..100 {
+            drop(Roots::of(first + memory * 65_536, 0));
         }
-        let ours = ADDRESS * 2..ADDRESS * 2 + 100 * 65_536;
-        assert!(locked(&ROOTS).range(ours).count() <= 2);
-        drop(kept);
+        let ours = first..first + 100 * 65_536;
+        assert!(locked(&ROOTS).range(ours).count() <= 1);
     }
 }

@@ -58,7 +58,10 @@ impl SharedHeap {
             locked.seen(memory.byte_length());
         }
         drop(locked);
-        let roots = if memory.is_shared() { Roots::of(memory.address()) } else { Arc::default() };
+        let mark = Heap::open(words, territory.start).and_then(|heap| heap.mark().ok());
+        let shared = memory.is_shared();
+        let roots =
+            if shared { Roots::of(memory.address(), mark.unwrap_or(0)) } else { Roots::new() };
         let (root, territory) = (Cell::new(None), Cell::new(territory));
         Ok(Self { roots, memory, root, territory, cache: ThreadCache::new() })
     }
@@ -75,9 +78,22 @@ impl SharedHeap {
         Ok(())
     }
 
-    /// The named roots of the memory, those of all threads.
-    pub fn roots(&self) -> &Roots {
-        &self.roots
+    /// The pointer of a name, whichever thread gave it; 0 when there is none.
+    pub fn root(&self, name: &[u16]) -> u32 {
+        self.roots.get(name)
+    }
+
+    /// Gives a name to a pointer, or takes it away when the pointer is 0.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
+        let mut locked = self.lock();
+        if let Some(heap) = self.formatted(&mut locked)? {
+            heap.set_mark(self.roots.identity())?;
+        }
+        self.roots.set(name, pointer);
+        Ok(())
     }
 
     /// The free blocks that this thread keeps.

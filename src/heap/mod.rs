@@ -86,6 +86,22 @@ impl<'m> Heap<'m> {
         }
     }
 
+    /// What the heap is marked with; 0 when it is not.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when the root cannot be read.
+    pub fn mark(&self) -> Result<u32> {
+        self.field(root::MARK)
+    }
+
+    /// Marks the heap.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when the root cannot be written.
+    pub fn set_mark(&self, mark: u32) -> Result<()> {
+        self.set_field(root::MARK, mark)
+    }
+
     fn field(&self, field: u32) -> Result<u32> {
         self.words.get(self.root + field)
     }
