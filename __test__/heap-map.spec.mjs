@@ -276,6 +276,9 @@ test('what holds no map is not drawn', async (t) => {
       JSON.stringify(map.with(0, { ...map[0], live: -1 })),
       JSON.stringify(map.with(0, { ...map[0], live: '1' })),
       JSON.stringify(map.with(0, { ...map[0], byteLength: 0 })),
+      JSON.stringify(map.with(0, { ...map[0], trimmedBytes: 2 ** 32 })),
+      JSON.stringify(map.with(0, { ...map[0], live: 1 })),
+      JSON.stringify(map.with(0, { ...map[0], live: 1, slots: 1, blockBytes: 2 ** 32 })),
     ]
     for (const text of bad) {
       // oxlint-disable-next-line no-await-in-loop -- one file after the other

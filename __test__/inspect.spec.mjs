@@ -4,12 +4,13 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 
-const LINE = { breakLength: Infinity, compact: true }
+const LINE = { breakLength: Infinity }
 const newMemory = () =>
   new LocalSharedMemory({ initial: 1, maximum: 4, shared: true, storage: 'engine' })
 
 test('a memory is summed up in a line', (t) => {
   const memory = newMemory()
+  t.false(inspect(memory).includes('\n'))
   const empty =
     "LocalSharedMemory { storage: 'engine', byteLength: 65536, usedBytes: 0, freeBytes: 0"
   t.is(inspect(memory, LINE), `${empty}, cachedBytes: 0, blockCount: 0 }`)

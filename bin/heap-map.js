@@ -11,11 +11,16 @@ import { drawText } from '../lib/heap-picture/text.js'
 const KINDS = new Set(['outside', 'table', 'free', 'large', 'span'])
 const NUMBERS = ['byteLength', 'trimmedBytes', 'blockBytes', 'slots', 'live', 'cached', 'free']
 
+/** Whether the bytes of an area suffice for what it says of them. */
+const isPossible = ({ byteLength, trimmedBytes, blockBytes, slots, live, cached, free }) =>
+  slots === live + cached + free && slots * blockBytes + trimmedBytes <= byteLength
+
 const isArea = (area, start) =>
   KINDS.has(area?.kind) &&
   area.byteOffset === start &&
   area.byteLength > 0 &&
-  NUMBERS.every((name) => Number.isSafeInteger(area[name]) && area[name] >= 0)
+  NUMBERS.every((name) => Number.isSafeInteger(area[name]) && area[name] >= 0) &&
+  isPossible(area)
 
 /** What a file holds, if it is a heap map: areas without gaps. */
 const readMap = async (file) => {

@@ -24,5 +24,5 @@ const summaryOf = (memory) => {
 export const inspectMemory = (memory, depth, options, inspect) => {
   const { name } = memory.constructor
   if (depth < 0) return options.stylize(`[${name}]`, 'special')
-  return `${name} ${inspect(summaryOf(memory), options)}`
+  return `${name} ${inspect(summaryOf(memory), { ...options, breakLength: Infinity })}`
 }
