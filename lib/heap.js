@@ -186,11 +186,39 @@ export class Heap {
     return answer
   }
 
+  /**
+   * @param {string} name
+   * @param {number} ptr pointer to a live block, 0 to take the name away
+   */
+  setRoot(name, ptr) {
+    if (ptr !== 0) this.sizeof(ptr)
+    if (!this.#ready()) return
+    let answer
+    while ((answer = this.#current().setRoot(name, ptr)) < 0) this.#recover(answer, ptr)
+  }
+
+  /**
+   * @param {string} name
+   * @returns {number} pointer; 0 when there is none of that name
+   */
+  getRoot(name) {
+    return this.#ready() ? this.#native.getRoot(name) : 0
+  }
+
   /** @returns {Uint32Array} pointer, sizeof and lengthof of each live block, ascending */
   blocks() {
     if (!this.#ready()) return new Uint32Array(0)
     let answer
     while (typeof (answer = this.#current().blocks()) === 'number') this.#recover(answer)
+    return answer
+  }
+
+  /** @returns {Float64Array} eight numbers for each area of the memory, as lib/heap-map.js reads them */
+  map() {
+    this.#attach()
+    if (this.#native === UNOPENED) return new Float64Array(0)
+    let answer
+    while (typeof (answer = this.#current().map()) === 'number') this.#recover(answer)
     return answer
   }
 

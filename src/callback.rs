@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{FromNapiValue as _, ToNapiValue, check_status};
+use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Utf16String, check_status};
 use napi::{Result, sys};
 
 use crate::error::Fault;
@@ -39,6 +39,13 @@ impl Arguments {
     pub fn text(&self, index: usize) -> String {
         // SAFETY: `values` are live handles of the running call in `env`, undefined ones included.
         unsafe { String::from_napi_value(self.env, self.values[index]) }.unwrap_or_default()
+    }
+
+    /// Argument `index` as a text in UTF-16, empty when it is not a string.
+    pub fn name(&self, index: usize) -> Vec<u16> {
+        // SAFETY: as in `number`.
+        let name = unsafe { Utf16String::from_napi_value(self.env, self.values[index]) };
+        name.map_or_else(|_| Vec::new(), |name| name.to_vec())
     }
 
     /// Argument `index` as it is.

@@ -109,6 +109,16 @@ impl Memory {
         unsafe { storage::give_back(base.as_ptr().cast(), bytes) }
     }
 
+    /// How many of `bytes` take up memory; see [`storage::resident_bytes`]. 0 when the range is not inside the memory.
+    pub fn resident_bytes(&self, bytes: Range<usize>) -> usize {
+        let View { base, byte_length, .. } = self.view.get();
+        if bytes.end > byte_length {
+            return 0;
+        }
+        // SAFETY: the range was just checked against the accessible bytes that `self` keeps.
+        unsafe { storage::resident_bytes(base.as_ptr().cast(), bytes) }
+    }
+
     /// The bytes seen so far as words.
     pub fn words(&self) -> Words<'_> {
         let View { base, byte_length, .. } = self.view.get();

@@ -11,9 +11,10 @@ use crate::cache::ThreadCache;
 use crate::central::Central;
 use crate::debug::{Finding, Place};
 use crate::error::{Fault, Result};
-use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT, Words};
+use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, Words};
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Known, State};
+use crate::roots::Roots;
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
@@ -38,6 +39,8 @@ pub struct Claim {
 
 /// One thread's access to the heap in a memory.
 pub struct SharedHeap {
+    /// Before the memory, because fields are dropped in order: it must outlive them.
+    roots: Arc<Roots>,
     memory: Memory,
     /// Byte offset of the root once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
@@ -65,10 +68,19 @@ impl SharedHeap {
         } else {
             Arc::new(Known::new(words, territory()?, claim.debug)?)
         };
-        let thread = known.lock().depot.join();
+        let (thread, start) = {
+            let mut state = known.lock();
+            (state.depot.join(), state.territory.start)
+        };
+        let roots = if memory.is_shared() {
+            let mark = Heap::open(words, start).and_then(|heap| heap.mark().ok());
+            Roots::of(memory.address(), mark.unwrap_or(0))
+        } else {
+            Roots::new()
+        };
         let (root, cache) = (Cell::new(None), ThreadCache::new());
         let (caller, finding) = (RefCell::default(), RefCell::default());
-        Ok(Self { memory, root, known, thread, cache, caller, finding })
+        Ok(Self { roots, memory, root, known, thread, cache, caller, finding })
     }
 
     /// Takes note of the memory's present length, and place: a memory that is not shared may move.
@@ -79,6 +91,24 @@ impl SharedHeap {
         self.memory.refresh(array)?;
         let mut state = self.known.lock();
         state.byte_length = state.byte_length.max(self.memory.byte_length());
+        Ok(())
+    }
+
+    /// The pointer of a name, whichever thread gave it; 0 when there is none.
+    pub fn root(&self, name: &[u16]) -> u32 {
+        self.roots.get(name)
+    }
+
+    /// Gives a name to a pointer, or takes it away when the pointer is 0.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
+        let mut state = self.known.lock();
+        if let Some(heap) = self.formatted(&mut state)? {
+            heap.set_mark(self.roots.identity())?;
+        }
+        self.roots.set(name, pointer);
         Ok(())
     }
 
@@ -246,6 +276,30 @@ impl SharedHeap {
         // What cannot be put back is not free: the walk finds it.
         drop(self.central(&mut state, heap).empty_depot());
         heap.stats()
+    }
+
+    /// What the bytes of the memory are for; see [`Heap::map`].
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn map(&self) -> Result<Vec<Area>> {
+        let mut state = self.known.lock();
+        let Some(heap) = self.formatted(&mut state)? else {
+            return Ok(Area::of_unused(self.memory.words()));
+        };
+        drop(self.central(&mut state, heap).empty_depot());
+        heap.map()
+    }
+
+    /// The bytes of a free area that take up no memory: never written to, or given back since.
+    pub fn trimmed_bytes(&self, area: &Area) -> u64 {
+        let bytes = area.end - area.start;
+        match area.used_as {
+            Use::Free => {
+                bytes - self.memory.resident_bytes(area.start as usize..area.end as usize) as u64
+            }
+            _ => 0,
+        }
     }
 
     /// Gives the blocks that this thread keeps back to the heap, and the pages of free runs back to the operating system. Returns the bytes that were resident.

@@ -84,8 +84,10 @@ pub mod root {
     pub const SPARE: u32 = PARTIAL + size_class::COUNT as u32;
     /// The segments.
     pub const DIRECTORY: u32 = SPARE + size_class::COUNT as u32;
+    /// What tells this heap from others that had its address; 0 until it matters.
+    pub const MARK: u32 = DIRECTORY + MAX_SEGMENTS * SEGMENT_WORDS;
     /// Length of the root in words.
-    pub const WORDS: u32 = DIRECTORY + MAX_SEGMENTS * SEGMENT_WORDS;
+    pub const WORDS: u32 = MARK + 1;
 }
 
 // The root of a one-page heap and its table fit in one unit: 15 of 16 units are left for blocks.

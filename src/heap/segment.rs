@@ -22,6 +22,8 @@ pub struct Segment<'m> {
     pub end: u32,
     /// The unit up to which the table has room.
     pub limit: u32,
+    /// The word index of the table.
+    pub map: u32,
     /// The word index that the map word of unit 0 would have, and its record; both wrap around.
     pub map_origin: u32,
     record_origin: u32,
@@ -146,7 +148,7 @@ impl<'m> Heap<'m> {
         let records = map + (limit - map_first);
         let map_origin = map.wrapping_sub(map_first);
         let record_origin = records.wrapping_sub(first * RECORD_WORDS);
-        Ok(Segment { words: self.words, first, end, limit, map_origin, record_origin })
+        Ok(Segment { words: self.words, first, end, limit, map, map_origin, record_origin })
     }
 
     /// All segments in ascending order of directory entry.
@@ -195,8 +197,7 @@ impl<'m> Heap<'m> {
     pub(super) fn extend_last_segment(&self, end: u32) -> Result<()> {
         let index = self.segment_count()?.checked_sub(1).ok_or(Fault::Corrupted)?;
         let old = self.segment(index)?;
-        let map = self.field(root::DIRECTORY + index * SEGMENT_WORDS + 3)?;
-        self.set_segment(index, [old.first, end, old.limit, map])?;
+        self.set_segment(index, [old.first, end, old.limit, old.map])?;
         self.add_units(&self.segment(index)?, old.end)
     }
 
