@@ -430,7 +430,7 @@ fn one_damaged_word_of_the_records_gives_no_block_to_two_owners() {
 // What a damaged word led to before it was noticed, each by itself.
 
 /// A heap that has all of the words, and a block in it.
-fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
+pub(super) fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
     let end_page = (words.len() / WORDS_PER_PAGE) as u32;
     let maximum = end_page + 10;
     let territory = Territory { start: GRAIN, end_page, maximum, owns_all: true };
@@ -439,7 +439,7 @@ fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
     (heap, block)
 }
 
-fn pages(count: usize) -> Vec<AtomicU32> {
+pub(super) fn pages(count: usize) -> Vec<AtomicU32> {
     (0..count * WORDS_PER_PAGE).map(|_| AtomicU32::new(0)).collect()
 }
 

@@ -20,6 +20,8 @@ mod words;
 #[cfg(test)]
 mod corruption;
 #[cfg(test)]
+mod failure;
+#[cfg(test)]
 mod properties;
 
 pub use block::Search;
