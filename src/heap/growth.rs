@@ -3,7 +3,8 @@
 
 use super::block::Live;
 use super::layout::{
-    GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, PAGE, UNIT, UNITS_PER_PAGE, root,
+    ALL_PAGES, GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, OWN_PAGES, PAGE, UNIT,
+    UNITS_PER_PAGE, root,
 };
 use super::segment::{Segment, first_unit, table_units};
 use super::size_class::{CLASSES, class_for};
@@ -48,9 +49,10 @@ impl<'m> Heap<'m> {
             heap.set_field(field, 0)?;
         }
         heap.set_field(root::OWN_OFFSET, start)?;
-        heap.set_field(root::OWNS_ALL, u32::from(owns_all))?;
+        heap.set_field(root::OWNERSHIP, if owns_all { ALL_PAGES } else { OWN_PAGES })?;
         heap.set_field(root::END_PAGE, end_page)?;
         heap.set_field(root::MAXIMUM, maximum)?;
+        heap.set_total_units(0)?;
         heap.add_segment(table, unit_of(end_page), unit_of(limit))?;
         heap.set_field(root::MAGIC, MAGIC)?;
         Ok(heap)
@@ -161,7 +163,13 @@ impl<'m> Heap<'m> {
     /// [`Fault::Corrupted`].
     pub fn total_units(&self) -> Result<u32> {
         let units = self.field(root::UNITS)?;
-        if units <= MAX_UNITS { Ok(units) } else { Err(Fault::Corrupted) }
+        let confirmed = units <= MAX_UNITS && self.field(root::UNITS_CHECK)? == !units;
+        if confirmed { Ok(units) } else { Err(Fault::Corrupted) }
+    }
+
+    pub(super) fn set_total_units(&self, units: u32) -> Result<()> {
+        self.set_field(root::UNITS, units)?;
+        self.set_field(root::UNITS_CHECK, !units)
     }
 }
 

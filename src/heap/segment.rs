@@ -219,7 +219,7 @@ impl<'m> Heap<'m> {
     // Frees the units of a segment from `first` on, which are new.
     fn add_units(&self, segment: &Segment<'m>, first: u32) -> Result<()> {
         let units = segment.end - first;
-        self.set_field(root::UNITS, self.total_units()? + units)?;
+        self.set_total_units(self.total_units()?.saturating_add(units))?;
         self.free_run(segment, first, units)
     }
 }
