@@ -21,6 +21,13 @@ const POINTER_FAULTS = new Map([
 
 const stale = () => Fault.Stale
 const onePage = () => 1
+const growAlone = (memory, grow, pages) => {
+  try {
+    return grow.call(memory, pages)
+  } catch {
+    return Fault.OutOfMemory
+  }
+}
 
 /** Stands in for the native side until there is one. */
 const UNOPENED = {
@@ -33,6 +40,7 @@ const UNOPENED = {
   learn: stale,
   leastGrowth: onePage,
   usualGrowth: onePage,
+  grow: growAlone,
 }
 
 /**
@@ -301,14 +309,12 @@ export class Heap {
 
   #growBy(pages) {
     if (!(pages > 0)) return false
-    let first
-    try {
-      first = growMemory.call(this.#memory, pages)
-    } catch {
-      return false
-    }
+    const native = this.#native
+    const first = native.grow(this.#memory, growMemory, pages)
+    if (first < 0) return false
     this.#attach()
-    this.#native.addPages(first, first + pages)
+    const added = native !== UNOPENED && bufferOf(this.#memory) instanceof SharedArrayBuffer
+    if (!added) this.#native.addPages(first, first + pages)
     return true
   }
 

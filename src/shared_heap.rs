@@ -166,6 +166,32 @@ impl SharedHeap {
         self.with_heap(|heap| heap.growth_to_extend(pointer, byte_length))
     }
 
+    /// Has the engine grow the memory by `pages`, and takes them in if it is shared: a thread is terminated
+    /// while it runs JavaScript, not here, so that no page is lost in between. A memory that is not shared
+    /// has to be looked at anew first. Returns the pages that there were.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when the engine refuses.
+    pub fn grow(&self, memory: JsValue, grow: JsValue, pages: u32) -> Result<u32> {
+        let first = memory.call(grow, pages).ok_or(Fault::OutOfMemory)?;
+        if self.memory.is_shared() {
+            let end = first.saturating_add(pages);
+            self.extend_to(end as usize * PAGE as usize);
+            // Pages that cannot hold a block stay unused, as those of an unshared memory do.
+            drop(self.add_pages(first, end));
+        }
+        Ok(first)
+    }
+
+    // Other threads may have grown the memory, and added pages, further up.
+    fn extend_to(&self, byte_length: usize) {
+        let mut locked = self.lock();
+        locked.seen(byte_length);
+        // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
+        // many to another thread that has the memory open. It is shared, so it neither moves nor shrinks.
+        unsafe { self.memory.extend(locked.byte_length()) };
+    }
+
     /// Takes in pages that the caller grew. A heap that owns its whole memory does so by itself.
     ///
     /// # Errors
@@ -173,20 +199,25 @@ impl SharedHeap {
     /// [`Fault::Stale`].
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
         let mut locked = self.lock();
-        if let Some(heap) = self.formatted(&mut locked)? {
-            return if heap.owns_all()? { Ok(()) } else { heap.add_pages(first, end) };
-        }
         let territory = self.territory(&mut locked)?;
-        if !territory.owns_all {
-            let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
-            let start = start.max(Heap::WHOLE_MEMORY_ROOT);
-            let territory = Territory { start, end_page: end, ..territory };
-            self.territory.set(territory);
-            if self.memory.is_shared() {
-                locked.set_territory(territory);
+        let heap = match self.formatted(&mut locked)? {
+            Some(heap) => Ok(heap),
+            None if territory.owns_all => return Ok(()),
+            None => self.format(&mut locked),
+        };
+        match heap {
+            Ok(heap) if heap.owns_all()? => Ok(()),
+            Ok(heap) => heap.add_pages(first, end),
+            // What the heap was given is too small for one. It is made at once of what was grown, so that
+            // the pages of another thread that grows now come in addition, not instead.
+            Err(Fault::OutOfMemory) => {
+                let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
+                let start = start.max(Heap::WHOLE_MEMORY_ROOT);
+                self.set_territory(&mut locked, Territory { start, end_page: end, ..territory });
+                self.format(&mut locked).map(drop)
             }
+            Err(fault) => Err(fault),
         }
-        Ok(())
     }
 
     /// The live blocks in ascending order of address.
@@ -286,6 +317,13 @@ impl SharedHeap {
         locked.formatted();
         self.root.set(Some(territory.start));
         Ok(heap)
+    }
+
+    fn set_territory(&self, locked: &mut Locked<'_>, territory: Territory) {
+        self.territory.set(territory);
+        if self.memory.is_shared() {
+            locked.set_territory(territory);
+        }
     }
 
     fn territory(&self, locked: &mut Locked<'_>) -> Result<Territory> {

@@ -58,28 +58,41 @@ impl<'m> Heap<'m> {
         Ok(heap)
     }
 
-    /// Takes in the pages from `first` to `end`, which the caller grew for this heap.
+    /// Takes in the pages from `first` to `end`, which the caller grew for this heap. Those of threads that
+    /// grow at the same moment may come in any order.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`] when they cannot hold a block, or there are too many segments;
     /// [`Fault::Corrupted`] when the heap has some of them already.
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
         let mut start = first;
-        let last = self.last_segment()?;
-        if unit_of(first) < last.end {
-            return Err(Fault::Corrupted);
-        }
-        if last.end == unit_of(first) && last.limit > last.end {
-            start = end.min(last.limit.div_ceil(UNITS_PER_PAGE));
-            self.extend_last_segment(unit_of(start))?;
+        if let Some((index, limit)) = self.segment_before(first, end)? {
+            start = end.min(limit.div_ceil(UNITS_PER_PAGE));
+            self.extend_segment(index, unit_of(start))?;
             self.set_end_page(start)?;
         }
         if start < end {
             let total = self.total_units()? / UNITS_PER_PAGE;
             let limit = limit_page(start, end, self.field(root::MAXIMUM)?, total);
-            self.add_segment(start * PAGE, unit_of(end), unit_of(limit))?;
+            let table = (start * PAGE).max(Self::WHOLE_MEMORY_ROOT);
+            self.add_segment(table, unit_of(end), unit_of(limit))?;
         }
         self.set_end_page(end)
+    }
+
+    // The segment that the pages from `first` to `end` extend, and its limit; an error if they are the heap's.
+    fn segment_before(&self, first: u32, end: u32) -> Result<Option<(u32, u32)>> {
+        let mut before = None;
+        for (index, segment) in (0..).zip(self.segments()?) {
+            let segment = segment?;
+            if segment.start < unit_of(end) && unit_of(first) < segment.end {
+                return Err(Fault::Corrupted);
+            }
+            if segment.end == unit_of(first) && segment.limit > segment.end {
+                before = Some((index, segment.limit));
+            }
+        }
+        Ok(before)
     }
 
     // Only upwards: other threads may have added pages further up.
@@ -202,5 +215,37 @@ fn segment_pages(units: u32, total: u32) -> u32 {
             return pages;
         }
         pages = (units + table).div_ceil(UNITS_PER_PAGE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::super::Search;
+    use super::*;
+
+    #[test]
+    fn pages_of_threads_that_grow_at_the_same_moment_are_added_in_any_order() {
+        let words: Vec<_> = (0..20 * PAGE / 4).map(|_| AtomicU32::new(0)).collect();
+        let (start, end_page, maximum) = (6 * PAGE, 8, 20);
+        let territory = Territory { start, end_page, maximum, owns_all: false };
+        let heap = Heap::format(Words::new(&words), territory).expect("room for a heap");
+        for (first, end) in [(12, 14), (10, 12), (0, 2), (8, 9), (16, 17), (14, 16)] {
+            let before = heap.total_units().unwrap();
+            assert_eq!(heap.add_pages(first, end), Ok(()));
+            let added = heap.total_units().unwrap() - before;
+            assert!(added > (end - first) * UNITS_PER_PAGE / 2);
+            for part in [(first, end), (first, first + 1), (end - 1, end + 1)] {
+                assert_eq!(heap.add_pages(part.0, part.1), Err(Fault::Corrupted));
+            }
+        }
+        let mut pages = [false; 20];
+        while let Ok(block) = heap.malloc(1000, GRAIN, Search::Quick) {
+            pages[(block / PAGE) as usize] = true;
+        }
+        let foreign = |page: &usize| [2, 3, 4, 5, 9, 17, 18, 19].contains(page);
+        assert!((0..20).all(|page| pages[page] != foreign(&page)), "{pages:?}");
+        assert!(words[..4].iter().all(|word| word.load(Relaxed) == 0));
     }
 }

@@ -16,6 +16,8 @@ const WORDS_PER_UNIT: u32 = UNIT / 4;
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'m> {
     words: Words<'m>,
+    /// The first unit of the page that the table begins in.
+    pub start: u32,
     /// The first unit that holds blocks.
     pub first: u32,
     /// The unit after the last one.
@@ -146,7 +148,8 @@ impl<'m> Heap<'m> {
         let records = map + (limit - map_first);
         let map_origin = map.wrapping_sub(map_first);
         let record_origin = records.wrapping_sub(first * RECORD_WORDS);
-        Ok(Segment { words: self.words, first, end, limit, map_origin, record_origin })
+        let start = map_first;
+        Ok(Segment { words: self.words, start, first, end, limit, map_origin, record_origin })
     }
 
     /// All segments in ascending order of directory entry.
@@ -201,9 +204,8 @@ impl<'m> Heap<'m> {
         self.add_units(&self.segment(index)?, first)
     }
 
-    /// Moves the end of the last segment to `end`, at most its limit.
-    pub(super) fn extend_last_segment(&self, end: u32) -> Result<()> {
-        let index = self.segment_count()?.checked_sub(1).ok_or(Fault::Corrupted)?;
+    /// Moves the end of segment `index` to `end`, at most its limit.
+    pub(super) fn extend_segment(&self, index: u32, end: u32) -> Result<()> {
         let old = self.segment(index)?;
         let map = self.field(root::DIRECTORY + index * SEGMENT_WORDS + 3)?;
         self.set_segment(index, [old.first, end, old.limit, map])?;
