@@ -11,6 +11,8 @@ const PAGE = 65_536
 const SIZES = [1, 40, 500, 3000, 9000, 32_776, 32_777, PAGE, 2 * PAGE]
 /** Enough where the same code serves the others. */
 const FEW_SIZES = [200, 9000, 32_777, PAGE]
+/** The first one for all calls, each other for some of them. */
+const CROWD_SIZES = [700, 1, 9000, 32_777, 2 * PAGE]
 
 const SHAPES = {
   'a memory that cannot grow': { initial: 3, maximum: 3, shared: true, sizes: SIZES },
@@ -104,7 +106,7 @@ for (const [title, descriptor] of Object.entries(CROWDED)) {
     memory.trim()
     const gate = new SharedArrayBuffer(4)
     const counts = new SharedArrayBuffer(threads * 4)
-    const shared = { memory, places, sizes: SIZES, threads, gate, counts }
+    const shared = { memory, places, sizes: CROWD_SIZES, threads, gate, counts }
     const launched = places.map((_, index) => launch('exhaustion-worker.mjs', { ...shared, index }))
     const reports = await reportsOf(120_000, launched)
     t.log({
