@@ -4,6 +4,7 @@ import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { runChild } from './fixtures/child.mjs'
 import { OPERATIONS, killWorkers } from './fixtures/killing.mjs'
+import { launch, within } from './fixtures/launch.mjs'
 
 const PAGE = 65_536
 const WORKERS = 9
@@ -33,10 +34,31 @@ for (const [index, operation] of OPERATIONS.entries()) {
     t.is(totals.killed, WORKERS)
     if (descriptor.initial === descriptor.maximum) t.deepEqual(memory.stats(), before)
     memory.free(keep)
-    memory.free(memory.malloc(100 * PAGE))
+    memory.free(memory.malloc(memory.stats().largestFreeBlock))
     t.is(memory.length, 0)
   })
 }
+
+test.serial(
+  'a worker that is killed while it opens a heap leaves no claim on its address',
+  async (t) => {
+    const [workers, memories, heapBase] = [4, 24, 40_000]
+    const descriptor = { initial: 1, maximum: 2, shared: true, heapBase }
+    for (let killed = 0; killed < workers; killed++) {
+      const opening = new SharedArrayBuffer(4)
+      const { worker, end } = launch('killed-opening-worker.mjs', { descriptor, opening })
+      // oxlint-disable-next-line no-await-in-loop -- until it is
+      while (Atomics.load(new Int32Array(opening), 0) === 0) await new Promise(setImmediate)
+      worker.terminate()
+      // oxlint-disable-next-line no-await-in-loop
+      const { error } = await within(30_000, 'the end', end)
+      t.is(error, undefined)
+      // One of them is likely to have the address that the worker's memory had.
+      const made = Array.from({ length: memories }, () => new LocalSharedMemory(1, 2))
+      for (const memory of made) t.true(memory.malloc(100) < heapBase)
+    }
+  },
+)
 
 /** How a process ends, and with what. */
 const ENDS = {

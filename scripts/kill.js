@@ -47,7 +47,7 @@ const killSome = async (operation, round) => {
     seed: Number(values.seed) * 1_000_003 + round,
   })
   if (descriptor.initial === descriptor.maximum) assert.deepEqual(memory.stats(), before)
-  memory.free(memory.malloc(100 * PAGE))
+  memory.free(memory.malloc(memory.stats().largestFreeBlock))
   const row = table[operation]
   row.killed += killed
   row.operations += operations
