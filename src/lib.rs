@@ -84,6 +84,7 @@ pub fn open_heap(
         define::<LeastGrowth>(env.raw(), object.raw(), &heap)?;
         define::<UsualGrowth>(env.raw(), object.raw(), &heap)?;
         define::<GrowthToExtend>(env.raw(), object.raw(), &heap)?;
+        define::<Grow>(env.raw(), object.raw(), &heap)?;
         define::<AddPages>(env.raw(), object.raw(), &heap)?;
         define::<Blocks>(env.raw(), object.raw(), &heap)?;
         define::<Map>(env.raw(), object.raw(), &heap)?;
@@ -220,6 +221,9 @@ callbacks! {
     }
     GrowthToExtend c"growthToExtend" (heap, arguments) -> u32 {
         heap.growth_to_extend(arguments.number(0), arguments.number(1))
+    }
+    Grow c"grow" (heap, arguments) -> u32 {
+        heap.grow(arguments.value(0), arguments.value(1), arguments.number(2))
     }
     AddPages c"addPages" (heap, arguments) -> u32 {
         heap.add_pages(arguments.number(0), arguments.number(1)).map(|()| 0)

@@ -235,6 +235,32 @@ impl SharedHeap {
         self.with_heap(|heap| heap.growth_to_extend(pointer, byte_length))
     }
 
+    /// Has the engine grow the memory by `pages`, and takes them in if it is shared: a thread is terminated
+    /// while it runs JavaScript, not here, so that no page is lost in between. A memory that is not shared
+    /// has to be looked at anew first. Returns the pages that there were.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when the engine refuses.
+    pub fn grow(&self, memory: JsValue, grow: JsValue, pages: u32) -> Result<u32> {
+        let first = memory.call(grow, pages).ok_or(Fault::OutOfMemory)?;
+        if self.memory.is_shared() {
+            let end = first.saturating_add(pages);
+            self.extend_to(end as usize * PAGE as usize);
+            // Pages that cannot hold a block stay unused, as those of an unshared memory do.
+            drop(self.add_pages(first, end));
+        }
+        Ok(first)
+    }
+
+    // Other threads may have grown the memory, and added pages, further up.
+    fn extend_to(&self, byte_length: usize) {
+        let mut state = self.known.lock();
+        state.byte_length = state.byte_length.max(byte_length);
+        // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
+        // many to another thread that has the memory open. It is shared, so it neither moves nor shrinks.
+        unsafe { self.memory.extend(state.byte_length) };
+    }
+
     /// Takes in pages that the caller grew. A heap that owns its whole memory does so by itself.
     ///
     /// # Errors
@@ -242,15 +268,25 @@ impl SharedHeap {
     /// [`Fault::Stale`].
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
         let mut state = self.known.lock();
-        if let Some(heap) = self.formatted(&mut state)? {
-            return if heap.owns_all()? { Ok(()) } else { heap.add_pages(first, end) };
+        let territory = state.territory;
+        let heap = match self.formatted(&mut state)? {
+            Some(heap) => Ok(heap),
+            None if territory.owns_all => return Ok(()),
+            None => self.format(&mut state),
+        };
+        match heap {
+            Ok(heap) if heap.owns_all()? => Ok(()),
+            Ok(heap) => heap.add_pages(first, end),
+            // What the heap was given is too small for one. It is made at once of what was grown, so that
+            // the pages of another thread that grows now come in addition, not instead.
+            Err(Fault::OutOfMemory) => {
+                let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
+                let start = start.max(Heap::WHOLE_MEMORY_ROOT);
+                state.territory = Territory { start, end_page: end, ..territory };
+                self.format(&mut state).map(drop)
+            }
+            Err(fault) => Err(fault),
         }
-        if !state.territory.owns_all {
-            let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
-            state.territory.start = start.max(Heap::WHOLE_MEMORY_ROOT);
-            state.territory.end_page = end;
-        }
-        Ok(())
     }
 
     /// The live blocks in ascending order of address.

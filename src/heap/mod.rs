@@ -23,6 +23,8 @@ mod words;
 #[cfg(test)]
 mod corruption;
 #[cfg(test)]
+mod failure;
+#[cfg(test)]
 mod properties;
 
 pub use block::Search;
@@ -34,7 +36,7 @@ pub use walk::{Block, Stats};
 pub use words::Words;
 
 use crate::error::{Fault, Result};
-use layout::{MAGIC, root};
+use layout::{ALL_PAGES, MAGIC, OWN_PAGES, root};
 
 /// Which bytes a new heap gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +84,9 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::Corrupted`] when the root cannot be read, or such a heap would begin elsewhere.
     pub fn owns_all(&self) -> Result<bool> {
-        match self.field(root::OWNS_ALL)? {
-            0 => Ok(false),
-            1 if self.root * 4 == Self::WHOLE_MEMORY_ROOT => Ok(true),
+        match self.field(root::OWNERSHIP)? {
+            OWN_PAGES => Ok(false),
+            ALL_PAGES if self.root * 4 == Self::WHOLE_MEMORY_ROOT => Ok(true),
             _ => Err(Fault::Corrupted),
         }
     }

@@ -225,7 +225,7 @@ fn compare_map(heap: &Heap<'_>, words: Words<'_>) {
 }
 
 /// Compares every record of the heap with every other that says the same.
-fn verify(heap: &Heap<'_>) {
+pub(super) fn verify(heap: &Heap<'_>) {
     let units = heap.segments().expect("segments").map(|segment| {
         let segment = segment.expect("a segment");
         segment.end - segment.first
