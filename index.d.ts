@@ -1,5 +1,6 @@
 // The public types, written by hand. WebAssembly's own are in TypeScript's DOM library.
 /// <reference lib="dom" />
+/// <reference lib="esnext.disposable" />
 
 type Float16ArrayConstructor = typeof globalThis extends { Float16Array: infer Constructor }
   ? Constructor
@@ -77,6 +78,9 @@ export interface LocalSharedMemoryDescriptor extends WebAssembly.MemoryDescripto
   /** Whether the memory is in debug mode. Left out: when LSM_DEBUG was 1 as the package was loaded. */
   debug?: boolean
 }
+
+/** The constructor's descriptor, with its other form's defaults. */
+export type SharedMemoryOptions = Partial<LocalSharedMemoryDescriptor> & { shared?: true }
 
 /**
  * C's allocation functions over a heap, and its memory, for a module's import object. Sizes are in bytes, pointers may be signed.
@@ -175,6 +179,31 @@ export interface Leak extends Partial<Place> {
   blocks: number[]
 }
 
+/** A range of the memory, and what it is used for. */
+export interface HeapArea {
+  /**
+   * 'span': blocks of one size. 'large': one block. 'free': neither. 'table': the heap's own records. 'outside': not the
+   * heap's, that is below `heapBase`, pages that it has not taken in, and all of a memory before the first allocation.
+   */
+  kind: 'span' | 'large' | 'free' | 'table' | 'outside'
+  /** Bytes from the start of the memory. */
+  byteOffset: number
+  /** Bytes. */
+  byteLength: number
+  /** Bytes of a free area that take up no memory: never written to, or given back by `trim()`. */
+  trimmedBytes: number
+  /** Bytes of each block, header and padding included; 0 where there are none. */
+  blockBytes: number
+  /** Blocks of the area, in use or not. */
+  slots: number
+  /** Live blocks. */
+  live: number
+  /** Free blocks in the caches of threads. */
+  cached: number
+  /** Other free blocks. */
+  free: number
+}
+
 /**
  * A WebAssembly.Memory with a heap that JavaScript, WebAssembly and native code use together, from every thread.
  *
@@ -198,6 +227,19 @@ export class LocalSharedMemory extends WebAssembly.Memory {
     memory: WebAssembly.Memory,
     options?: { heapBase?: number; debug?: boolean },
   ): LocalSharedMemory
+
+  /**
+   * The memory of a name: the same one each time, and in every worker that is started afterwards. It is made when this thread
+   * has none of that name, and lives as long as the thread.
+   *
+   * @param name 1 to 256 characters
+   * @param options for when the memory is made
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_STORAGE_UNAVAILABLE
+   */
+  static shared(name: string, options?: SharedMemoryOptions): LocalSharedMemory
 
   /**
    * @param initial pages of 65,536 bytes, default {@link LocalSharedMemory.devicePageSize}
@@ -314,6 +356,27 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   lengthof(ptr: number): number
 
   /**
+   * Gives a block a name that every thread finds it by, at once.
+   *
+   * @param name 1 to 256 characters
+   * @param ptr a live block, or 0 to take the name away
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  setRoot(name: string, ptr: number): void
+
+  /**
+   * Finds a block by its name.
+   *
+   * @param name 1 to 256 characters
+   * @returns the pointer that was last given that name, in whichever thread; its block may have been freed since
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   */
+  getRoot(name: string): number | undefined
+
+  /**
    * Lists the live blocks.
    *
    * @returns by ascending `byteOffset`
@@ -327,6 +390,13 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {Error} ERR_HEAP_CORRUPTED
    */
   stats(): HeapStats
+
+  /**
+   * Tells what each range of the memory is used for: all of it, ascending, without gaps.
+   *
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  heapMap(): HeapArea[]
 
   /**
    * Gives free pages back to the operating system. The memory keeps its size.
@@ -384,6 +454,21 @@ export class LocalSharedMemory extends WebAssembly.Memory {
     offset: number,
     length?: number,
   ): ArrayOf<C>
+
+  /**
+   * Allocates an array that frees its block when it is disposed of, as `using` does. It is disposed of once: calls after the
+   * first do nothing.
+   *
+   * @param TypedArray a typed array constructor
+   * @param source length in elements, or the values to copy in
+   * @returns live view; disposing throws ERR_INVALID_POINTER when the block was freed by its pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  alloc<C extends TypedArrayConstructor>(
+    TypedArray: C,
+    source: number | Iterable<ElementOf<C>> | ArrayLike<ElementOf<C>>,
+  ): ArrayOf<C> & Disposable
 
   /**
    * Allocates an Int8Array: its `byteOffset` is the pointer to free.
@@ -757,6 +842,40 @@ export class LocalSharedMemory extends WebAssembly.Memory {
     srcOffset?: number,
     byteLength?: number,
   ): number
+
+  /**
+   * Writes a text into a block, as UTF-8, and a NUL behind it if the block has room for one. A surrogate without its other
+   * half becomes U+FFFD.
+   *
+   * @param ptr a live block
+   * @param text
+   * @returns bytes of the text, the NUL not counted
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the text is longer than the block; nothing is written
+   * @throws {Error} ERR_INVALID_POINTER
+   */
+  setString(ptr: number, text: string): number
+
+  /**
+   * Reads a text in UTF-8. Bytes that are not UTF-8 become U+FFFD. Other threads may write meanwhile.
+   *
+   * @param ptr a live block; with a length, any byte offset
+   * @param byteLength bytes, NULs included; default those of the block up to its first NUL, all of them if it has none
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: not inside the memory, or too long for a string
+   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   */
+  getString(ptr: number, byteLength?: number): string
+
+  /**
+   * Allocates a block that holds a text in UTF-8, and a NUL behind it.
+   *
+   * @param text
+   * @returns pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_MEMORY
+   */
+  mallocString(text: string): number
 
   /**
    * Reads an element of the whole memory.

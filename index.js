@@ -2,13 +2,18 @@
 // the classes below it in lib/, what the heap does from lib/heap.js.
 
 import { checkAddress, checkAddressOf } from './lib/address.js'
-import { AtomicMemory } from './lib/atomics.js'
 import { checkDebug, DEBUG_BY_DEFAULT } from './lib/debug-heap.js'
+import { allocArray } from './lib/disposable.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
+import { areasOf } from './lib/heap-map.js'
 import { Heap, openHeap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
+import { inspectMemory } from './lib/inspect.js'
+import { checkName } from './lib/names.js'
 import { bufferOf } from './lib/pages.js'
+import { sharedMemory } from './lib/shared.js'
 import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
+import { StringMemory } from './lib/strings.js'
 import { ThreadCache } from './lib/thread-cache.js'
 
 const PAGE = 65_536
@@ -70,7 +75,7 @@ class Allocation {
  * A WebAssembly.Memory with C's malloc, typed accessors, views and Atomics, whose heap every thread of the process
  * can use at once.
  */
-export class LocalSharedMemory extends AtomicMemory {
+export class LocalSharedMemory extends StringMemory {
   /** The default of `initial` in pages of 65,536 bytes, read when a memory is constructed. */
   static devicePageSize = 1000
 
@@ -132,6 +137,23 @@ export class LocalSharedMemory extends AtomicMemory {
   }
 
   /**
+   * The memory of a name: the same one each time, and in every worker that is started afterwards. It is made when this thread
+   * has none of that name, and lives as long as the thread.
+   *
+   * @param {string} name 1 to 256 characters
+   * @param {object} [options] the constructor's descriptor, for when the memory is made; `initial` is by default
+   * `devicePageSize`, `maximum` is `initial`, and `shared` is true
+   * @returns {LocalSharedMemory}
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE when the name has another length, `shared` is false, or as the constructor does
+   * @throws {Error} ERR_STORAGE_UNAVAILABLE
+   */
+  static shared(name, options = {}) {
+    return sharedMemory(this, name, options)
+  }
+
+  /**
    * Allocates a block. Its bytes are not cleared. The memory grows when it has to.
    *
    * @param {number} byteLength 1 to 2^32 - 1 bytes
@@ -163,6 +185,21 @@ export class LocalSharedMemory extends AtomicMemory {
     const ptr = this.malloc(count * byteLength, alignBytes)
     this.memset(ptr, 0, count * byteLength)
     return ptr
+  }
+
+  /**
+   * Allocates an array that frees its block when it is disposed of, as `using` does at the end of its scope. It is disposed
+   * of once: calls after the first do nothing.
+   *
+   * @param {TypedArrayConstructor} TypedArray
+   * @param {number | Iterable | ArrayLike} source length in elements, or the values
+   * @returns {TypedArray & Disposable} live view; its byteOffset is the pointer. Disposing throws ERR_INVALID_POINTER when
+   * the block was freed by its pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   */
+  alloc(TypedArray, source) {
+    return allocArray(this, TypedArray, source)
   }
 
   /**
@@ -219,6 +256,34 @@ export class LocalSharedMemory extends AtomicMemory {
   }
 
   /**
+   * Gives a block a name that all threads find it by.
+   *
+   * @param {string} name 1 to 256 characters
+   * @param {number} ptr pointer to a live block; 0 takes the name away
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  setRoot(name, ptr) {
+    checkName(name)
+    checkPointer(ptr)
+    this.#heap.setRoot(name, ptr)
+  }
+
+  /**
+   * @param {string} name 1 to 256 characters
+   * @returns {number | undefined} the pointer that was last given that name, in whichever thread; undefined when there is
+   * none. The block may have been freed since
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   */
+  getRoot(name) {
+    checkName(name)
+    const ptr = this.#heap.getRoot(name)
+    return ptr === 0 ? undefined : ptr
+  }
+
+  /**
    * Lists the live blocks of all threads, ascending. Each one's `buffer` is copied when it is read.
    *
    * @returns {Allocation[]}
@@ -242,6 +307,16 @@ export class LocalSharedMemory extends AtomicMemory {
    */
   stats() {
     return this.#heap.stats()
+  }
+
+  /**
+   * What each range of the memory is used for: all of it, ascending, without gaps.
+   *
+   * @returns {import('./index.js').HeapArea[]}
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  heapMap() {
+    return areasOf(this.#heap.map())
   }
 
   /** @returns {number} the bytes that live blocks take, headers and padding included */
@@ -291,6 +366,11 @@ export class LocalSharedMemory extends AtomicMemory {
    */
   imports() {
     return importsOf(this)
+  }
+
+  /** What util.inspect shows: the storage and the heap in numbers. */
+  [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) {
+    return inspectMemory(this, depth, options, inspect)
   }
 
   /** @returns {'native' | 'engine'} who allocated the bytes: Rust or V8 */

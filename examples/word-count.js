@@ -1,12 +1,15 @@
 // Counts the words of a text with several workers in one hash table that all of them share, and compares the result
 // with that of a single thread:
 //
-//   node examples/word-count.js [file]
+//   node examples/word-count.js [--heap-map heap.json] [file]
+//
+// --heap-map writes what the heap looks like at its fullest, for `npx local-shared-memory heap.json` to draw.
 
 import LocalSharedMemory from 'local-shared-memory'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { eachWord, LOWER, WordTable } from './word-table.js'
 
@@ -91,7 +94,7 @@ const check = (counts, expected) => {
 }
 
 /** Counts with all workers, compares, and has the workers free what they allocated. */
-const countTogether = async (workers, table, bytes, expected) => {
+const countTogether = async (workers, table, bytes, expected, mapFile) => {
   const { memory } = table
   await timed('to start the workers', () => replies(workers))
   await timed(`${WORKERS} workers, one table in shared memory`, () =>
@@ -101,10 +104,11 @@ const countTogether = async (workers, table, bytes, expected) => {
   print(memory, counts)
   check(counts, expected)
   console.log('The two results are the same.')
+  if (mapFile !== undefined) await writeFile(mapFile, JSON.stringify(memory.heapMap()))
   await share(workers, 'free', evenBounds(BUCKETS))
 }
 
-const main = async (file) => {
+const main = async (file, mapFile) => {
   const bytes = await readText(file)
   console.log(`A text of ${bytes.length} bytes:`)
   const expected = await timed('one thread, a Map', () => countAlone(bytes))
@@ -117,7 +121,7 @@ const main = async (file) => {
   const workerData = { memory, text, buckets, bucketCount: BUCKETS }
   const workers = Array.from({ length: WORKERS }, () => newWorker(workerData))
   try {
-    await countTogether(workers, table, bytes, expected)
+    await countTogether(workers, table, bytes, expected, mapFile)
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()))
   }
@@ -130,7 +134,9 @@ const main = async (file) => {
 }
 
 try {
-  await main(process.argv[2])
+  const options = { 'heap-map': { type: 'string' } }
+  const { positionals, values } = parseArgs({ options, allowPositionals: true })
+  await main(positionals[0], values['heap-map'])
 } catch (error) {
   console.error(`word-count: ${error.message}`)
   process.exitCode = 1

@@ -6,7 +6,8 @@ import { AccessorMemory } from './accessors.js'
 import { MAX_BYTES, checkInteger, invalidArgType, outOfRange, refused } from './errors.js'
 import { refresh, refreshNow, viewsCovering, viewsOf } from './pages.js'
 
-const viewOfType = (views, TypedArray) => {
+/** The view of that type; throws ERR_INVALID_ARG_TYPE when it is no typed array constructor. */
+export const viewOfType = (views, TypedArray) => {
   const array = views.of(TypedArray)
   if (array === undefined) {
     throw invalidArgType('TypedArray', 'a typed array constructor', TypedArray)
@@ -48,7 +49,7 @@ const valuesOf = (TypedArray, source) => {
  * @throws {RangeError} ERR_OUT_OF_RANGE when there would be no element, or too many
  * @throws {RangeError} ERR_OUT_OF_MEMORY when the heap cannot hold it
  */
-const newArray = (memory, TypedArray, source) => {
+export const newArray = (memory, TypedArray, source) => {
   const values = typeof source === 'number' ? undefined : valuesOf(TypedArray, source)
   const length = values === undefined ? source : values.length
   const { BYTES_PER_ELEMENT } = TypedArray

@@ -11,6 +11,7 @@ const { Fault } = binding
 const WHOLE_MEMORY = -1
 const DEFAULT_ALIGN = 16
 const REST_AFTER_MS = 100
+const HEADER = 8
 const QUICK = 0
 const EXHAUSTIVE = 1
 const SOME_SEEN = 0
@@ -25,6 +26,13 @@ const POINTER_FAULTS = new Map([
 
 const stale = () => Fault.Stale
 const onePage = () => 1
+const growAlone = (memory, grow, pages) => {
+  try {
+    return grow.call(memory, pages)
+  } catch {
+    return Fault.OutOfMemory
+  }
+}
 
 /** Stands in for the native side until there is one. */
 const UNOPENED = {
@@ -36,6 +44,7 @@ const UNOPENED = {
   refill: stale,
   leastGrowth: onePage,
   usualGrowth: onePage,
+  grow: growAlone,
 }
 
 /**
@@ -124,17 +133,8 @@ export class Heap {
 
   /** @param {number} ptr pointer */
   free(ptr) {
-    const sizeClass = this.#cache.classOf(ptr)
-    if (this.#cache.keeps(sizeClass)) {
-      const answer = this.#current().makeRoom(sizeClass)
-      if (this.#cache.large) this.#restSoon()
-      if (this.#cache.push(ptr)) {
-        if (answer < 0) this.#recover(answer, ptr)
-        return
-      }
-    }
-    let answer
-    while ((answer = this.#current().free(ptr)) < 0) this.#recover(answer, ptr)
+    const fault = this.#release(ptr)
+    if (fault < 0) this.#recover(fault, ptr)
   }
 
   /**
@@ -147,7 +147,7 @@ export class Heap {
     const sizeClass = this.#cache.classOf(ptr)
     if (sizeClass >= 0 && this.#cache.resize(ptr, sizeClass, byteLength)) return ptr
     if (sizeClass < 0 && this.#resize(ptr, byteLength, false)) return ptr
-    const kept = Math.min(this.sizeof(ptr), byteLength)
+    const before = this.sizeof(ptr)
     let moved = this.#cache.pop(byteLength) || this.#attempt(byteLength, DEFAULT_ALIGN)
     if (moved === 0) {
       if (sizeClass < 0 && this.#extend(ptr, byteLength)) return ptr
@@ -158,8 +158,8 @@ export class Heap {
         throw error
       }
     }
-    viewsOf(this.#memory).u8.copyWithin(moved, ptr, ptr + kept)
-    if (!this.#cache.push(ptr)) this.free(ptr)
+    viewsOf(this.#memory).u8.copyWithin(moved, ptr, ptr + Math.min(before, byteLength))
+    if (!this.#cache.push(ptr)) this.#giveUp(ptr, before, moved)
     return moved
   }
 
@@ -186,11 +186,39 @@ export class Heap {
     return answer
   }
 
+  /**
+   * @param {string} name
+   * @param {number} ptr pointer to a live block, 0 to take the name away
+   */
+  setRoot(name, ptr) {
+    if (ptr !== 0) this.sizeof(ptr)
+    if (!this.#ready()) return
+    let answer
+    while ((answer = this.#current().setRoot(name, ptr)) < 0) this.#recover(answer, ptr)
+  }
+
+  /**
+   * @param {string} name
+   * @returns {number} pointer; 0 when there is none of that name
+   */
+  getRoot(name) {
+    return this.#ready() ? this.#native.getRoot(name) : 0
+  }
+
   /** @returns {Uint32Array} pointer, sizeof and lengthof of each live block, ascending */
   blocks() {
     if (!this.#ready()) return new Uint32Array(0)
     let answer
     while (typeof (answer = this.#current().blocks()) === 'number') this.#recover(answer)
+    return answer
+  }
+
+  /** @returns {Float64Array} eight numbers for each area of the memory, as lib/heap-map.js reads them */
+  map() {
+    this.#attach()
+    if (this.#native === UNOPENED) return new Float64Array(0)
+    let answer
+    while (typeof (answer = this.#current().map()) === 'number') this.#recover(answer)
     return answer
   }
 
@@ -298,6 +326,41 @@ export class Heap {
     return this.#growBy(pages) && this.#resize(ptr, byteLength, false)
   }
 
+  // Frees a block. Returns a fault of other blocks that was met on the way, if any.
+  #release(ptr) {
+    const sizeClass = this.#cache.classOf(ptr)
+    if (this.#cache.keeps(sizeClass)) {
+      const answer = this.#current().makeRoom(sizeClass)
+      if (this.#cache.large) this.#restSoon()
+      if (this.#cache.push(ptr)) return answer
+    }
+    let answer
+    while ((answer = this.#current().free(ptr)) < 0) this.#recover(answer, ptr)
+    return 0
+  }
+
+  // Frees the block that realloc moved from. On any fault the block stays, and the one that it moved to goes.
+  #giveUp(ptr, byteLength, moved) {
+    let released = false
+    try {
+      const fault = this.#release(ptr)
+      released = true
+      if (fault < 0) this.#recover(fault, ptr)
+    } catch (error) {
+      if (released) this.#takeBack(ptr, byteLength)
+      this.free(moved)
+      throw error
+    }
+  }
+
+  // Makes the block that went into the cache last live again.
+  #takeBack(ptr, byteLength) {
+    const { u32 } = viewsOf(this.#memory)
+    const header = (ptr - HEADER) / 4
+    this.#cache.pop(u32[header + 1] - HEADER)
+    u32[header] = byteLength
+  }
+
   // A memory that is not shared loses its old buffer when it grows: nothing native may look at that one again.
   #current() {
     if (viewsOf(this.#memory).u8.length !== this.#seenBytes) this.#attach()
@@ -337,14 +400,12 @@ export class Heap {
 
   #growBy(pages) {
     if (!(pages > 0)) return false
-    let first
-    try {
-      first = growMemory.call(this.#memory, pages)
-    } catch {
-      return false
-    }
+    const native = this.#native
+    const first = native.grow(this.#memory, growMemory, pages)
+    if (first < 0) return false
     this.#attach()
-    this.#native.addPages(first, first + pages)
+    const added = native !== UNOPENED && bufferOf(this.#memory) instanceof SharedArrayBuffer
+    if (!added) this.#native.addPages(first, first + pages)
     return true
   }
 

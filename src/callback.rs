@@ -1,13 +1,13 @@
 //! Functions that JavaScript calls often, as raw Node-API callbacks: a third of the cost of what
 //! `#[napi]` makes. Each works on the heap that it was made for.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{FromNapiValue as _, ToNapiValue, check_status};
+use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Utf16String, check_status};
 use napi::{Result, sys};
 
 use crate::error::Fault;
@@ -41,6 +41,13 @@ impl Arguments {
         unsafe { String::from_napi_value(self.env, self.values[index]) }.unwrap_or_default()
     }
 
+    /// Argument `index` as a text in UTF-16, empty when it is not a string.
+    pub fn name(&self, index: usize) -> Vec<u16> {
+        // SAFETY: as in `number`.
+        let name = unsafe { Utf16String::from_napi_value(self.env, self.values[index]) };
+        name.map_or_else(|_| Vec::new(), |name| name.to_vec())
+    }
+
     /// Argument `index` as it is.
     pub fn value(&self, index: usize) -> JsValue {
         // SAFETY: `values` are handles of the running call in `env`, and `Arguments` does not outlive
@@ -69,21 +76,30 @@ pub unsafe fn define<C: Callback>(
     heap: &Rc<SharedHeap>,
 ) -> Result<()> {
     let data = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
-    let mut function = null_mut();
     let name = C::NAME.as_ptr();
     // SAFETY: the caller vouches for `env` and `object`; `name` ends in NUL, so its length may be given
     // as -1. `data` owns one count of the `Rc`, which `release` gives back when the function has been
-    // collected and can no longer be called: until then `call` may borrow the heap.
+    // collected and can no longer be called: until then `call` may borrow the heap. A function without
+    // the finalizer is in nobody's hands, so that its count is given back here.
     unsafe {
-        check_status!(sys::napi_create_function(
-            env,
-            name,
-            -1,
-            Some(call::<C>),
-            data,
-            &mut function
-        ))?;
-        let hint = null_mut();
+        let function = make_function(env, name, Some(call::<C>), data)
+            .inspect_err(|_| release(env, data, null_mut()))?;
+        check_status!(sys::napi_set_named_property(env, object, name, function))
+    }
+}
+
+// A function whose `data` is released when it is collected. It fails while the thread is being terminated: then `data`
+// is still the caller's.
+unsafe fn make_function(
+    env: sys::napi_env,
+    name: *const c_char,
+    callback: sys::napi_callback,
+    data: *mut c_void,
+) -> Result<sys::napi_value> {
+    let (mut function, hint) = (null_mut(), null_mut());
+    // SAFETY: `define` vouches for all of them, and the out pointers are locals, or null where that is allowed.
+    unsafe {
+        check_status!(sys::napi_create_function(env, name, -1, callback, data, &mut function))?;
         check_status!(sys::napi_add_finalizer(
             env,
             function,
@@ -92,8 +108,8 @@ pub unsafe fn define<C: Callback>(
             hint,
             null_mut()
         ))?;
-        check_status!(sys::napi_set_named_property(env, object, name, function))
     }
+    Ok(function)
 }
 
 /// Sets `object.cache` to an ArrayBuffer of the words of the heap's thread cache.

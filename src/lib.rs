@@ -15,6 +15,7 @@ mod heap;
 mod live_blocks;
 mod memory;
 mod registry;
+mod roots;
 mod shared_heap;
 mod storage;
 
@@ -27,7 +28,7 @@ use napi_derive::napi;
 
 use callback::{Arguments, Callback, SharedBytes, define, define_cache};
 use error::Fault;
-use heap::{PAGE, Search};
+use heap::{Area, PAGE, Search};
 use memory::{JsValue, Memory};
 use shared_heap::{Claim, SharedHeap};
 
@@ -83,14 +84,18 @@ pub fn open_heap(
         define::<LeastGrowth>(env.raw(), object.raw(), &heap)?;
         define::<UsualGrowth>(env.raw(), object.raw(), &heap)?;
         define::<GrowthToExtend>(env.raw(), object.raw(), &heap)?;
+        define::<Grow>(env.raw(), object.raw(), &heap)?;
         define::<AddPages>(env.raw(), object.raw(), &heap)?;
         define::<Blocks>(env.raw(), object.raw(), &heap)?;
+        define::<Map>(env.raw(), object.raw(), &heap)?;
         define::<Stats>(env.raw(), object.raw(), &heap)?;
         define::<Trim>(env.raw(), object.raw(), &heap)?;
         define::<Refill>(env.raw(), object.raw(), &heap)?;
         define::<MakeRoom>(env.raw(), object.raw(), &heap)?;
         define::<Rest>(env.raw(), object.raw(), &heap)?;
         define::<LiveBlocks>(env.raw(), object.raw(), &heap)?;
+        define::<SetRoot>(env.raw(), object.raw(), &heap)?;
+        define::<GetRoot>(env.raw(), object.raw(), &heap)?;
         debug_calls::define_all(env.raw(), object.raw(), &heap)?;
         if !heap.is_debug() {
             // Some engines take no buffers from outside; the heap works without the cache too.
@@ -217,11 +222,25 @@ callbacks! {
     GrowthToExtend c"growthToExtend" (heap, arguments) -> u32 {
         heap.growth_to_extend(arguments.number(0), arguments.number(1))
     }
+    Grow c"grow" (heap, arguments) -> u32 {
+        heap.grow(arguments.value(0), arguments.value(1), arguments.number(2))
+    }
     AddPages c"addPages" (heap, arguments) -> u32 {
         heap.add_pages(arguments.number(0), arguments.number(1)).map(|()| 0)
     }
     Blocks c"blocks" (heap, _arguments) -> Uint32Array {
         heap.blocks().map(|blocks| blocks_of(&blocks))
+    }
+    Map c"map" (heap, _arguments) -> Float64Array {
+        let map = heap.map()?;
+        let row = |area: &Area| {
+            let trimmed = heap.trimmed_bytes(area);
+            let blocks = [area.block_bytes, area.live, area.cached, area.free].map(u64::from);
+            let [block_bytes, live, cached, free] = blocks;
+            let (length, kind) = (area.end - area.start, area.used_as as u64);
+            [kind, area.start, length, trimmed, block_bytes, live, cached, free]
+        };
+        Ok(Float64Array::new(map.iter().flat_map(row).map(|number| number as f64).collect()))
     }
     Refill c"refill" (heap, arguments) -> u32 {
         heap.refill(arguments.number(0) as usize)
@@ -234,6 +253,12 @@ callbacks! {
     }
     LiveBlocks c"liveBlocks" (heap, _arguments) -> SharedBytes {
         Ok(SharedBytes::of_live_blocks(heap))
+    }
+    SetRoot c"setRoot" (heap, arguments) -> u32 {
+        heap.set_root(&arguments.name(0), arguments.number(1)).map(|()| 0)
+    }
+    GetRoot c"getRoot" (heap, arguments) -> u32 {
+        Ok(heap.root(&arguments.name(0)))
     }
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.trim().map(|bytes| bytes as f64)

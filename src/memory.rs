@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::io;
 use std::ops::Range;
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::AtomicU32;
 
 use napi::bindgen_prelude::check_status;
@@ -54,7 +54,7 @@ impl Memory {
     /// Looks at as much of the memory as another thread has seen.
     ///
     /// # Safety
-    /// A thread was given a buffer of `byte_length` bytes of this memory while `self` kept it.
+    /// The memory, which `self` keeps, is shared and has at least `byte_length` bytes.
     pub unsafe fn extend(&self, byte_length: usize) {
         let view = self.view.get();
         self.view.set(View { byte_length: byte_length.max(view.byte_length), ..view });
@@ -109,6 +109,16 @@ impl Memory {
         unsafe { storage::give_back(base.as_ptr().cast(), bytes) }
     }
 
+    /// How many of `bytes` take up memory; see [`storage::resident_bytes`]. 0 when the range is not inside the memory.
+    pub fn resident_bytes(&self, bytes: Range<usize>) -> usize {
+        let View { base, byte_length, .. } = self.view.get();
+        if bytes.end > byte_length {
+            return 0;
+        }
+        // SAFETY: the range was just checked against the accessible bytes that `self` keeps.
+        unsafe { storage::resident_bytes(base.as_ptr().cast(), bytes) }
+    }
+
     /// The bytes seen so far as words.
     pub fn words(&self) -> Words<'_> {
         let View { base, byte_length, .. } = self.view.get();
@@ -151,6 +161,27 @@ impl JsValue {
     /// used after the call.
     pub const unsafe fn new(env: sys::napi_env, value: sys::napi_value) -> Self {
         Self { env, value }
+    }
+
+    /// Calls `function` as a method of this value with a number, and returns the number that it answers
+    /// with; `None` when it throws.
+    pub fn call(self, function: Self, argument: u32) -> Option<u32> {
+        let Self { env, value } = self;
+        let (mut number, mut result, mut error) = (null_mut(), null_mut(), null_mut());
+        let mut answer = 0;
+        // SAFETY: both are handles of the running call in `env` (promised to `JsValue::new`), what Node-API
+        // makes of the argument is another, and each out pointer is a local, read only on success.
+        unsafe {
+            let made = sys::napi_create_uint32(env, argument, &mut number);
+            let called =
+                sys::napi_call_function(env, value, function.value, 1, &number, &mut result);
+            if made != sys::Status::napi_ok || called != sys::Status::napi_ok {
+                sys::napi_get_and_clear_last_exception(env, &mut error);
+                return None;
+            }
+            let read = sys::napi_get_value_uint32(env, result, &mut answer);
+            (read == sys::Status::napi_ok).then_some(answer)
+        }
     }
 }
 

@@ -11,9 +11,10 @@ use crate::cache::ThreadCache;
 use crate::central::Central;
 use crate::debug::{Finding, Place};
 use crate::error::{Fault, Result};
-use crate::heap::{Block, Heap, PAGE, Search, Stats, Territory, UNIT, Words};
+use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, Words};
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Known, State};
+use crate::roots::Roots;
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
@@ -38,6 +39,8 @@ pub struct Claim {
 
 /// One thread's access to the heap in a memory.
 pub struct SharedHeap {
+    /// Before the memory, because fields are dropped in order: it must outlive them.
+    roots: Arc<Roots>,
     memory: Memory,
     /// Byte offset of the root once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
@@ -65,10 +68,19 @@ impl SharedHeap {
         } else {
             Arc::new(Known::new(words, territory()?, claim.debug)?)
         };
-        let thread = known.lock().depot.join();
+        let (thread, start) = {
+            let mut state = known.lock();
+            (state.depot.join(), state.territory.start)
+        };
+        let roots = if memory.is_shared() {
+            let mark = Heap::open(words, start).and_then(|heap| heap.mark().ok());
+            Roots::of(memory.address(), mark.unwrap_or(0))
+        } else {
+            Roots::new()
+        };
         let (root, cache) = (Cell::new(None), ThreadCache::new());
         let (caller, finding) = (RefCell::default(), RefCell::default());
-        Ok(Self { memory, root, known, thread, cache, caller, finding })
+        Ok(Self { roots, memory, root, known, thread, cache, caller, finding })
     }
 
     /// Takes note of the memory's present length, and place: a memory that is not shared may move.
@@ -79,6 +91,24 @@ impl SharedHeap {
         self.memory.refresh(array)?;
         let mut state = self.known.lock();
         state.byte_length = state.byte_length.max(self.memory.byte_length());
+        Ok(())
+    }
+
+    /// The pointer of a name, whichever thread gave it; 0 when there is none.
+    pub fn root(&self, name: &[u16]) -> u32 {
+        self.roots.get(name)
+    }
+
+    /// Gives a name to a pointer, or takes it away when the pointer is 0.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
+        let mut state = self.known.lock();
+        if let Some(heap) = self.formatted(&mut state)? {
+            heap.set_mark(self.roots.identity())?;
+        }
+        self.roots.set(name, pointer);
         Ok(())
     }
 
@@ -205,6 +235,32 @@ impl SharedHeap {
         self.with_heap(|heap| heap.growth_to_extend(pointer, byte_length))
     }
 
+    /// Has the engine grow the memory by `pages`, and takes them in if it is shared: a thread is terminated
+    /// while it runs JavaScript, not here, so that no page is lost in between. A memory that is not shared
+    /// has to be looked at anew first. Returns the pages that there were.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when the engine refuses.
+    pub fn grow(&self, memory: JsValue, grow: JsValue, pages: u32) -> Result<u32> {
+        let first = memory.call(grow, pages).ok_or(Fault::OutOfMemory)?;
+        if self.memory.is_shared() {
+            let end = first.saturating_add(pages);
+            self.extend_to(end as usize * PAGE as usize);
+            // Pages that cannot hold a block stay unused, as those of an unshared memory do.
+            drop(self.add_pages(first, end));
+        }
+        Ok(first)
+    }
+
+    // Other threads may have grown the memory, and added pages, further up.
+    fn extend_to(&self, byte_length: usize) {
+        let mut state = self.known.lock();
+        state.byte_length = state.byte_length.max(byte_length);
+        // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
+        // many to another thread that has the memory open. It is shared, so it neither moves nor shrinks.
+        unsafe { self.memory.extend(state.byte_length) };
+    }
+
     /// Takes in pages that the caller grew. A heap that owns its whole memory does so by itself.
     ///
     /// # Errors
@@ -212,15 +268,25 @@ impl SharedHeap {
     /// [`Fault::Stale`].
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
         let mut state = self.known.lock();
-        if let Some(heap) = self.formatted(&mut state)? {
-            return if heap.owns_all()? { Ok(()) } else { heap.add_pages(first, end) };
+        let territory = state.territory;
+        let heap = match self.formatted(&mut state)? {
+            Some(heap) => Ok(heap),
+            None if territory.owns_all => return Ok(()),
+            None => self.format(&mut state),
+        };
+        match heap {
+            Ok(heap) if heap.owns_all()? => Ok(()),
+            Ok(heap) => heap.add_pages(first, end),
+            // What the heap was given is too small for one. It is made at once of what was grown, so that
+            // the pages of another thread that grows now come in addition, not instead.
+            Err(Fault::OutOfMemory) => {
+                let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
+                let start = start.max(Heap::WHOLE_MEMORY_ROOT);
+                state.territory = Territory { start, end_page: end, ..territory };
+                self.format(&mut state).map(drop)
+            }
+            Err(fault) => Err(fault),
         }
-        if !state.territory.owns_all {
-            let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
-            state.territory.start = start.max(Heap::WHOLE_MEMORY_ROOT);
-            state.territory.end_page = end;
-        }
-        Ok(())
     }
 
     /// The live blocks in ascending order of address.
@@ -246,6 +312,30 @@ impl SharedHeap {
         // What cannot be put back is not free: the walk finds it.
         drop(self.central(&mut state, heap).empty_depot());
         heap.stats()
+    }
+
+    /// What the bytes of the memory are for; see [`Heap::map`].
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn map(&self) -> Result<Vec<Area>> {
+        let mut state = self.known.lock();
+        let Some(heap) = self.formatted(&mut state)? else {
+            return Ok(Area::of_unused(self.memory.words()));
+        };
+        drop(self.central(&mut state, heap).empty_depot());
+        heap.map()
+    }
+
+    /// The bytes of a free area that take up no memory: never written to, or given back since.
+    pub fn trimmed_bytes(&self, area: &Area) -> u64 {
+        let bytes = area.end - area.start;
+        match area.used_as {
+            Use::Free => {
+                bytes - self.memory.resident_bytes(area.start as usize..area.end as usize) as u64
+            }
+            _ => 0,
+        }
     }
 
     /// Gives the blocks that this thread keeps back to the heap, and the pages of free runs back to the operating system. Returns the bytes that were resident.

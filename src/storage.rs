@@ -75,6 +75,15 @@ pub unsafe fn give_back(base: *mut u8, bytes: Range<usize>) -> usize {
     platform::give_back(base, bytes)
 }
 
+/// How many of `bytes` take up memory, in pages that lie wholly inside them; all of them where the system does not
+/// tell.
+///
+/// # Safety
+/// `bytes` are accessible bytes of a memory at `base` that V8 keeps for as long as the call lasts.
+pub unsafe fn resident_bytes(base: *mut u8, bytes: Range<usize>) -> usize {
+    platform::resident_in(base, bytes)
+}
+
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod platform {
     use std::fs::File;
@@ -290,18 +299,25 @@ mod platform {
     }
 
     pub fn give_back(base: *mut u8, bytes: Range<usize>) -> usize {
-        let page = host_page();
-        let (start, end) = (bytes.start.next_multiple_of(page), bytes.end / page * page);
-        if start >= end {
-            return 0;
-        }
-        // SAFETY: the pages lie wholly inside bytes that the caller vouches for.
-        let (address, length) = (unsafe { base.add(start) }, end - start);
-        let resident = resident_bytes(address, length, page);
-        if discard(address, length) { resident } else { 0 }
+        let (address, length) = whole_pages(base, bytes);
+        let resident = resident_bytes(address, length);
+        if length > 0 && discard(address, length) { resident } else { 0 }
     }
 
-    fn resident_bytes(address: *mut u8, length: usize, page: usize) -> usize {
+    pub fn resident_in(base: *mut u8, bytes: Range<usize>) -> usize {
+        let (address, length) = whole_pages(base, bytes);
+        resident_bytes(address, length)
+    }
+
+    // Address and length of the pages that lie wholly inside `bytes`, which are accessible bytes at `base`.
+    fn whole_pages(base: *mut u8, bytes: Range<usize>) -> (*mut u8, usize) {
+        let page = host_page();
+        let (start, end) = (bytes.start.next_multiple_of(page), bytes.end / page * page);
+        (base.wrapping_add(start), end.saturating_sub(start))
+    }
+
+    fn resident_bytes(address: *mut u8, length: usize) -> usize {
+        let page = host_page();
         let mut pages = vec![0; length / page];
         // SAFETY: `pages` has one byte for each page of the range, which is mapped.
         let status = unsafe { libc::mincore(address.cast(), length, pages.as_mut_ptr()) };
@@ -456,5 +472,9 @@ mod platform {
 
     pub fn give_back(_base: *mut u8, _bytes: Range<usize>) -> usize {
         0
+    }
+
+    pub fn resident_in(_base: *mut u8, bytes: Range<usize>) -> usize {
+        bytes.len()
     }
 }

@@ -3,6 +3,7 @@ import DefaultExport, {
   LocalSharedMemory,
   type Allocation,
   type ErrorCode,
+  type HeapArea,
   type HeapFault,
   type HeapStats,
   type Leak,
@@ -66,6 +67,14 @@ expectTypeOf<Leak['blocks']>().toEqualTypeOf<number[]>()
 // @ts-expect-error check takes no options
 memory.check({})
 
+expectTypeOf(LocalSharedMemory.shared('name')).toEqualTypeOf<LocalSharedMemory>()
+LocalSharedMemory.shared('name', {})
+LocalSharedMemory.shared('name', { initial: 1, maximum: 2, shared: true, storage: 'engine' })
+// @ts-expect-error a memory that is not shared cannot be sent to a worker
+LocalSharedMemory.shared('name', { initial: 1, shared: false })
+// @ts-expect-error a memory has a name
+LocalSharedMemory.shared()
+
 // C's malloc
 expectTypeOf(memory.imports()).toEqualTypeOf<LibcImports>()
 expectTypeOf<LibcImports>().toExtend<WebAssembly.ModuleImports>()
@@ -95,12 +104,20 @@ expectTypeOf<keyof HeapStats>().toEqualTypeOf<
   | 'blockCount'
 >()
 expectTypeOf<HeapStats[keyof HeapStats]>().toEqualTypeOf<number>()
+expectTypeOf(memory.heapMap()).toEqualTypeOf<HeapArea[]>()
+expectTypeOf<HeapArea['kind']>().toEqualTypeOf<'span' | 'large' | 'free' | 'table' | 'outside'>()
+expectTypeOf<Omit<HeapArea, 'kind'>[keyof Omit<HeapArea, 'kind'>]>().toEqualTypeOf<number>()
 expectTypeOf(memory.trim()).toEqualTypeOf<number>()
 expectTypeOf<'ERR_OUT_OF_MEMORY'>().toExtend<ErrorCode>()
 // @ts-expect-error pointers are numbers
 memory.free(16n)
 // @ts-expect-error a size has to be given
 memory.malloc()
+
+expectTypeOf(memory.setRoot).toEqualTypeOf<(name: string, ptr: number) => void>()
+expectTypeOf(memory.getRoot).toEqualTypeOf<(name: string) => number | undefined>()
+// @ts-expect-error names are strings
+memory.setRoot(Symbol('queue'), 16)
 
 // Copies and views
 expectTypeOf(memory.arrayBuffer(16)).toEqualTypeOf<ArrayBuffer>()
@@ -131,6 +148,17 @@ memory.BigInt64Array([1])
 // @ts-expect-error bigints are no elements of an Int32Array
 memory.Int32Array([1n])
 
+expectTypeOf(memory.alloc(Float64Array, 4)).toEqualTypeOf<Float64Array & Disposable>()
+expectTypeOf(memory.alloc(BigInt64Array, [1n])).toEqualTypeOf<BigInt64Array & Disposable>()
+{
+  using block = memory.alloc(Uint8Array, new Set([1]))
+  expectTypeOf(block[0]).toEqualTypeOf<number | undefined>()
+}
+// @ts-expect-error numbers are no elements of a BigInt64Array
+memory.alloc(BigInt64Array, [1])
+// @ts-expect-error a DataView is not a typed array
+memory.alloc(DataView, 16)
+
 // Accessors
 expectTypeOf(memory.getInt8).toEqualTypeOf<(offset: number) => number>()
 expectTypeOf(memory.setInt8).toEqualTypeOf<(offset: number, value?: number) => void>()
@@ -157,6 +185,13 @@ memory.memset(16, new DataView(new ArrayBuffer(8)))
 memory.memset(16, 0)
 // @ts-expect-error a string is not a buffer
 memory.memset(16, 'text')
+
+// Text
+expectTypeOf(memory.mallocString).toEqualTypeOf<(text: string) => number>()
+expectTypeOf(memory.setString).toEqualTypeOf<(ptr: number, text: string) => number>()
+expectTypeOf(memory.getString).toEqualTypeOf<(ptr: number, byteLength?: number) => string>()
+// @ts-expect-error a buffer is not a string
+memory.setString(16, Buffer.from('text'))
 
 // The whole memory
 expectTypeOf(memory.at(Float32Array, -1)).toEqualTypeOf<number | undefined>()

@@ -52,6 +52,12 @@ impl Large<'_> {
         large_units(byte_length, self.shift)
     }
 
+    // Enters the block in the map.
+    fn mark(&self) -> Result<()> {
+        let kind = |back| UnitKind::Large { shift: self.shift, back };
+        self.set_kinds(kind(0), kind(1))
+    }
+
     fn set_kinds(&self, first: UnitKind, second: UnitKind) -> Result<()> {
         self.segment.set_kind(self.unit, first)?;
         if 1 << self.shift == UNIT { self.segment.set_kind(self.unit + 1, second) } else { Ok(()) }
@@ -81,16 +87,17 @@ impl<'m> Heap<'m> {
     /// Frees the block at `pointer`.
     ///
     /// # Errors
-    /// The faults of [`Heap::live`].
+    /// The faults of [`Heap::live`]; the block is as it was.
     pub fn free(&self, pointer: u32) -> Result<()> {
         match self.live(pointer)? {
             Live::Small(mut span, slot) => {
-                self.set_header(pointer, 0, span.geometry().stride)?;
-                self.put_block(&mut span, slot)
+                self.put_block(&mut span, slot)?;
+                self.set_header(pointer, 0, span.geometry().stride)
             }
             Live::Large(large) => {
                 large.set_kinds(UnitKind::Inside, UnitKind::Inside)?;
-                self.free_run(&large.segment, large.unit, large.units)
+                let freed = self.free_run(&large.segment, large.unit, large.units);
+                freed.inspect_err(|_| drop(large.mark()))
             }
         }
     }
@@ -99,7 +106,8 @@ impl<'m> Heap<'m> {
     /// would be left mostly unused is not kept where it is unless `stay` is set.
     ///
     /// # Errors
-    /// [`Fault::MustMove`] when the block has to move; the faults of [`Heap::live`].
+    /// [`Fault::MustMove`] when the block has to move; the faults of [`Heap::live`]. The block is as it
+    /// was.
     pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
         let buffer_size = match self.live(pointer)? {
             Live::Small(span, _) => {
@@ -232,7 +240,7 @@ impl<'m> Heap<'m> {
         let units = large_units(byte_length, shift);
         let (segment, unit) = self.take_run(units, align.max(UNIT), search)?;
         let large = Large { segment, unit, units, shift };
-        large.set_kinds(UnitKind::Large { shift, back: 0 }, UnitKind::Large { shift, back: 1 })?;
+        large.mark()?;
         segment.set_record(unit, AUX, units)?;
         self.set_header(large.pointer(), byte_length, large.buffer_size())?;
         Ok(large.pointer())
@@ -244,10 +252,10 @@ impl<'m> Heap<'m> {
         if units > large.units && !self.take_run_at(&large.segment, end, units - large.units)? {
             return Err(Fault::MustMove);
         }
-        large.segment.set_record(large.unit, AUX, units)?;
         if units < large.units {
             self.free_run(&large.segment, large.unit + units, large.units - units)?;
         }
+        large.segment.set_record(large.unit, AUX, units)?;
         Ok(Large { units, ..large }.buffer_size())
     }
 

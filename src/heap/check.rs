@@ -100,7 +100,7 @@ impl<'m> Check<'m, '_> {
 
     fn segments(&mut self) -> Result<Vec<Segment<'m>>> {
         let heap = self.heap;
-        self.require(heap.owns_all().is_ok(), heap.root + root::OWNS_ALL);
+        self.require(heap.owns_all().is_ok(), heap.root + root::OWNERSHIP);
         let count = heap.segment_count()?;
         let mut segments = Vec::new();
         for index in 0..count {

@@ -303,6 +303,7 @@ impl Case {
             10 => {
                 heap.stats().map_err(all)?;
                 heap.each_block(drop).map_err(all)?;
+                heap.map().map_err(all)?;
             }
             14 => assert!(found(&heap) <= self.words.len()),
             11 => {
@@ -473,7 +474,7 @@ fn a_check_finds_any_changed_word_that_it_answers_for() {
 // What a damaged word led to before it was noticed, each by itself.
 
 /// A heap that has all of the words, and a block in it.
-fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
+pub(super) fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
     let end_page = (words.len() / WORDS_PER_PAGE) as u32;
     let maximum = end_page + 10;
     let territory = Territory { start: GRAIN, end_page, maximum, owns_all: true };
@@ -482,7 +483,7 @@ fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
     (heap, block)
 }
 
-fn pages(count: usize) -> Vec<AtomicU32> {
+pub(super) fn pages(count: usize) -> Vec<AtomicU32> {
     (0..count * WORDS_PER_PAGE).map(|_| AtomicU32::new(0)).collect()
 }
 
@@ -512,6 +513,36 @@ fn a_changed_word_of_the_directory_is_never_believed() {
         }
     }
     assert!(heap.inspect(block).is_ok());
+}
+
+#[test]
+fn a_changed_count_of_units_is_never_believed() {
+    let words = pages(2);
+    let (heap, _) = small_heap(&words);
+    for bit in 0..32 {
+        let old = heap.field(root::UNITS).unwrap();
+        heap.set_field(root::UNITS, old ^ 1 << bit).unwrap();
+        assert_eq!(heap.total_units(), Err(Fault::Corrupted));
+        assert_eq!(heap.growth_for(PAGE, GRAIN), Err(Fault::Corrupted));
+        assert_eq!(heap.malloc(5000, GRAIN, Search::Quick), Err(Fault::Corrupted));
+        heap.set_field(root::UNITS, old).unwrap();
+    }
+    assert!(heap.malloc(5000, GRAIN, Search::Quick).is_ok());
+}
+
+#[test]
+fn a_damaged_heap_does_not_take_itself_for_the_owner_of_all_pages() {
+    let words = pages(3);
+    let (start, end_page, maximum) = (GRAIN, 1, 3);
+    let territory = Territory { start, end_page, maximum, owns_all: false };
+    let heap = Heap::format(Words::new(&words), territory).expect("room for a heap");
+    let old = heap.field(root::OWNERSHIP).unwrap();
+    for damaged in (0..32).map(|bit| old ^ 1 << bit).chain([0, 1, u32::MAX]) {
+        heap.set_field(root::OWNERSHIP, damaged).unwrap();
+        assert_eq!(heap.owns_all(), Err(Fault::Corrupted));
+        assert_eq!(heap.malloc(PAGE, GRAIN, Search::Exhaustive), Err(Fault::Corrupted));
+    }
+    assert!(words[WORDS_PER_PAGE..].iter().all(|word| word.load(Relaxed) == 0));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 use super::block::Live;
 use super::layout::{
-    GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, PAGE, UNIT, UNITS_PER_PAGE, root,
+    ALL_PAGES, GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, OWN_PAGES, PAGE, UNIT,
+    UNITS_PER_PAGE, root,
 };
 use super::segment::{Segment, first_unit, table_units};
 use super::size_class::{CLASSES, class_for};
@@ -48,36 +49,50 @@ impl<'m> Heap<'m> {
             heap.set_field(field, 0)?;
         }
         heap.set_field(root::OWN_OFFSET, start)?;
-        heap.set_field(root::OWNS_ALL, u32::from(owns_all))?;
+        heap.set_field(root::OWNERSHIP, if owns_all { ALL_PAGES } else { OWN_PAGES })?;
         heap.set_field(root::END_PAGE, end_page)?;
         heap.set_field(root::MAXIMUM, maximum)?;
+        heap.set_total_units(0)?;
         heap.add_segment(table, unit_of(end_page), unit_of(limit))?;
         heap.set_field(root::MAGIC, MAGIC)?;
         Ok(heap)
     }
 
-    /// Takes in the pages from `first` to `end`, which the caller grew for this heap.
+    /// Takes in the pages from `first` to `end`, which the caller grew for this heap. Those of threads that
+    /// grow at the same moment may come in any order.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`] when they cannot hold a block, or there are too many segments;
     /// [`Fault::Corrupted`] when the heap has some of them already.
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
         let mut start = first;
-        let last = self.last_segment()?;
-        if unit_of(first) < last.end {
-            return Err(Fault::Corrupted);
-        }
-        if last.end == unit_of(first) && last.limit > last.end {
-            start = end.min(last.limit.div_ceil(UNITS_PER_PAGE));
-            self.extend_last_segment(unit_of(start))?;
+        if let Some((index, limit)) = self.segment_before(first, end)? {
+            start = end.min(limit.div_ceil(UNITS_PER_PAGE));
+            self.extend_segment(index, unit_of(start))?;
             self.set_end_page(start)?;
         }
         if start < end {
             let total = self.total_units()? / UNITS_PER_PAGE;
             let limit = limit_page(start, end, self.field(root::MAXIMUM)?, total);
-            self.add_segment(start * PAGE, unit_of(end), unit_of(limit))?;
+            let table = (start * PAGE).max(Self::WHOLE_MEMORY_ROOT);
+            self.add_segment(table, unit_of(end), unit_of(limit))?;
         }
         self.set_end_page(end)
+    }
+
+    // The segment that the pages from `first` to `end` extend, and its limit; an error if they are the heap's.
+    fn segment_before(&self, first: u32, end: u32) -> Result<Option<(u32, u32)>> {
+        let mut before = None;
+        for (index, segment) in (0..).zip(self.segments()?) {
+            let segment = segment?;
+            if segment.start < unit_of(end) && unit_of(first) < segment.end {
+                return Err(Fault::Corrupted);
+            }
+            if segment.end == unit_of(first) && segment.limit > segment.end {
+                before = Some((index, segment.limit));
+            }
+        }
+        Ok(before)
     }
 
     // Only upwards: other threads may have added pages further up.
@@ -161,7 +176,13 @@ impl<'m> Heap<'m> {
     /// [`Fault::Corrupted`].
     pub fn total_units(&self) -> Result<u32> {
         let units = self.field(root::UNITS)?;
-        if units <= MAX_UNITS { Ok(units) } else { Err(Fault::Corrupted) }
+        let confirmed = units <= MAX_UNITS && self.field(root::UNITS_CHECK)? == !units;
+        if confirmed { Ok(units) } else { Err(Fault::Corrupted) }
+    }
+
+    pub(super) fn set_total_units(&self, units: u32) -> Result<()> {
+        self.set_field(root::UNITS, units)?;
+        self.set_field(root::UNITS_CHECK, !units)
     }
 }
 
@@ -194,5 +215,37 @@ fn segment_pages(units: u32, total: u32) -> u32 {
             return pages;
         }
         pages = (units + table).div_ceil(UNITS_PER_PAGE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::super::Search;
+    use super::*;
+
+    #[test]
+    fn pages_of_threads_that_grow_at_the_same_moment_are_added_in_any_order() {
+        let words: Vec<_> = (0..20 * PAGE / 4).map(|_| AtomicU32::new(0)).collect();
+        let (start, end_page, maximum) = (6 * PAGE, 8, 20);
+        let territory = Territory { start, end_page, maximum, owns_all: false };
+        let heap = Heap::format(Words::new(&words), territory).expect("room for a heap");
+        for (first, end) in [(12, 14), (10, 12), (0, 2), (8, 9), (16, 17), (14, 16)] {
+            let before = heap.total_units().unwrap();
+            assert_eq!(heap.add_pages(first, end), Ok(()));
+            let added = heap.total_units().unwrap() - before;
+            assert!(added > (end - first) * UNITS_PER_PAGE / 2);
+            for part in [(first, end), (first, first + 1), (end - 1, end + 1)] {
+                assert_eq!(heap.add_pages(part.0, part.1), Err(Fault::Corrupted));
+            }
+        }
+        let mut pages = [false; 20];
+        while let Ok(block) = heap.malloc(1000, GRAIN, Search::Quick) {
+            pages[(block / PAGE) as usize] = true;
+        }
+        let foreign = |page: &usize| [2, 3, 4, 5, 9, 17, 18, 19].contains(page);
+        assert!((0..20).all(|page| pages[page] != foreign(&page)), "{pages:?}");
+        assert!(words[..4].iter().all(|word| word.load(Relaxed) == 0));
     }
 }

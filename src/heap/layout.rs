@@ -45,6 +45,11 @@ pub const MAX_SLOTS: u32 = BITMAP_WORDS * 32;
 
 /// "LSMH" in memory order: the first word of a formatted heap.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"LSMH");
+/// The heap owns every page of the memory. Two words that no small damage turns into each other: a heap that
+/// takes itself for the owner of all pages takes in those of others.
+pub const ALL_PAGES: u32 = u32::from_le_bytes(*b"all ");
+/// The heap has what it was given and the pages that it grew itself.
+pub const OWN_PAGES: u32 = !ALL_PAGES;
 /// The most segments a heap has. 64 cover 4 GiB at the growth steps of `growth.rs`.
 pub const MAX_SEGMENTS: u32 = 64;
 /// Bins of free runs: exact below 8 units, then eight for each doubling up to 2^20 units.
@@ -64,8 +69,9 @@ pub mod root {
     pub const MAGIC: u32 = 0;
     /// The root's own byte offset: with the magic, what tells a heap from chance bytes.
     pub const OWN_OFFSET: u32 = 1;
-    /// 1 when the heap owns every page of the memory, 0 when it shares it with others.
-    pub const OWNS_ALL: u32 = 2;
+    /// [`super::ALL_PAGES`] when the heap owns every page of the memory, [`super::OWN_PAGES`] when it shares
+    /// it with others.
+    pub const OWNERSHIP: u32 = 2;
     /// The page after the last one that the heap manages.
     pub const END_PAGE: u32 = 3;
     /// The page count that the memory may grow to.
@@ -74,8 +80,10 @@ pub mod root {
     pub const SEGMENT_COUNT: u32 = 5;
     /// Units of all segments.
     pub const UNITS: u32 = 6;
+    /// The complement of [`UNITS`]: how much a heap keeps and grows follows from them.
+    pub const UNITS_CHECK: u32 = 7;
     /// One bit a bin: set iff the bin holds a run.
-    pub const BIN_BITMAP: u32 = 7;
+    pub const BIN_BITMAP: u32 = 8;
     /// First unit of the first run of each bin; 0 for none.
     pub const BIN_HEADS: u32 = BIN_BITMAP + BIN_BITMAP_WORDS;
     /// First unit of the first span of each class that has both free and taken blocks; 0 for none.
@@ -84,8 +92,10 @@ pub mod root {
     pub const SPARE: u32 = PARTIAL + size_class::COUNT as u32;
     /// The segments.
     pub const DIRECTORY: u32 = SPARE + size_class::COUNT as u32;
+    /// What tells this heap from others that had its address; 0 until it matters.
+    pub const MARK: u32 = DIRECTORY + MAX_SEGMENTS * SEGMENT_WORDS;
     /// Length of the root in words.
-    pub const WORDS: u32 = DIRECTORY + MAX_SEGMENTS * SEGMENT_WORDS;
+    pub const WORDS: u32 = MARK + 1;
 }
 
 // The root of a one-page heap and its table fit in one unit: 15 of 16 units are left for blocks.

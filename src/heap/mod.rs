@@ -12,6 +12,7 @@ mod check;
 mod growth;
 mod guard;
 mod layout;
+mod map;
 mod run;
 mod segment;
 mod size_class;
@@ -22,17 +23,20 @@ mod words;
 #[cfg(test)]
 mod corruption;
 #[cfg(test)]
+mod failure;
+#[cfg(test)]
 mod properties;
 
 pub use block::Search;
 pub use check::{Damage, Part};
 pub use layout::{GRAIN, HEADER, PAGE, UNIT};
+pub use map::{Area, Use};
 pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_for};
 pub use walk::{Block, Stats};
 pub use words::Words;
 
 use crate::error::{Fault, Result};
-use layout::{MAGIC, root};
+use layout::{ALL_PAGES, MAGIC, OWN_PAGES, root};
 
 /// Which bytes a new heap gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +84,27 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::Corrupted`] when the root cannot be read, or such a heap would begin elsewhere.
     pub fn owns_all(&self) -> Result<bool> {
-        match self.field(root::OWNS_ALL)? {
-            0 => Ok(false),
-            1 if self.root * 4 == Self::WHOLE_MEMORY_ROOT => Ok(true),
+        match self.field(root::OWNERSHIP)? {
+            OWN_PAGES => Ok(false),
+            ALL_PAGES if self.root * 4 == Self::WHOLE_MEMORY_ROOT => Ok(true),
             _ => Err(Fault::Corrupted),
         }
+    }
+
+    /// What the heap is marked with; 0 when it is not.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when the root cannot be read.
+    pub fn mark(&self) -> Result<u32> {
+        self.field(root::MARK)
+    }
+
+    /// Marks the heap.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when the root cannot be written.
+    pub fn set_mark(&self, mark: u32) -> Result<()> {
+        self.set_field(root::MARK, mark)
     }
 
     fn field(&self, field: u32) -> Result<u32> {

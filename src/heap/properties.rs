@@ -7,7 +7,8 @@
 //! 5. a call that fails changes nothing; bad pointers are refused with the right fault
 //! 6. the walk lists exactly the live blocks, ascending
 //! 7. the records are sound after each step (`verify`)
-//! 8. when all is freed, everything is free again and a block of nearly all of it fits
+//! 8. the map covers the memory without gaps, and agrees with the figures
+//! 9. when all is freed, everything is free again and a block of nearly all of it fits
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -17,7 +18,7 @@ use proptest::prelude::*;
 use super::layout::{BINS, HEADER, NEXT, PREVIOUS, UNIT, root};
 use super::size_class::COUNT;
 use super::walk::Piece;
-use super::{Block, GRAIN, Heap, PAGE, Search, Territory, Words};
+use super::{Area, Block, GRAIN, Heap, PAGE, Search, Territory, Use, Words};
 use crate::error::Fault;
 
 #[derive(Clone, Debug)]
@@ -195,11 +196,36 @@ impl Shadow {
         assert!(listed.iter().copied().eq(expected));
         verify(&self.heap());
         self.heap().check(&mut |damage| panic!("{damage:?} in a sound heap"));
+        compare_map(&self.heap(), self.view());
     }
 }
 
+/// Compares the map with what the walk says.
+fn compare_map(heap: &Heap<'_>, words: Words<'_>) {
+    let map = heap.map().expect("a sound heap");
+    let ends = map.iter().map(|area| area.end);
+    assert!(
+        [0].into_iter()
+            .chain(ends)
+            .eq(map.iter().map(|area| area.start).chain([words.byte_length()]))
+    );
+    assert!(map.iter().all(|area| area.start < area.end));
+    let bytes = |count: fn(&Area) -> u32| -> u64 {
+        map.iter().map(|area| u64::from(count(area)) * u64::from(area.block_bytes)).sum()
+    };
+    let stats = heap.stats().expect("a sound heap");
+    let unused = map.iter().filter(|area| area.used_as == Use::Free);
+    let unused: u64 = unused.map(|area| area.end - area.start).sum();
+    assert_eq!(bytes(|area| area.live), stats.used_bytes);
+    assert_eq!(bytes(|area| area.cached), stats.cached_bytes);
+    assert_eq!(bytes(|area| area.free) + unused, stats.free_bytes);
+    assert_eq!(map.iter().map(|area| area.live).sum::<u32>(), stats.block_count);
+    let tables = map.iter().filter(|area| area.used_as == Use::Table).count();
+    assert_eq!(tables as u32, heap.segment_count().expect("a sound heap"));
+}
+
 /// Compares every record of the heap with every other that says the same.
-fn verify(heap: &Heap<'_>) {
+pub(super) fn verify(heap: &Heap<'_>) {
     let units = heap.segments().expect("segments").map(|segment| {
         let segment = segment.expect("a segment");
         segment.end - segment.first

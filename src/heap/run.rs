@@ -1,6 +1,8 @@
 //! Free runs of units: kept in bins by length, split when taken, joined with both neighbours when
 //! freed. Links are unit numbers in the records, checked from both sides before they are followed.
 
+use core::ops::Range;
+
 use super::Heap;
 use super::block::Search;
 use super::layout::{AUX, BIN_BITMAP_WORDS, BINS, NEXT, PREVIOUS, UNIT, UnitKind, root};
@@ -60,9 +62,7 @@ impl<'m> Heap<'m> {
             if let Some(Place { segment, run, end, begin }) =
                 self.find_in_bin(found, units, align, search)?
             {
-                self.unlink_run(&segment, run)?;
-                self.link_remainder(&segment, run, begin - run)?;
-                self.link_remainder(&segment, begin + units, end - (begin + units))?;
+                self.cut_run(&segment, run..end, begin..begin + units)?;
                 return Ok((segment, begin));
             }
             bin = found + 1;
@@ -71,36 +71,33 @@ impl<'m> Heap<'m> {
     }
 
     /// Frees `length` units from `start`, joining them with free neighbours.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`]; the neighbours stay as they were.
     pub(super) fn free_run(&self, segment: &Segment<'m>, start: u32, length: u32) -> Result<()> {
-        let (mut begin, mut end) = (start, start + length);
-        if let Some(before) = self.free_run_before(segment, start)? {
-            self.unlink_run(segment, before)?;
-            begin = before;
-        }
-        if end < segment.end && segment.kind(end)? == UnitKind::FreeHead {
-            let after = end;
-            end += segment.run_length(after)?;
-            self.unlink_run(segment, after)?;
-        }
-        self.link_run(segment, begin, end - begin)
+        let end = start + length;
+        let begin = self.free_run_before(segment, start)?.unwrap_or(start);
+        let limit = end + self.free_length_at(segment, end)?;
+        self.without_run(segment, begin..start, || {
+            self.without_run(segment, end..limit, || self.link_run(segment, begin..limit))
+        })
     }
 
     /// Takes the first `units` units of the free run that starts at `start`, if it is long enough.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`]; nothing is changed then.
     pub(super) fn take_run_at(
         &self,
         segment: &Segment<'m>,
         start: u32,
         units: u32,
     ) -> Result<bool> {
-        if start >= segment.end || segment.kind(start)? != UnitKind::FreeHead {
-            return Ok(false);
-        }
-        let length = segment.run_length(start)?;
+        let length = self.free_length_at(segment, start)?;
         if length < units {
             return Ok(false);
         }
-        self.unlink_run(segment, start)?;
-        self.link_remainder(segment, start + units, length - units)?;
+        self.cut_run(segment, start..start + length, start..start + units)?;
         Ok(true)
     }
 
@@ -116,6 +113,14 @@ impl<'m> Heap<'m> {
     pub fn is_free(&self, start: u32, length: u32) -> Result<bool> {
         let Some(segment) = self.segment_of(start)? else { return Ok(false) };
         Ok(segment.kind(start)? == UnitKind::FreeHead && segment.run_length(start)? >= length)
+    }
+
+    // The length of the free run that starts at `unit`, 0 when none does.
+    fn free_length_at(&self, segment: &Segment<'m>, unit: u32) -> Result<u32> {
+        if unit >= segment.end || segment.kind(unit)? != UnitKind::FreeHead {
+            return Ok(0);
+        }
+        segment.run_length(unit)
     }
 
     fn free_run_before(&self, segment: &Segment<'m>, unit: u32) -> Result<Option<u32>> {
@@ -174,11 +179,35 @@ impl<'m> Heap<'m> {
         if search == Search::Exhaustive { Err(Fault::Corrupted) } else { Ok(None) }
     }
 
-    fn link_remainder(&self, segment: &Segment<'m>, start: u32, length: u32) -> Result<()> {
-        if length == 0 { Ok(()) } else { self.link_run(segment, start, length) }
+    // Takes `taken` out of the free run `run`.
+    fn cut_run(&self, segment: &Segment<'m>, run: Range<u32>, taken: Range<u32>) -> Result<()> {
+        let (before, after) = (run.start..taken.start, taken.end..run.end);
+        self.without_run(segment, run, || {
+            self.link_run(segment, before.clone())?;
+            let linked = self.link_run(segment, after);
+            linked.inspect_err(|_| drop(self.unlink_run(segment, before)))
+        })
     }
 
-    fn link_run(&self, segment: &Segment<'m>, start: u32, length: u32) -> Result<()> {
+    // Unlinks a free run and calls `act`; when that fails, the run is linked again.
+    fn without_run(
+        &self,
+        segment: &Segment<'m>,
+        run: Range<u32>,
+        act: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        self.unlink_run(segment, run.clone())?;
+        act().inspect_err(|_| drop(self.link_run(segment, run)))
+    }
+
+    // Makes a free run of units; of none, if there are none. Fails before anything is changed.
+    fn link_run(&self, segment: &Segment<'m>, run: Range<u32>) -> Result<()> {
+        if run.is_empty() {
+            return Ok(());
+        }
+        let (start, length) = (run.start, run.end - run.start);
+        let bin = bin_of(length);
+        self.push_front(root::BIN_HEADS + bin, segment, start)?;
         if length > 1 {
             let last = start + length - 1;
             segment.set_kind(last, UnitKind::FreeTail)?;
@@ -186,14 +215,16 @@ impl<'m> Heap<'m> {
         }
         segment.set_kind(start, UnitKind::FreeHead)?;
         segment.set_record(start, AUX, length)?;
-        let bin = bin_of(length);
-        self.push_front(root::BIN_HEADS + bin, segment, start)?;
         let word = root::BIN_BITMAP + bin / 32;
         self.set_field(word, self.field(word)? | 1 << (bin % 32))
     }
 
-    fn unlink_run(&self, segment: &Segment<'m>, start: u32) -> Result<()> {
-        let length = segment.run_length(start)?;
+    // Undoes `link_run`. Fails before anything is changed.
+    fn unlink_run(&self, segment: &Segment<'m>, run: Range<u32>) -> Result<()> {
+        if run.is_empty() {
+            return Ok(());
+        }
+        let (start, length) = (run.start, run.end - run.start);
         let bin = bin_of(length);
         self.unlink(root::BIN_HEADS + bin, segment, start)?;
         if self.field(root::BIN_HEADS + bin)? == 0 {

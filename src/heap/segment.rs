@@ -16,12 +16,16 @@ const WORDS_PER_UNIT: u32 = UNIT / 4;
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'m> {
     words: Words<'m>,
+    /// The first unit of the page that the table begins in.
+    pub start: u32,
     /// The first unit that holds blocks.
     pub first: u32,
     /// The unit after the last one.
     pub end: u32,
     /// The unit up to which the table has room.
     pub limit: u32,
+    /// The word index of the table.
+    pub map: u32,
     /// The word index that the map word of unit 0 would have, and its record; both wrap around.
     pub map_origin: u32,
     record_origin: u32,
@@ -146,7 +150,8 @@ impl<'m> Heap<'m> {
         let records = map + (limit - map_first);
         let map_origin = map.wrapping_sub(map_first);
         let record_origin = records.wrapping_sub(first * RECORD_WORDS);
-        Ok(Segment { words: self.words, first, end, limit, map_origin, record_origin })
+        let start = map_first;
+        Ok(Segment { words: self.words, start, first, end, limit, map, map_origin, record_origin })
     }
 
     /// All segments in ascending order of directory entry.
@@ -191,12 +196,10 @@ impl<'m> Heap<'m> {
         self.add_units(&self.segment(index)?, first)
     }
 
-    /// Moves the end of the last segment to `end`, at most its limit.
-    pub(super) fn extend_last_segment(&self, end: u32) -> Result<()> {
-        let index = self.segment_count()?.checked_sub(1).ok_or(Fault::Corrupted)?;
+    /// Moves the end of segment `index` to `end`, at most its limit.
+    pub(super) fn extend_segment(&self, index: u32, end: u32) -> Result<()> {
         let old = self.segment(index)?;
-        let map = self.field(root::DIRECTORY + index * SEGMENT_WORDS + 3)?;
-        self.set_segment(index, [old.first, end, old.limit, map])?;
+        self.set_segment(index, [old.first, end, old.limit, old.map])?;
         self.add_units(&self.segment(index)?, old.end)
     }
 
@@ -209,7 +212,7 @@ impl<'m> Heap<'m> {
     // Frees the units of a segment from `first` on, which are new.
     fn add_units(&self, segment: &Segment<'m>, first: u32) -> Result<()> {
         let units = segment.end - first;
-        self.set_field(root::UNITS, self.total_units()? + units)?;
+        self.set_total_units(self.total_units()?.saturating_add(units))?;
         self.free_run(segment, first, units)
     }
 }

@@ -169,6 +169,12 @@ impl<'m> Span<'m> {
         self.set_free(self.free + 1)
     }
 
+    fn take_slot_back(&mut self, slot: u32) -> Result<()> {
+        let index = self.record + BITS + slot / 32;
+        self.words.set(index, self.words.get(index)? & !(1 << (slot % 32)))?;
+        self.set_free(self.free - 1)
+    }
+
     fn set_free(&mut self, free: u32) -> Result<()> {
         self.free = free;
         self.words.set(self.record + AUX, self.units << FREE_BITS | free)
@@ -259,21 +265,30 @@ impl<'m> Heap<'m> {
     }
 
     /// Puts a block back.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`]; the block is as it was.
     pub(super) fn put_block(&self, span: &mut Span<'m>, slot: u32) -> Result<()> {
         span.put_slot(slot)?;
-        if span.free == 1 && span.slots > 1 {
-            let partial = root::PARTIAL + span.class as u32;
-            return self.push_front(partial, &span.segment, span.unit);
-        }
-        if span.free == span.slots { self.retire_span(span) } else { Ok(()) }
+        let listed = if span.free == 1 && span.slots > 1 {
+            self.push_front(root::PARTIAL + span.class as u32, &span.segment, span.unit)
+        } else if span.free == span.slots {
+            self.retire_span(span)
+        } else {
+            Ok(())
+        };
+        listed.inspect_err(|_| drop(span.take_slot_back(slot)))
     }
 
     // All blocks of the span are free: it waits to be used again, until its units are wanted.
     fn retire_span(&self, span: &Span<'m>) -> Result<()> {
-        if span.slots > 1 {
-            self.unlink(root::PARTIAL + span.class as u32, &span.segment, span.unit)?;
+        let (partial, spare) = (root::PARTIAL + span.class as u32, root::SPARE + span.class as u32);
+        if span.slots == 1 {
+            return self.push_front(spare, &span.segment, span.unit);
         }
-        self.push_front(root::SPARE + span.class as u32, &span.segment, span.unit)
+        self.unlink(partial, &span.segment, span.unit)?;
+        let retired = self.push_front(spare, &span.segment, span.unit);
+        retired.inspect_err(|_| drop(self.push_front(partial, &span.segment, span.unit)))
     }
 
     /// Frees the spans that are kept though all their blocks are free.

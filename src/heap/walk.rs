@@ -105,9 +105,7 @@ impl<'m> Heap<'m> {
     }
 
     pub(super) fn each_piece(&self, mut visit: impl FnMut(Piece<'m>) -> Result<()>) -> Result<()> {
-        let mut segments = self.segments()?.collect::<Result<Vec<_>>>()?;
-        segments.sort_by_key(|segment| segment.first);
-        for segment in segments {
+        for segment in self.segments_ascending()? {
             let mut unit = segment.first;
             while unit < segment.end {
                 let (units, piece) = self.piece_at(segment, unit)?;
@@ -118,7 +116,15 @@ impl<'m> Heap<'m> {
         Ok(())
     }
 
-    fn piece_at(&self, segment: Segment<'m>, unit: u32) -> Result<(u32, Piece<'m>)> {
+    /// All segments in ascending order of address.
+    pub(super) fn segments_ascending(&self) -> Result<Vec<Segment<'m>>> {
+        let mut segments = self.segments()?.collect::<Result<Vec<_>>>()?;
+        segments.sort_by_key(|segment| segment.first);
+        Ok(segments)
+    }
+
+    /// What begins at `unit`, and how many units it has.
+    pub(super) fn piece_at(&self, segment: Segment<'m>, unit: u32) -> Result<(u32, Piece<'m>)> {
         match segment.kind(unit)? {
             UnitKind::Span { class, back: 0 } => {
                 let span = Span::read(self, segment, unit, class)?;
@@ -139,7 +145,7 @@ impl<'m> Heap<'m> {
         }
     }
 
-    fn each_slot(&self, span: &Span<'m>, mut visit: impl FnMut(Slot)) -> Result<()> {
+    pub(super) fn each_slot(&self, span: &Span<'m>, mut visit: impl FnMut(Slot)) -> Result<()> {
         let stride = span.geometry().stride;
         for slot in 0..span.slots {
             if span.is_free(slot)? {
@@ -160,7 +166,8 @@ impl<'m> Heap<'m> {
     }
 }
 
-enum Slot {
+/// A block of a span.
+pub(super) enum Slot {
     Free,
     Cached,
     Live(Block),

@@ -1,0 +1,128 @@
+// A heap without room: every call that allocates says so, at every size, changes nothing, and finds all of the room
+// again when the blocks are freed.
+
+import test from 'ava'
+import LocalSharedMemory from '../index.js'
+import { CALLS, fillWith } from './fixtures/exhaust.mjs'
+import { launch, reportsOf } from './fixtures/launch.mjs'
+import { checkAllocs } from './fixtures/shadow.mjs'
+
+const PAGE = 65_536
+const SIZES = [1, 40, 500, 3000, 9000, 32_776, 32_777, PAGE, 2 * PAGE]
+/** Enough where the same code serves the others. */
+const FEW_SIZES = [200, 9000, 32_777, PAGE]
+/** The first one for all calls, each other for some of them. */
+const CROWD_SIZES = [700, 1, 9000, 32_777, 2 * PAGE]
+
+const SHAPES = {
+  'a memory that cannot grow': { initial: 3, maximum: 3, shared: true, sizes: SIZES },
+  'engine storage': { initial: 3, maximum: 3, shared: true, storage: 'engine' },
+  'a memory at its maximum': { initial: 1, maximum: 4, shared: true },
+  'a memory with heapBase': { initial: 2, maximum: 5, shared: true, heapBase: 2 * PAGE },
+  'a memory that is not shared': { initial: 1, maximum: 3, shared: false },
+}
+
+/** What must be the same again. */
+const restOf = (memory) => {
+  memory.trim()
+  const { byteLength, ...rest } = memory.stats()
+  return { ...rest, pages: byteLength / PAGE }
+}
+
+const listOf = (memory) => {
+  const allocs = memory.allocs()
+  checkAllocs(allocs, memory.buffer.byteLength)
+  return allocs.map(({ byteOffset }) => byteOffset)
+}
+
+/** A memory that is as long as it can be, a word for posix_memalign, and what is free besides. */
+const prepare = (descriptor) => {
+  const memory = new LocalSharedMemory(descriptor)
+  const place = memory.malloc(4)
+  const [, malloc] = CALLS[0]
+  for (const ptr of fillWith(malloc, memory, 1000, place)) memory.free(ptr)
+  return { memory, place, before: restOf(memory) }
+}
+
+const exhaust = (t, { memory, place, before }, name, call, byteLength) => {
+  const ptrs = fillWith(call, memory, byteLength, place)
+  const held = [place, ...ptrs].toSorted((a, b) => a - b)
+  t.deepEqual(listOf(memory), held, `${name}, ${byteLength} bytes: blocks`)
+  for (let again = 0; again < 3; again++) t.is(call(memory, byteLength, place), 0)
+  t.deepEqual(listOf(memory), held, `${name}, ${byteLength} bytes: blocks of a full heap`)
+  // One by one from both ends, and from the middle: the room is found again in any order.
+  const [one] = ptrs.splice(ptrs.length >> 1, 1)
+  if (one !== undefined) {
+    memory.free(one)
+    const again = call(memory, byteLength, place)
+    t.not(again, 0, `${name}, ${byteLength} bytes: the room of one block`)
+    ptrs.push(again)
+  }
+  for (const [index, ptr] of ptrs.entries()) if (index % 2 === 0) memory.free(ptr)
+  for (const [index, ptr] of ptrs.entries()) if (index % 2 === 1) memory.free(ptr)
+  t.deepEqual(restOf(memory), before, `${name}, ${byteLength} bytes: what is free`)
+  return ptrs.length
+}
+
+for (const [title, { sizes = FEW_SIZES, ...descriptor }] of Object.entries(SHAPES)) {
+  test(`every call fills ${title}, is refused, and fills it again`, (t) => {
+    const prepared = prepare(descriptor)
+    const { memory, before } = prepared
+    const { largestFreeBlock } = before
+    let blocks = 0
+    for (const [name, call] of CALLS) {
+      for (const byteLength of [...sizes, largestFreeBlock - 8, memory.buffer.byteLength]) {
+        blocks += exhaust(t, prepared, name, call, byteLength)
+      }
+    }
+    t.is(memory.buffer.byteLength, descriptor.maximum * PAGE)
+    const whole = memory.malloc(largestFreeBlock)
+    t.is(memory.sizeof(whole), largestFreeBlock)
+    t.log({ fills: CALLS.length * (sizes.length + 2), blocks })
+  })
+}
+
+test('malloc at every size, from one byte to more than the memory', (t) => {
+  const prepared = prepare({ initial: 1, maximum: 3, shared: true })
+  const [name, malloc] = CALLS.find(([call]) => call === 'malloc, alignment 16')
+  let byteLength = 1
+  for (; byteLength < 4 * PAGE; byteLength += 1 + (byteLength >> 5)) {
+    exhaust(t, prepared, name, malloc, byteLength)
+  }
+  t.true(byteLength > prepared.memory.buffer.byteLength)
+})
+
+const CROWDED = {
+  'a heap that cannot grow': { initial: 20, maximum: 20 },
+  'a heap that grows to its maximum': { initial: 1, maximum: 20 },
+  'a heap with heapBase': { initial: 2, maximum: 20, heapBase: PAGE + 100 },
+}
+
+for (const [title, descriptor] of Object.entries(CROWDED)) {
+  test.serial(`4 threads fill ${title} at the same moment`, async (t) => {
+    const threads = 4
+    const memory = new LocalSharedMemory({ ...descriptor, shared: true })
+    const places = Array.from({ length: threads }, () => memory.malloc(4))
+    memory.trim()
+    const gate = new SharedArrayBuffer(4)
+    const counts = new SharedArrayBuffer(threads * 4)
+    const shared = { memory, places, sizes: CROWD_SIZES, threads, gate, counts }
+    const launched = places.map((_, index) => launch('exhaustion-worker.mjs', { ...shared, index }))
+    const reports = await reportsOf(120_000, launched)
+    t.log({
+      fills: reports.reduce((sum, { filled }) => sum + filled, 0),
+      blocks: reports.reduce((sum, { blocks }) => sum + blocks, 0),
+    })
+    t.deepEqual(
+      listOf(memory),
+      places.toSorted((a, b) => a - b),
+    )
+    for (const ptr of places) memory.free(ptr)
+    memory.trim()
+    const { usedBytes, cachedBytes } = memory.stats()
+    t.deepEqual({ usedBytes, cachedBytes }, { usedBytes: 0, cachedBytes: 0 })
+    t.is(memory.buffer.byteLength, descriptor.maximum * PAGE)
+    const { largestFreeBlock } = memory.stats()
+    memory.free(memory.malloc(largestFreeBlock))
+  })
+}

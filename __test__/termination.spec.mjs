@@ -1,0 +1,88 @@
+// Threads and processes that end in the middle of anything: the heap stays whole, no block is lost, nothing hangs.
+
+import test from 'ava'
+import LocalSharedMemory from '../index.js'
+import { runChild } from './fixtures/child.mjs'
+import { OPERATIONS, killWorkers } from './fixtures/killing.mjs'
+import { launch, within } from './fixtures/launch.mjs'
+
+const PAGE = 65_536
+const WORKERS = 9
+
+const SHAPES = {
+  'a memory of fixed size': { initial: 200, maximum: 200 },
+  'a memory that grows': { initial: 1, maximum: 600 },
+  'a memory with heapBase': { initial: 1, maximum: 600, heapBase: PAGE },
+}
+const TITLES = Object.keys(SHAPES)
+
+for (const [index, operation] of OPERATIONS.entries()) {
+  const title = TITLES[index % TITLES.length]
+  test.serial(`workers are killed in the middle of ${operation}, in ${title}`, async (t) => {
+    const descriptor = { ...SHAPES[title], shared: true }
+    const memory = new LocalSharedMemory(descriptor)
+    const keep = memory.malloc(100)
+    memory.trim()
+    const before = memory.stats()
+    const totals = await killWorkers(memory, {
+      operation,
+      workers: WORKERS,
+      seed: index,
+      kept: [keep],
+    })
+    t.log(totals)
+    t.is(totals.killed, WORKERS)
+    if (descriptor.initial === descriptor.maximum) t.deepEqual(memory.stats(), before)
+    memory.free(keep)
+    memory.free(memory.malloc(memory.stats().largestFreeBlock))
+    t.is(memory.length, 0)
+  })
+}
+
+test.serial(
+  'a worker that is killed while it opens a heap leaves no claim on its address',
+  async (t) => {
+    const [workers, memories, heapBase] = [4, 24, 40_000]
+    const descriptor = { initial: 1, maximum: 2, shared: true, heapBase }
+    for (let killed = 0; killed < workers; killed++) {
+      const opening = new SharedArrayBuffer(4)
+      const { worker, end } = launch('killed-opening-worker.mjs', { descriptor, opening })
+      // oxlint-disable-next-line no-await-in-loop -- until it is
+      while (Atomics.load(new Int32Array(opening), 0) === 0) await new Promise(setImmediate)
+      worker.terminate()
+      // oxlint-disable-next-line no-await-in-loop
+      const { error } = await within(30_000, 'the end', end)
+      t.is(error, undefined)
+      // One of them is likely to have the address that the worker's memory had.
+      const made = Array.from({ length: memories }, () => new LocalSharedMemory(1, 2))
+      for (const memory of made) t.true(memory.malloc(100) < heapBase)
+    }
+  },
+)
+
+/** How a process ends, and with what. */
+const ENDS = {
+  'exit from main': { code: 7 },
+  'exit from main in an exit handler that allocates': { code: 8 },
+  'exit from a worker': { code: 0 },
+  'an error in main': { code: 1, stderr: /the end of main/ },
+  'an error in a worker': { code: 1, stderr: /the end of a worker/ },
+  'an error in a worker that main handles': { code: 0 },
+  'a rejection in main': { code: 1, stderr: /the end of main/ },
+  'workers that are still starting': { code: 7 },
+  'workers that are terminated': { code: 0 },
+  'a signal': { code: null, signal: 'SIGTERM' },
+  'nothing left to do': { code: 0 },
+}
+
+for (const [how, { code, signal = null, stderr = /^$/ }] of Object.entries(ENDS)) {
+  test.serial(`a process in the middle of traffic ends by ${how}`, async (t) => {
+    for (let run = 0; run < 2; run++) {
+      // oxlint-disable-next-line no-await-in-loop -- one by one
+      const child = await runChild('ending-process.mjs', [how, String(run)])
+      t.deepEqual([child.code, child.signal], [code, signal], child.stderr)
+      t.regex(child.stderr, stderr)
+      t.notRegex(child.stderr, /panicked|FATAL/)
+    }
+  })
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+// Draws a heap map that a program wrote with JSON.stringify(memory.heapMap()):
+//
+//   npx local-shared-memory heap.json            to the terminal
+//   npx local-shared-memory heap.json heap.svg   to a file
+
+import { readFile, writeFile } from 'node:fs/promises'
+import { drawSvg } from '../lib/heap-picture/svg.js'
+import { drawText } from '../lib/heap-picture/text.js'
+
+const KINDS = new Set(['outside', 'table', 'free', 'large', 'span'])
+const NUMBERS = ['byteLength', 'trimmedBytes', 'blockBytes', 'slots', 'live', 'cached', 'free']
+
+/** Whether the bytes of an area suffice for what it says of them. */
+const isPossible = ({ byteLength, trimmedBytes, blockBytes, slots, live, cached, free }) =>
+  slots === live + cached + free && slots * blockBytes + trimmedBytes <= byteLength
+
+const isArea = (area, start) =>
+  KINDS.has(area?.kind) &&
+  area.byteOffset === start &&
+  area.byteLength > 0 &&
+  NUMBERS.every((name) => Number.isSafeInteger(area[name]) && area[name] >= 0) &&
+  isPossible(area)
+
+/** What a file holds, if it is a heap map: areas without gaps. */
+const readMap = async (file) => {
+  const map = JSON.parse(await readFile(file, 'utf8'))
+  if (!Array.isArray(map) || map.length === 0) throw new Error('it holds no heap map')
+  let start = 0
+  for (const area of map) {
+    if (!isArea(area, start)) throw new Error(`it holds no heap map at byte ${start} of the heap`)
+    start += area.byteLength
+  }
+  return map
+}
+
+const main = async (input, output) => {
+  if (input === undefined) throw new Error('usage: local-shared-memory heap.json [picture.svg]')
+  const map = await readMap(input)
+  if (output !== undefined) await writeFile(output, drawSvg(map))
+  else process.stdout.write(drawText(map, process.stdout.hasColors?.() ?? false))
+}
+
+try {
+  await main(...process.argv.slice(2))
+} catch (error) {
+  console.error(`local-shared-memory: ${error.message}`)
+  process.exitCode = 1
+}

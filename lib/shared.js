@@ -1,0 +1,36 @@
+// Memories that have a name in a thread and in all workers that it starts afterwards. worker_threads carries them there, as
+// environment data, and on to those workers' own workers.
+
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
+import { invalidArgType, outOfRange } from './errors.js'
+import { checkName } from './names.js'
+
+const keyOf = (name) => `local-shared-memory:${name}`
+
+const checkOptions = (options) => {
+  if (options === null || typeof options !== 'object') {
+    throw invalidArgType('options', 'an object', options)
+  }
+  if (options.shared !== undefined && !options.shared) {
+    throw outOfRange('options.shared', 'true, or left out', options.shared)
+  }
+}
+
+/**
+ * The memory of a name, made if the thread has none.
+ *
+ * @param {typeof import('../index.js').LocalSharedMemory} Class of the memory
+ * @param {string} name
+ * @param {object} options of the constructor
+ * @returns {import('../index.js').LocalSharedMemory}
+ */
+export const sharedMemory = (Class, name, options) => {
+  checkName(name)
+  checkOptions(options)
+  const { initial = Class.devicePageSize, maximum = initial, heapBase } = options
+  const received = getEnvironmentData(keyOf(name))
+  if (received !== undefined) return Class.from(received, { heapBase })
+  const memory = new Class({ ...options, initial, maximum, shared: true })
+  setEnvironmentData(keyOf(name), memory)
+  return memory
+}

@@ -1,0 +1,104 @@
+// Text in the memory, as UTF-8. Encoders and decoders refuse shared bytes, and what they did with bytes that another
+// thread writes would not be safe: they work on bytes of this thread's own, which are copied in or out.
+
+import { constants } from 'node:buffer'
+import { AtomicMemory } from './atomics.js'
+import { checkInteger, invalidArgType, MAX_BYTES, outOfRange } from './errors.js'
+import { viewsCovering } from './pages.js'
+
+/** The most bytes that one UTF-16 unit becomes. */
+const UTF8_BYTES = 3
+/** Up to here, in bytes, a loop copies faster than the engine's own method. */
+const SHORT = 64
+
+const encoder = new TextEncoder()
+const scratch = Buffer.alloc(1024)
+
+/** The text as UTF-8, in bytes that are valid until the next call. */
+const encode = (text) => {
+  if (typeof text !== 'string') throw invalidArgType('text', 'a string', text)
+  if (text.length * UTF8_BYTES > scratch.length) return Buffer.from(text)
+  return scratch.subarray(0, encoder.encodeInto(text, scratch).written)
+}
+
+/** A copy of bytes, at the start of a buffer that is valid until the next call. */
+const copyOf = (u8, start, count) => {
+  if (count > scratch.length) return Buffer.from(u8.subarray(start, start + count))
+  if (count > SHORT) scratch.set(u8.subarray(start, start + count))
+  else for (let at = 0; at < count; at++) scratch[at] = u8[start + at]
+  return scratch
+}
+
+const decode = (u8, start, count) => {
+  checkInteger('byteLength', count, 0, constants.MAX_STRING_LENGTH, 'bytes')
+  return copyOf(u8, start, count).toString('utf8', 0, count)
+}
+
+/** Writes the text, and a NUL behind it if there is room. */
+const write = (memory, ptr, bytes, room) => {
+  const { u8 } = viewsCovering(memory, ptr, room, 'ptr')
+  u8.set(bytes, ptr)
+  if (bytes.length < room) u8[ptr + bytes.length] = 0
+}
+
+/** The memory with text. */
+export class StringMemory extends AtomicMemory {
+  /**
+   * Writes a text into a block, as UTF-8. A NUL follows it if the block has room for one. A surrogate without its other half
+   * becomes U+FFFD.
+   *
+   * @param {number} ptr pointer
+   * @param {string} text
+   * @returns {number} bytes of the text, the NUL not counted
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE when the text is longer than the block: nothing is written then
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  setString(ptr, text) {
+    const bytes = encode(text)
+    const room = this.sizeof(ptr)
+    if (bytes.length > room) {
+      throw outOfRange('text', `at most ${room} bytes in UTF-8, not ${bytes.length}`, text)
+    }
+    write(this, ptr, bytes, room)
+    return bytes.length
+  }
+
+  /**
+   * Reads a text that lies in the memory as UTF-8. Bytes that are not UTF-8 become U+FFFD.
+   *
+   * @param {number} ptr pointer; with a length, any byte offset
+   * @param {number} [byteLength] bytes, NULs included; when left out, those of the block up to its first NUL, all of
+   * them if it has none
+   * @returns {string}
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE when the bytes are not inside the memory, or too many for a string
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED when the length is left out
+   */
+  getString(ptr, byteLength) {
+    if (byteLength !== undefined) {
+      checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
+      return decode(viewsCovering(this, ptr, byteLength, 'ptr').u8, ptr, byteLength)
+    }
+    const size = this.sizeof(ptr)
+    const { u8 } = viewsCovering(this, ptr, size, 'ptr')
+    const nul = u8.subarray(ptr, ptr + size).indexOf(0)
+    return decode(u8, ptr, nul < 0 ? size : nul)
+  }
+
+  /**
+   * Allocates a block that holds a text as UTF-8, and a NUL behind it.
+   *
+   * @param {string} text
+   * @returns {number} pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_MEMORY
+   */
+  mallocString(text) {
+    const bytes = encode(text)
+    const room = bytes.length + 1
+    const ptr = this.malloc(room)
+    write(this, ptr, bytes, room)
+    return ptr
+  }
+}

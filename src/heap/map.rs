@@ -1,0 +1,125 @@
+//! The memory as a map: what each range of its bytes is for, ascending and without gaps.
+
+use super::layout::{UNIT, root};
+use super::segment::Segment;
+use super::walk::{Piece, Slot};
+use super::{Heap, Words};
+use crate::error::{Fault, Result};
+
+/// What a range of bytes is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Not the heap's: below its base, or pages that it has not taken in.
+    Outside,
+    /// The heap's own records.
+    Table,
+    /// Units that hold no block.
+    Free,
+    /// One large block.
+    Large,
+    /// Blocks of one size class.
+    Span,
+}
+
+/// A range of bytes, and the blocks in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// What it is for.
+    pub used_as: Use,
+    /// Byte offset.
+    pub start: u64,
+    /// The byte offset behind its last byte.
+    pub end: u64,
+    /// Bytes of each block, header and padding included; 0 where there are no blocks.
+    pub block_bytes: u32,
+    /// How many blocks are live.
+    pub live: u32,
+    /// How many are held back in the caches of threads.
+    pub cached: u32,
+    /// How many are free.
+    pub free: u32,
+}
+
+impl Area {
+    const fn without_blocks(used_as: Use, start: u64, end: u64) -> Self {
+        Self { used_as, start, end, block_bytes: 0, live: 0, cached: 0, free: 0 }
+    }
+
+    /// The map of a memory that has no heap yet.
+    pub fn of_unused(words: Words<'_>) -> Vec<Self> {
+        vec![Self::without_blocks(Use::Outside, 0, words.byte_length())]
+    }
+}
+
+impl<'m> Heap<'m> {
+    /// What the bytes of the memory are for.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when a record or a header on the way is impossible.
+    pub fn map(&self) -> Result<Vec<Area>> {
+        let mut map = Map(Vec::new());
+        for segment in self.segments_ascending()? {
+            map.extend(Use::Outside, self.records_start(&segment))?;
+            map.extend(Use::Table, offset(segment.first))?;
+            let mut unit = segment.first;
+            while unit < segment.end {
+                let (units, piece) = self.piece_at(segment, unit)?;
+                map.0.push(self.area_of(offset(unit), offset(unit + units), &piece)?);
+                unit += units;
+            }
+        }
+        map.extend(Use::Outside, self.words.byte_length())?;
+        Ok(map.0)
+    }
+
+    // The root lies right before the first table. What is before the root of a heap that owns all is
+    // kept at zero by it.
+    fn records_start(&self, segment: &Segment<'m>) -> u64 {
+        let root = self.root * 4;
+        match segment.map == self.root + root::WORDS {
+            true if root == Self::WHOLE_MEMORY_ROOT => 0,
+            true => u64::from(root),
+            false => u64::from(segment.map) * 4,
+        }
+    }
+
+    fn area_of(&self, start: u64, end: u64, piece: &Piece<'m>) -> Result<Area> {
+        match piece {
+            Piece::Free(..) => Ok(Area::without_blocks(Use::Free, start, end)),
+            Piece::Block(block) => {
+                let area = Area::without_blocks(Use::Large, start, end);
+                Ok(Area { block_bytes: block.buffer_size, live: 1, ..area })
+            }
+            Piece::Span(span) => {
+                let mut area = Area::without_blocks(Use::Span, start, end);
+                area.block_bytes = span.geometry().stride;
+                self.each_slot(span, |slot| match slot {
+                    Slot::Live(_) => area.live += 1,
+                    Slot::Cached => area.cached += 1,
+                    Slot::Free => area.free += 1,
+                })?;
+                Ok(area)
+            }
+        }
+    }
+}
+
+struct Map(Vec<Area>);
+
+impl Map {
+    // Areas never overlap, unless the directory was written over.
+    fn extend(&mut self, used_as: Use, end: u64) -> Result<()> {
+        let start = self.0.last().map_or(0, |last| last.end);
+        if end < start {
+            return Err(Fault::Corrupted);
+        }
+        if end > start {
+            self.0.push(Area::without_blocks(used_as, start, end));
+        }
+        Ok(())
+    }
+}
+
+fn offset(unit: u32) -> u64 {
+    u64::from(unit) * u64::from(UNIT)
+}
