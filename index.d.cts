@@ -18,6 +18,10 @@ declare namespace LocalSharedMemory {
   export type Storage = types.Storage
   export type LocalSharedMemoryDescriptor = types.LocalSharedMemoryDescriptor
   export type LibcImports = types.LibcImports
+  export type Place = types.Place
+  export type BlockFacts = types.BlockFacts
+  export type HeapFault = types.HeapFault
+  export type Leak = types.Leak
   export type Allocation = types.Allocation
   export type HeapStats = types.HeapStats
 }
