@@ -158,7 +158,9 @@ impl SharedHeap {
     pub fn refill(&self, class: usize) -> Result<u32> {
         let mut state = self.known.lock();
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
-        self.cache.refill(&mut self.central(&mut state, heap), class)
+        let fetched = self.cache.refill(&mut self.central(&mut state, heap), class)?;
+        drop(state);
+        Ok(self.cache.confirm(&heap, &self.known.live_blocks, class, fetched))
     }
 
     /// Makes room in the cache; see [`ThreadCache::make_room`].
