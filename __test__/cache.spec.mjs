@@ -87,7 +87,7 @@ test.serial('1,000 workers that are terminated at random moments lose no block',
       'terminated-worker.mjs',
       { memory, live, word, seed },
       {
-        resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 16, stackSizeMb: 1 },
+        resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64, stackSizeMb: 1 },
       },
     )
     const begun = new Promise((resolve) => {

@@ -66,7 +66,6 @@ for (let round = 0; killed < Number(values.workers); round++) {
 console.table(table)
 console.log({
   killed,
-  'blocks lost': 0,
   seconds: Math.round((Date.now() - since) / 1000),
   'resident MiB': Math.round(process.memoryUsage.rss() / 2 ** 20),
 })
