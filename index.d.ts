@@ -199,7 +199,7 @@ export interface HeapArea {
   slots: number
   /** Live blocks. */
   live: number
-  /** Free blocks in the caches of threads. */
+  /** Free blocks in the caches of threads, in debug mode those in quarantine. */
   cached: number
   /** Other free blocks. */
   free: number

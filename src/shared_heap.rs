@@ -326,7 +326,7 @@ impl SharedHeap {
             return Ok(Area::of_unused(self.memory.words()));
         };
         drop(self.central(&mut state, heap).empty_depot());
-        heap.map()
+        heap.map(|pointer| state.book.as_ref().is_some_and(|book| book.is_freed(pointer)))
     }
 
     /// The bytes of a free area that take up no memory: never written to, or given back since.

@@ -287,7 +287,8 @@ impl Book {
         Ok(groups)
     }
 
-    fn is_freed(&self, pointer: u32) -> bool {
+    /// Whether the block at `pointer` is in quarantine.
+    pub fn is_freed(&self, pointer: u32) -> bool {
         self.records.get(&pointer).is_some_and(|record| record.freed.is_some())
     }
 
