@@ -12,6 +12,9 @@ mod memory;
 mod registry;
 mod shared_heap;
 mod storage;
+#[cfg(test)]
+mod stress;
+mod sync;
 
 use std::ffi::CStr;
 use std::rc::Rc;

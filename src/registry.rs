@@ -4,10 +4,9 @@
 //! it astray. What an entry says of a heap is believed only while a thread has the memory open, or
 //! when the heap's own records confirm it: an address may come to hold another memory later.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use crate::heap::{Heap, Territory, Words};
+use crate::sync::{self, Mutex, MutexGuard};
+use std::collections::HashMap;
 
 const STRIPES: usize = 64;
 /// Memories lie at least this many bytes apart (V8 reserves guard regions around each).
@@ -40,7 +39,7 @@ pub struct Locked<'a> {
 /// nothing half done in the registry, and a heap checks its own records, so a poisoned lock is taken.
 pub fn lock(address: usize) -> Locked<'static> {
     let stripe = &REGISTRY[address / ADDRESS_GRAIN % STRIPES];
-    Locked { stripe: stripe.lock().unwrap_or_else(PoisonError::into_inner), address }
+    Locked { stripe: sync::lock(stripe), address }
 }
 
 impl Locked<'_> {
