@@ -5,7 +5,7 @@ mod debug;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use crate::cache::ThreadCache;
 use crate::central::Central;
@@ -15,6 +15,7 @@ use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, 
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Known, State};
 use crate::roots::Roots;
+use crate::sync::MutexGuard;
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
