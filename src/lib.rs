@@ -18,6 +18,8 @@ mod registry;
 mod roots;
 mod shared_heap;
 mod storage;
+#[cfg(test)]
+mod stress;
 mod sync;
 
 use std::ffi::CStr;

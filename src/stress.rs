@@ -18,7 +18,7 @@ use std::{sync::atomic::AtomicUsize, thread};
 
 use crate::error::{Fault, Result};
 use crate::heap::{Block, CLASS_COUNT, GRAIN, Heap, PAGE, Search, Territory, Words};
-use crate::registry::{self, Locked};
+use crate::registry::{self, Known, State};
 use crate::sync::{Mutex, lock};
 
 const THREADS: u64 = 4;
@@ -83,6 +83,10 @@ impl Memory {
         }
     }
 
+    fn address(&self) -> usize {
+        self.words.as_ptr() as usize
+    }
+
     fn claim(&self) -> Territory {
         let start = self.heap_base.unwrap_or(GRAIN);
         let (end_page, maximum) = (INITIAL as u32, MAXIMUM as u32);
@@ -95,6 +99,7 @@ struct Handle<'m> {
     memory: &'m Memory,
     /// Pages that the thread has seen.
     seen: usize,
+    known: Arc<Known>,
     name: u64,
     random: Random,
     live: Vec<(u32, u32)>,
@@ -102,48 +107,51 @@ struct Handle<'m> {
 
 impl<'m> Handle<'m> {
     fn open(memory: &'m Memory, name: u64) -> Self {
-        let (random, live) = (Random(name), Vec::new());
-        let handle = Self { memory, seen: memory.pages.load(Relaxed), name, random, live };
-        let mut locked = handle.lock();
-        let territory = locked.territory(handle.view()).unwrap_or_else(|| memory.claim());
-        locked.opened(territory);
-        locked.seen(handle.seen * PAGE as usize);
-        drop(locked);
-        handle
+        let seen = memory.pages.load(Relaxed);
+        let view = Words::new(&memory.words[..seen * WORDS_PER_PAGE]);
+        let known = registry::open(memory.address(), view, false, || Ok(memory.claim()));
+        let known = known.expect("room for what is known");
+        Self { memory, seen, known, name, random: Random(name), live: Vec::new() }
     }
 
-    fn lock(&self) -> Locked<'static> {
-        registry::lock(self.memory.words.as_ptr() as usize)
+    fn close(&self) {
+        registry::close(self.memory.address(), &self.known, |_| ());
+    }
+
+    fn note_length(&self) {
+        let mut state = self.known.lock();
+        state.byte_length = state.byte_length.max(self.seen * PAGE as usize);
     }
 
     fn view(&self) -> Words<'m> {
         Words::new(&self.memory.words[..self.seen * WORDS_PER_PAGE])
     }
 
-    fn heap(&self, locked: &mut Locked<'_>) -> Result<Heap<'m>> {
+    fn heap(&self, state: &mut State) -> Result<Heap<'m>> {
         let view = self.view();
-        let mut territory = locked.territory(view).expect("this thread has it open");
+        let mut territory = state.territory;
         if let Some(heap) = Heap::open(view, territory.start) {
             return heap.current();
         }
-        assert!(!locked.is_formatted());
+        assert!(!state.formatted);
         if territory.owns_all {
             territory.end_page = self.seen as u32;
         }
         let heap = Heap::format(view, territory)?;
-        locked.formatted();
+        state.formatted = true;
         Ok(heap)
     }
 
     /// Calls `act` with the heap, again when the memory had grown.
     fn with_heap<T>(&mut self, act: impl Fn(Heap<'m>) -> Result<T>) -> Result<T> {
         loop {
-            let mut locked = self.lock();
-            match self.heap(&mut locked).and_then(&act) {
+            let known = Arc::clone(&self.known);
+            let mut state = known.lock();
+            match self.heap(&mut state).and_then(&act) {
                 Err(Fault::Stale) => {
-                    drop(locked);
+                    drop(state);
                     self.seen = self.memory.pages.load(Relaxed);
-                    self.lock().seen(self.seen * PAGE as usize);
+                    self.note_length();
                 }
                 answer => return answer,
             }
@@ -157,7 +165,7 @@ impl<'m> Handle<'m> {
         });
         let Ok(first) = grown else { return };
         self.seen = self.seen.max(first + add);
-        self.lock().seen(self.seen * PAGE as usize);
+        self.note_length();
         if self.memory.heap_base.is_some() && self.random.below(2) == 0 {
             let added = self.with_heap(|heap| heap.add_pages(first as u32, (first + add) as u32));
             assert!(matches!(added, Ok(()) | Err(Fault::OutOfMemory)), "{added:?}");
@@ -253,7 +261,7 @@ impl<'m> Handle<'m> {
     }
 
     fn reopen(&mut self) {
-        self.lock().closed();
+        self.close();
         let live = std::mem::take(&mut self.live);
         let random = Random(self.random.below(u64::MAX));
         *self = Self { live, random, ..Self::open(self.memory, self.name) };
@@ -287,7 +295,7 @@ fn work(memory: &Memory, name: u64, steps: u64) {
     while !handle.live.is_empty() {
         handle.free();
     }
-    handle.lock().closed();
+    handle.close();
 }
 
 fn run(heap_base: Option<u32>, steps: u64) {
@@ -308,7 +316,7 @@ fn run(heap_base: Option<u32>, steps: u64) {
     }
     let stats = last.with_heap(|heap| heap.stats()).expect("a sound heap");
     assert_eq!((stats.used_bytes, stats.block_count, stats.cached_bytes), (0, 0, 0));
-    last.lock().closed();
+    last.close();
 }
 
 #[cfg(not(lsm_model))]
