@@ -90,10 +90,6 @@ impl Memory {
         self.words.as_ptr() as usize
     }
 
-    fn address(&self) -> usize {
-        self.words.as_ptr() as usize
-    }
-
     /// The first `pages` pages.
     fn view(&self, pages: usize) -> Words<'_> {
         Words::new(&self.words[..pages * WORDS_PER_PAGE])
@@ -300,6 +296,10 @@ impl<'m> Handle<'m> {
         let scale = 4 * self.random.below(3);
         let byte_length = 1 + self.random.below(LONGEST >> scale) as u32;
         let align = 1 << self.random.below(13);
+        self.malloc_of(byte_length, align);
+    }
+
+    fn malloc_of(&mut self, byte_length: u32, align: u32) {
         let kept = align <= GRAIN && byte_length <= LARGEST_KEPT - HEADER;
         let cached = if kept { self.malloc_cached(byte_length) } else { None };
         match cached.map_or_else(|| self.malloc_central(byte_length, align), Ok) {
@@ -351,6 +351,18 @@ impl<'m> Handle<'m> {
         let (block, byte_length) = self.live.swap_remove(index);
         self.memory.owners.replace(block, byte_length, self.name, 0);
         if self.random.below(4) == 0 { self.free_central(block) } else { self.free_block(block) }
+    }
+
+    /// More blocks of a class than a cache keeps, so that they come to the shelves of the depot.
+    fn malloc_and_free_many(&mut self) {
+        let byte_length = 1 + self.random.below(200) as u32;
+        let before = self.live.len();
+        for _ in 0..self.random.below(200) {
+            self.malloc_of(byte_length, GRAIN);
+        }
+        while self.live.len() > before {
+            self.free();
+        }
     }
 
     fn resize(&mut self) {
@@ -439,7 +451,8 @@ impl<'m> Handle<'m> {
             3 => self.rest(),
             4 => self.put_all_back(),
             5 => self.trim(),
-            6..10 => self.resize(),
+            6 => self.malloc_and_free_many(),
+            7..10 => self.resize(),
             10..20 => self.give(),
             20..38 => self.free(),
             _ if self.live.len() > MOST_LIVE => self.free(),
