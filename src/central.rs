@@ -32,11 +32,7 @@ impl Central<'_> {
             return Ok(());
         }
         let most = most.min((SPAN_BATCH / CLASSES[class].stride).max(1));
-        self.heap.take_blocks(class, most, Search::Quick, |pointer| {
-            self.live_blocks.set_free(pointer);
-            give(pointer);
-        })?;
-        Ok(())
+        self.heap.take_blocks(class, most, Search::Quick, give).map(drop)
     }
 
     /// Puts blocks of class `class` back, which are in no use.

@@ -20,7 +20,7 @@ use crate::cache::{CLASSES_BY_SIZE, LARGEST as LARGEST_KEPT, ROW_WORDS, ThreadCa
 use crate::central::Central;
 use crate::error::{Fault, Result};
 use crate::heap::{Block, GRAIN, HEADER, Heap, PAGE, Search, Territory, UNIT, Words};
-use crate::live_blocks::FIRST_CLASS;
+use crate::live_blocks::{FIRST_CLASS, KEPT};
 use crate::registry::{self, Known, State};
 use crate::sync::{Mutex, lock};
 
@@ -225,9 +225,12 @@ impl<'m> Handle<'m> {
             return None;
         }
         let pointer = row[2 + count as usize].load(Relaxed);
+        row[0].store(count - 1, Relaxed);
+        if self.state_of(pointer).load(Relaxed) != KEPT {
+            return None;
+        }
         self.word(pointer - HEADER).store(byte_length, Relaxed);
         self.state_of(pointer).store(row_index as i8, Relaxed);
-        row[0].store(count - 1, Relaxed);
         Some(pointer)
     }
 
@@ -249,7 +252,7 @@ impl<'m> Handle<'m> {
             return Err(Some((row_index - FIRST_CLASS) as usize));
         }
         self.word(pointer - HEADER).store(0, Relaxed);
-        self.state_of(pointer).store(0, Relaxed);
+        self.state_of(pointer).store(KEPT, Relaxed);
         row[3 + count as usize].store(pointer, Relaxed);
         row[0].store(count + 1, Relaxed);
         Ok(())
