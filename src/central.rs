@@ -168,6 +168,16 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_a_thread_keeps_is_not_given_out_because_the_heap_has_it_as_free() {
+        let mut fixture = Fixture::new();
+        let mut central = fixture.central(0);
+        let kept = take(&mut central, 3);
+        central.heap.put_unused_blocks(kept.iter().copied()).unwrap();
+        let others = take(&mut central, 8);
+        assert!(!others.is_empty() && others.iter().all(|block| !kept.contains(block)));
+    }
+
+    #[test]
     fn a_block_whose_header_was_written_over_is_not_given_out() {
         let mut fixture = Fixture::new();
         let mut central = fixture.central(0);

@@ -32,6 +32,9 @@ const WORDS_PER_PAGE: usize = PAGE as usize / 4;
 const MOST_LIVE: usize = 60;
 const LONGEST: u64 = 40_000;
 const SHARED_BLOCKS: usize = 20;
+const HEAP_BASE: u32 = PAGE + UNIT;
+/// Calls for which a memory is open that is closed and replaced.
+const STEPS_OPEN: u64 = 8;
 
 /// splitmix64.
 struct Random(u64);
@@ -71,7 +74,8 @@ struct Memory {
     owners: Owners,
     /// Blocks that anyone may free.
     given: Mutex<VecDeque<(u32, u32)>>,
-    heap_base: Option<u32>,
+    /// The first byte of the heap.
+    start: AtomicU32,
     /// Whether blocks are freed by two threads at once.
     freed_twice: bool,
 }
@@ -84,7 +88,7 @@ impl Memory {
             pages: AtomicUsize::new(INITIAL),
             owners: Owners((0..grains).map(|_| UnsafeCell::new(0)).collect()),
             given: Mutex::new(VecDeque::new()),
-            heap_base,
+            start: AtomicU32::new(heap_base.unwrap_or(GRAIN)),
             freed_twice: false,
         }
     }
@@ -104,9 +108,20 @@ impl Memory {
     }
 
     fn claim(&self) -> Territory {
-        let start = self.heap_base.unwrap_or(GRAIN);
+        let start = self.start.load(Relaxed);
         let (end_page, maximum) = (INITIAL as u32, MAXIMUM as u32);
-        Territory { start, end_page, maximum, owns_all: self.heap_base.is_none() }
+        Territory { start, end_page, maximum, owns_all: start == GRAIN }
+    }
+
+    /// Another memory is in its place. Nobody has it open.
+    fn replace(&self, heap_base: Option<u32>) {
+        let pages = self.pages.swap(INITIAL, Relaxed);
+        let words = &self.words[..pages * WORDS_PER_PAGE];
+        words.iter().for_each(|word| word.store(0, Relaxed));
+        for (block, byte_length) in std::mem::take(&mut *lock(&self.given)) {
+            self.owners.replace(block, byte_length, u64::MAX, 0);
+        }
+        self.start.store(heap_base.unwrap_or(GRAIN), Relaxed);
     }
 }
 
@@ -127,7 +142,8 @@ struct Handle<'m> {
 impl<'m> Handle<'m> {
     fn open(memory: &'m Memory, name: u64) -> Self {
         let seen = memory.pages.load(Relaxed);
-        let known = registry::open(memory.address(), memory.view(seen), false, || Ok(memory.claim()));
+        let known =
+            registry::open(memory.address(), memory.view(seen), false, || Ok(memory.claim()));
         let known = known.expect("there is room for the states");
         let thread = known.lock().depot.join();
         let (cache, random, live) = (ThreadCache::new(), Random(name), Vec::new());
@@ -204,7 +220,7 @@ impl<'m> Handle<'m> {
         });
         let Ok(first) = grown else { return };
         self.see(first + add);
-        if self.memory.heap_base.is_some() && self.random.below(2) == 0 {
+        if !self.memory.claim().owns_all && self.random.below(2) == 0 {
             let (first, end) = (first as u32, (first + add) as u32);
             let added = self.with_central(|central, _| central.heap.add_pages(first, end));
             assert!(matches!(added, Ok(()) | Err(Fault::OutOfMemory)), "{added:?}");
@@ -391,13 +407,14 @@ impl<'m> Handle<'m> {
         let Some((block, old)) = self.live.pop() else { return };
         let byte_length = 1 + self.random.below(LONGEST) as u32;
         self.memory.owners.replace(block, old, self.name, 0);
-        let kept = match self.with_central(|central, _| central.heap.resize(block, byte_length, false)) {
-            Ok(()) => byte_length,
-            Err(fault) => {
-                assert_eq!(fault, Fault::MustMove);
-                old
-            }
-        };
+        let kept =
+            match self.with_central(|central, _| central.heap.resize(block, byte_length, false)) {
+                Ok(()) => byte_length,
+                Err(fault) => {
+                    assert_eq!(fault, Fault::MustMove);
+                    old
+                }
+            };
         self.memory.owners.replace(block, kept, 0, self.name);
         self.live.push((block, kept));
     }
@@ -530,6 +547,34 @@ fn settle(memory: &Memory) {
     last.close();
 }
 
+/// Threads that open and close memories of which one after the other is at the same place.
+fn replace_memories(steps: u64) {
+    let memory = Arc::new(Memory::new(None));
+    let users = Arc::new(Mutex::new(0));
+    let start = |name| {
+        let (memory, users) = (Arc::clone(&memory), Arc::clone(&users));
+        thread::spawn(move || {
+            let mut random = Random(name);
+            for _ in 0..steps / STEPS_OPEN {
+                {
+                    let mut users = lock(&users);
+                    if *users == 0 && random.below(4) > 0 {
+                        memory.replace((random.below(2) == 0).then_some(HEAP_BASE));
+                    }
+                    *users += 1;
+                }
+                work(&memory, name, STEPS_OPEN);
+                *lock(&users) -= 1;
+            }
+        })
+    };
+    let threads: Vec<_> = (1..=THREADS).map(start).collect();
+    for thread in threads {
+        thread.join().expect("no thread panics");
+    }
+    settle(&memory);
+}
+
 /// Threads that take turns, and free some blocks two at a time: both see a live block, then both keep it.
 fn free_twice(steps: u64) {
     let memory = Memory { freed_twice: true, ..Memory::new(None) };
@@ -580,7 +625,12 @@ fn threads_that_use_one_heap_share_no_block() {
 
 #[test]
 fn threads_that_use_one_heap_beside_foreign_pages_share_no_block() {
-    check(|steps| run(Some(PAGE + 4096), steps));
+    check(|steps| run(Some(HEAP_BASE), steps));
+}
+
+#[test]
+fn what_is_known_of_a_memory_is_not_taken_for_that_of_the_next_one() {
+    check(replace_memories);
 }
 
 #[test]
