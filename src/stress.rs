@@ -576,6 +576,7 @@ fn replace_memories(steps: u64) {
 }
 
 /// Threads that take turns, and free some blocks two at a time: both see a live block, then both keep it.
+#[cfg(not(lsm_model))]
 fn free_twice(steps: u64) {
     let memory = Memory { freed_twice: true, ..Memory::new(None) };
     let mut handles: Vec<_> = (1..=THREADS).map(|name| Handle::open(&memory, name)).collect();
@@ -633,6 +634,7 @@ fn what_is_known_of_a_memory_is_not_taken_for_that_of_the_next_one() {
     check(replace_memories);
 }
 
+#[cfg(not(lsm_model))]
 #[test]
 fn a_block_that_two_threads_free_at_once_is_given_out_once() {
     check(free_twice);
