@@ -46,8 +46,12 @@ impl Central<'_> {
         let mut sound = 0;
         for at in 0..blocks.len() {
             let pointer = blocks[at];
-            if self.live_blocks.is_kept(pointer) && self.heap.is_unused(pointer, stride) {
-                self.live_blocks.set_free(pointer);
+            if !self.live_blocks.is_kept(pointer) {
+                continue;
+            }
+            // Nobody keeps it now, even if it does not go back: the span may have gone, and come again.
+            self.live_blocks.set_free(pointer);
+            if self.heap.is_unused(pointer, stride) {
                 blocks[sound] = pointer;
                 sound += 1;
             }
@@ -175,6 +179,22 @@ mod tests {
         central.heap.put_unused_blocks(kept.iter().copied()).unwrap();
         let others = take(&mut central, 8);
         assert!(!others.is_empty() && others.iter().all(|block| !kept.contains(block)));
+    }
+
+    #[test]
+    fn a_block_that_two_threads_freed_is_not_lost_with_its_span() {
+        let mut fixture = Fixture::new();
+        let mut central = fixture.central(0);
+        let mut blocks = take(&mut central, 3);
+        central.put(CLASS, &mut blocks.clone()).unwrap();
+        central.empty_depot().unwrap();
+        central.heap.free_spare_spans().unwrap();
+        // A thread that was slower has it too, now that the span is gone and its pages are trimmed.
+        central.live_blocks.set_kept(blocks[0]);
+        fixture.words[blocks[0] as usize / 4 - 1].store(0, std::sync::atomic::Ordering::Relaxed);
+        let mut central = fixture.central(0);
+        assert_eq!(central.put(CLASS, &mut blocks), Err(Fault::FreedTwice));
+        assert!(take(&mut central, 3).contains(&blocks[0]));
     }
 
     #[test]
