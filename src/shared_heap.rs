@@ -324,7 +324,11 @@ impl SharedHeap {
             return Ok(Area::of_unused(self.memory.words()));
         };
         drop(self.central(&mut state, heap).empty_depot());
-        heap.map()
+        let mut map = heap.map()?;
+        if let Some(book) = &state.book {
+            book.mark_freed(&mut map);
+        }
+        Ok(map)
     }
 
     /// The bytes of a free area that take up no memory: never written to, or given back since.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Finding, Group, Place, Trouble};
 use crate::error::{Fault, Result as Found};
-use crate::heap::{Block, Damage, HEADER, Heap, Part, Search, Stats, UNIT};
+use crate::heap::{Area, Block, Damage, HEADER, Heap, Part, Search, Stats, UNIT};
 
 /// Bytes behind each block at the least.
 const GUARD: u32 = 16;
@@ -125,22 +125,33 @@ impl Book {
         Ok(pointer)
     }
 
-    /// Frees a block into the quarantine.
+    /// Frees a block into the quarantine, which makes room for it first. One that is larger than the
+    /// quarantine is freed at once.
     ///
     /// # Errors
-    /// The faults of [`Heap::free`]. [`Fault::Corrupted`] also when a guard was written over: the block
-    /// stays live; or when one freed earlier was written to: this one is freed all the same.
+    /// The faults of [`Heap::free`]. [`Fault::Corrupted`] also when a guard was written over, or a block
+    /// that leaves the quarantine was written to. The block stays live.
     pub fn free(&mut self, heap: &Heap<'_>, pointer: u32, freed: Place) -> Result<()> {
         let Some(record) = self.confirm(heap, pointer)? else {
             return heap.free(pointer).map_err(|fault| self.explain(pointer, fault));
         };
-        let (end, buffer_size) = (pointer + record.room, record.buffer_size);
+        let (end, size) = (pointer + record.room, u64::from(record.buffer_size));
+        // Without a sound count of units nothing is held back: freeing does not depend on it.
+        let bytes = u64::from(heap.total_units().unwrap_or(0)) * u64::from(UNIT);
+        let most = MOST_HELD.min(bytes / HEAP_SHARE);
+        if size > most {
+            heap.free(pointer).map_err(|fault| self.explain(pointer, fault))?;
+            self.records.remove(&pointer);
+            return Ok(());
+        }
+        self.release(heap, most - size)?;
         heap.fill(pointer, end, FREED_BYTE)?;
-        record.freed = Some(freed);
+        if let Some(record) = self.records.get_mut(&pointer) {
+            record.freed = Some(freed);
+        }
         self.quarantine.push_back(pointer);
-        self.held += u64::from(buffer_size);
-        let bytes = u64::from(heap.total_units()?) * u64::from(UNIT);
-        self.release(heap, MOST_HELD.min(bytes / HEAP_SHARE))
+        self.held += size;
+        Ok(())
     }
 
     /// Resizes a block where it is; see [`Heap::resize`].
@@ -244,6 +255,17 @@ impl Book {
         Ok(stats)
     }
 
+    /// Counts the freed blocks of a map as held back, like cached ones.
+    pub fn mark_freed(&self, map: &mut [Area]) {
+        for (&pointer, _) in self.records.iter().filter(|(_, record)| record.freed.is_some()) {
+            let at = map.partition_point(|area| area.end <= u64::from(pointer));
+            if let Some(area) = map.get_mut(at).filter(|area| area.live > 0) {
+                area.live -= 1;
+                area.cached += 1;
+            }
+        }
+    }
+
     /// The request that `byte_length` bytes are to the heap.
     pub const fn request(byte_length: u32) -> u32 {
         byte_length.saturating_add(GUARD)
@@ -316,7 +338,7 @@ impl Book {
     }
 
     /// The record of the block at `pointer`, which is live and sound; none if the book does not know it.
-    fn confirm(&mut self, heap: &Heap<'_>, pointer: u32) -> Result<Option<&mut Record>> {
+    fn confirm(&self, heap: &Heap<'_>, pointer: u32) -> Result<Option<&Record>> {
         let Some(record) = self.records.get(&pointer) else { return Ok(None) };
         if record.freed.is_some() {
             return Err(self.explain(pointer, Fault::AlreadyFreed));
@@ -325,7 +347,7 @@ impl Book {
             return Err(finding.into());
         }
         heap.inspect(pointer).map_err(|fault| self.explain(pointer, fault))?;
-        Ok(self.records.get_mut(&pointer))
+        Ok(Some(record))
     }
 
     /// The fault that a call with `pointer` met, with what is known of the block that it lies in.
