@@ -18,6 +18,8 @@ declare namespace LocalSharedMemory {
   export type Storage = types.Storage
   export type LocalSharedMemoryDescriptor = types.LocalSharedMemoryDescriptor
   export type LibcImports = types.LibcImports
+  export type SharedMemoryOptions = types.SharedMemoryOptions
+  export type HeapArea = types.HeapArea
   export type Place = types.Place
   export type BlockFacts = types.BlockFacts
   export type HeapFault = types.HeapFault

@@ -1,5 +1,6 @@
-// The public types, written by hand. WebAssembly's own are in TypeScript's DOM library.
+// The public types, written by hand. WebAssembly's own are in TypeScript's DOM library, and `using` has one to itself.
 /// <reference lib="dom" />
+/// <reference lib="esnext.disposable" />
 /// <reference lib="esnext.disposable" />
 
 type Float16ArrayConstructor = typeof globalThis extends { Float16Array: infer Constructor }
@@ -198,7 +199,7 @@ export interface HeapArea {
   slots: number
   /** Live blocks. */
   live: number
-  /** Free blocks in the caches of threads. */
+  /** Free blocks in the caches of threads, in debug mode those in quarantine. */
   cached: number
   /** Other free blocks. */
   free: number
@@ -465,9 +466,24 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
    */
-  alloc<C extends TypedArrayConstructor>(
+  alloc<C extends NumberArrayConstructor>(
     TypedArray: C,
-    source: number | Iterable<ElementOf<C>> | ArrayLike<ElementOf<C>>,
+    source: number | Iterable<number> | ArrayLike<number>,
+  ): ArrayOf<C> & Disposable
+
+  /**
+   * Allocates an array that frees its block when it is disposed of, as `using` does. It is disposed of once: calls after the
+   * first do nothing.
+   *
+   * @param TypedArray a typed array constructor
+   * @param source length in elements, or the values to copy in
+   * @returns live view; disposing throws ERR_INVALID_POINTER when the block was freed by its pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   */
+  alloc<C extends BigIntArrayConstructor>(
+    TypedArray: C,
+    source: number | Iterable<bigint> | ArrayLike<bigint>,
   ): ArrayOf<C> & Disposable
 
   /**

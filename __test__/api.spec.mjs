@@ -66,6 +66,9 @@ const API_SPANS = spansOf(API)
 const subject = (code) =>
   /^(?:new )?(?:(?:memory|LocalSharedMemory)\.)?(\w+(?:<Type>)?)/.exec(code)?.[1]
 
+/** A span that shows a call of a member. */
+const CALL = /^(?:(?:memory|LocalSharedMemory)\.)?\w+(<Type>)?\(.*\)$/
+
 const accessorTypes = spansOf(API.match(/^### `get<Type>.*?(?=^### )/ms)[0])
 const expand = (name) =>
   name.includes('<Type>') ? accessorTypes.map((type) => name.replace('<Type>', type)) : [name]
@@ -87,7 +90,7 @@ test('every member and type is documented in the README', (t) => {
 
 test('the README documents no member that does not exist', (t) => {
   const known = new Set([...members, ...statics, ...inherited, 'LocalSharedMemory'])
-  const called = API_SPANS.filter((code) => /^[\w.]+(<Type>)?\(.*\)$/.test(code))
+  const called = API_SPANS.filter((code) => CALL.test(code))
   const headings = API.match(/^### .*$/gm).flatMap(spansOf)
   const names = [...called, ...headings].map(subject).filter((name) => !name.includes('<Type>'))
   t.not(names.length, 0)
@@ -124,6 +127,7 @@ test('objects that methods return have the properties that are declared and docu
   }
   check('HeapStats', Object.keys(memory.stats()))
   check('Allocation', [...Object.keys(allocation), 'buffer'])
+  check('HeapArea', Object.keys(memory.heapMap()[0]))
   check('LibcImports', Object.keys(memory.imports()))
 })
 

@@ -73,6 +73,8 @@ const SHAPES = {
     new LocalSharedMemory({ initial: 3, maximum: 1000, shared: true, heapBase: 2 * PAGE + 5000 }),
   'on grown pages': () =>
     new LocalSharedMemory({ initial: 3, maximum: 1000, shared: true, heapBase: 3 * PAGE }),
+  'in debug mode': () =>
+    new LocalSharedMemory({ initial: 4, maximum: 1000, shared: true, debug: true }),
   'engine storage': () =>
     new LocalSharedMemory({ initial: 4, maximum: 1000, shared: true, storage: 'engine' }),
 }

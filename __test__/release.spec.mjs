@@ -15,6 +15,7 @@ const PUBLISHED = [
   'Cargo.toml',
   'LICENSE',
   'README.md',
+  'bin/heap-map.js',
   'binding.cjs',
   'build.rs',
   'index.d.cts',

@@ -27,9 +27,9 @@ const checkOptions = (options) => {
 export const sharedMemory = (Class, name, options) => {
   checkName(name)
   checkOptions(options)
-  const { initial = Class.devicePageSize, maximum = initial, heapBase } = options
+  const { initial = Class.devicePageSize, maximum = initial } = options
   const received = getEnvironmentData(keyOf(name))
-  if (received !== undefined) return Class.from(received, { heapBase })
+  if (received !== undefined) return Class.from(received, options)
   const memory = new Class({ ...options, initial, maximum, shared: true })
   setEnvironmentData(keyOf(name), memory)
   return memory

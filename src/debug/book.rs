@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Finding, Group, Place, Trouble};
 use crate::error::{Fault, Result as Found};
-use crate::heap::{Area, Block, Damage, HEADER, Heap, Part, Search, Stats, UNIT};
+use crate::heap::{Block, Damage, HEADER, Heap, Part, Search, Stats, UNIT};
 
 /// Bytes behind each block at the least.
 const GUARD: u32 = 16;
@@ -255,17 +255,6 @@ impl Book {
         Ok(stats)
     }
 
-    /// Counts the freed blocks of a map as held back, like cached ones.
-    pub fn mark_freed(&self, map: &mut [Area]) {
-        for (&pointer, _) in self.records.iter().filter(|(_, record)| record.freed.is_some()) {
-            let at = map.partition_point(|area| area.end <= u64::from(pointer));
-            if let Some(area) = map.get_mut(at).filter(|area| area.live > 0) {
-                area.live -= 1;
-                area.cached += 1;
-            }
-        }
-    }
-
     /// The request that `byte_length` bytes are to the heap.
     pub const fn request(byte_length: u32) -> u32 {
         byte_length.saturating_add(GUARD)
@@ -309,7 +298,8 @@ impl Book {
         Ok(groups)
     }
 
-    fn is_freed(&self, pointer: u32) -> bool {
+    /// Whether the block at `pointer` is in quarantine.
+    pub fn is_freed(&self, pointer: u32) -> bool {
         self.records.get(&pointer).is_some_and(|record| record.freed.is_some())
     }
 

@@ -34,7 +34,7 @@ pub struct Area {
     pub block_bytes: u32,
     /// How many blocks are live.
     pub live: u32,
-    /// How many are held back in the caches of threads.
+    /// How many are held back: in the caches of threads, or in quarantine.
     pub cached: u32,
     /// How many are free.
     pub free: u32,
@@ -52,11 +52,12 @@ impl Area {
 }
 
 impl<'m> Heap<'m> {
-    /// What the bytes of the memory are for.
+    /// What the bytes of the memory are for. Blocks that are in use, but whose pointer `is_held`, count as held
+    /// back.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when a record or a header on the way is impossible.
-    pub fn map(&self) -> Result<Vec<Area>> {
+    pub fn map(&self, is_held: impl Fn(u32) -> bool) -> Result<Vec<Area>> {
         let mut map = Map(Vec::new());
         for segment in self.segments_ascending()? {
             map.extend(Use::Outside, self.records_start(&segment))?;
@@ -64,7 +65,7 @@ impl<'m> Heap<'m> {
             let mut unit = segment.first;
             while unit < segment.end {
                 let (units, piece) = self.piece_at(segment, unit)?;
-                map.0.push(self.area_of(offset(unit), offset(unit + units), &piece)?);
+                map.0.push(self.area_of(offset(unit), offset(unit + units), &piece, &is_held)?);
                 unit += units;
             }
         }
@@ -83,19 +84,26 @@ impl<'m> Heap<'m> {
         }
     }
 
-    fn area_of(&self, start: u64, end: u64, piece: &Piece<'m>) -> Result<Area> {
+    fn area_of(
+        &self,
+        start: u64,
+        end: u64,
+        piece: &Piece<'m>,
+        is_held: &impl Fn(u32) -> bool,
+    ) -> Result<Area> {
         match piece {
             Piece::Free(..) => Ok(Area::without_blocks(Use::Free, start, end)),
             Piece::Block(block) => {
                 let area = Area::without_blocks(Use::Large, start, end);
-                Ok(Area { block_bytes: block.buffer_size, live: 1, ..area })
+                let cached = u32::from(is_held(block.pointer));
+                Ok(Area { block_bytes: block.buffer_size, live: 1 - cached, cached, ..area })
             }
             Piece::Span(span) => {
                 let mut area = Area::without_blocks(Use::Span, start, end);
                 area.block_bytes = span.geometry().stride;
                 self.each_slot(span, |slot| match slot {
-                    Slot::Live(_) => area.live += 1,
-                    Slot::Cached => area.cached += 1,
+                    Slot::Live(block) if !is_held(block.pointer) => area.live += 1,
+                    Slot::Live(_) | Slot::Cached => area.cached += 1,
                     Slot::Free => area.free += 1,
                 })?;
                 Ok(area)
