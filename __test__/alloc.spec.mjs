@@ -23,6 +23,10 @@ const TYPED_ARRAYS = [
 ]
 
 const newMemory = (shared = true) => new LocalSharedMemory(1, 100, shared)
+
+/** One that uses freed blocks again at once. */
+const withoutQuarantine = () =>
+  new LocalSharedMemory({ initial: 1, maximum: 100, shared: true, debug: false })
 const dispose = (array) => array[Symbol.dispose]()
 
 for (const TypedArray of TYPED_ARRAYS) {
@@ -62,7 +66,7 @@ test('the method is there, and not among the elements', (t) => {
 })
 
 test('disposing again does nothing, also when the block is in use again', (t) => {
-  const memory = newMemory()
+  const memory = withoutQuarantine()
   const array = memory.alloc(Float64Array, 10)
   const ptr = array.byteOffset
   dispose(array)
@@ -76,7 +80,7 @@ test('disposing again does nothing, also when the block is in use again', (t) =>
 })
 
 test('a block that was freed by its pointer is not freed again', (t) => {
-  const memory = newMemory()
+  const memory = withoutQuarantine()
   const array = memory.alloc(Float64Array, 10)
   memory.free(array.byteOffset)
   t.throws(() => dispose(array), INVALID_POINTER)
@@ -87,7 +91,7 @@ test('a block that was freed by its pointer is not freed again', (t) => {
 })
 
 test('a block of another length is not freed', (t) => {
-  const memory = newMemory()
+  const memory = withoutQuarantine()
   const array = memory.alloc(Float64Array, 10)
   memory.free(array.byteOffset)
   const reused = memory.malloc(79)
