@@ -12,10 +12,10 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::central::Central;
+use crate::central::{Central, confirm};
 use crate::error::Result;
 use crate::heap::{CLASS_COUNT, CLASSES, DENSE_COUNT, GRAIN, HEADER, Heap, UNIT, class_for};
-use crate::live_blocks::FIRST_CLASS;
+use crate::live_blocks::{FIRST_CLASS, LiveBlocks};
 
 /// Words of a row.
 pub const ROW_WORDS: usize = 256;
@@ -33,11 +33,11 @@ const STRIDE: usize = 2;
 const FIRST: usize = 3;
 /// The most blocks of one class.
 const MOST: u32 = (ROW_WORDS - FIRST) as u32;
-/// Bytes of blocks that a thread may always keep.
+/// Bytes of blocks that any thread may keep. One that keeps more is busy.
 const LEAST_BUDGET: u32 = 56 * 1024;
-/// Bytes of blocks that all threads together may always keep.
-const LEAST_BUDGET_OF_ALL: u32 = 8 * LEAST_BUDGET;
-/// All threads together keep at most one part in this many of a larger heap.
+/// Bytes of blocks that all busy threads together may keep.
+const BUSY_BUDGET: u32 = 8 * LEAST_BUDGET;
+/// They keep at most one part in this many of a larger heap.
 const HEAP_SHARE: u32 = 100;
 /// A thread keeps never more than one part in this many.
 const SMALL_HEAP_SHARE: u32 = 16;
@@ -77,26 +77,47 @@ impl ThreadCache {
         &self.words
     }
 
-    /// Fetches blocks of class `class` if it has none left. Returns how many there are now, at least
-    /// one.
+    /// Fetches blocks of class `class` if it has none left, for [`ThreadCache::confirm`] to look at.
+    /// Returns how many.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::FreedTwice`].
-    pub fn refill(&self, central: &mut Central<'_>, class: usize) -> Result<u32> {
-        let left = self.row(class)[COUNT].load(Relaxed);
-        if left > 0 {
-            return Ok(left);
+    pub fn refill(&self, central: &mut Central<'_>, class: usize) -> Result<usize> {
+        let row = self.row(class);
+        if row[COUNT].load(Relaxed) > 0 {
+            return Ok(0);
         }
         let wanted = (BATCH / CLASSES[class].stride).clamp(1, MOST / 2);
         // Half the limit, so that as many blocks can be freed as fetched before there are too many.
         let batch = self.raise_limit(central, class, wanted)?.div_ceil(2).max(1);
-        let row = self.row(class);
-        let mut count = 0;
+        let mut fetched = 0;
         central.take(class, batch, |pointer| {
-            row[FIRST + count as usize].store(pointer, Relaxed);
-            count += 1;
-            row[COUNT].store(count, Relaxed);
-        })
+            row[FIRST + fetched].store(pointer, Relaxed);
+            fetched += 1;
+        })?;
+        Ok(fetched)
+    }
+
+    /// Confirms the `fetched` blocks that [`ThreadCache::refill`] has fetched. Needs no lock: they are
+    /// this thread's. Returns how many blocks there are now.
+    pub fn confirm(
+        &self,
+        heap: &Heap<'_>,
+        live_blocks: &LiveBlocks,
+        class: usize,
+        fetched: usize,
+    ) -> u32 {
+        let row = self.row(class);
+        let mut count = row[COUNT].load(Relaxed);
+        for slot in &row[FIRST..FIRST + fetched] {
+            let pointer = slot.load(Relaxed);
+            if confirm(heap, live_blocks, pointer, CLASSES[class].stride) {
+                row[FIRST + count as usize].store(pointer, Relaxed);
+                count += 1;
+            }
+        }
+        row[COUNT].store(count, Relaxed);
+        count
     }
 
     /// Makes room in class `class`, which is at its limit: raises the limit, or gives back the older
@@ -119,10 +140,9 @@ impl ThreadCache {
     /// As [`ThreadCache::make_room`].
     pub fn rest(&self, central: &mut Central<'_>) -> Result<()> {
         let mut outcome = Ok(());
-        while self.reserved.get() > LEAST_BUDGET {
-            for class in 0..CLASS_COUNT {
-                outcome = outcome.and(self.lower_limit(central, class));
-            }
+        let halvings = (0..u32::BITS).take_while(|_| self.reserved.get() > LEAST_BUDGET);
+        for class in halvings.flat_map(|_| 0..CLASS_COUNT) {
+            outcome = outcome.and(self.lower_limit(central, class));
         }
         outcome
     }
@@ -152,11 +172,11 @@ impl ThreadCache {
         if limit >= wanted || self.set_limit(central, class, wanted)? {
             return Ok(limit.max(wanted));
         }
-        if limit == 0 {
+        if limit == 0 || self.reserved.get() > budget(central)? {
             self.hand.set((self.hand.get() + 1) % CLASS_COUNT);
             self.lower_limit(central, self.hand.get())?;
         }
-        Ok(limit)
+        Ok(self.row(class)[LIMIT].load(Relaxed))
     }
 
     // Whether the budget allows a limit of `wanted`, which is above the present one; sets it then.
@@ -164,9 +184,9 @@ impl ThreadCache {
         let limit = &self.row(class)[LIMIT];
         let more = wanted.saturating_sub(limit.load(Relaxed)) * CLASSES[class].stride;
         let reserved = self.reserved.get() + more;
-        let allowed = reserved <= budget(&central.heap, central.depot.threads() as u32)?;
+        let allowed = reserved <= budget(central)?;
         if allowed && more > 0 {
-            self.reserve(reserved);
+            self.reserve(central, reserved);
             limit.store(wanted, Relaxed);
         }
         Ok(allowed && more > 0)
@@ -177,13 +197,15 @@ impl ThreadCache {
         let lowered = limit / 2;
         self.row(class)[LIMIT].store(lowered, Relaxed);
         let freed = (limit - lowered) * CLASSES[class].stride;
-        self.reserve(self.reserved.get().saturating_sub(freed));
+        self.reserve(central, self.reserved.get().saturating_sub(freed));
         self.shrink(central, class, lowered)
     }
 
-    fn reserve(&self, bytes: u32) {
+    fn reserve(&self, central: &mut Central<'_>, bytes: u32) {
         self.reserved.set(bytes);
-        self.words[0].store(u32::from(bytes > LEAST_BUDGET), Relaxed);
+        let busy = bytes > LEAST_BUDGET;
+        self.words[0].store(u32::from(busy), Relaxed);
+        central.depot.set_busy(central.thread, busy);
     }
 
     // Gives back the oldest blocks of a class, all but `keep`.
@@ -208,12 +230,12 @@ impl ThreadCache {
     }
 }
 
-/// Bytes of blocks that one of `threads` threads may keep of a heap.
-fn budget(heap: &Heap<'_>, threads: u32) -> Result<u32> {
-    let bytes = u64::from(heap.total_units()?) * u64::from(UNIT);
+/// Bytes of blocks that the thread of `central` may keep of the heap.
+fn budget(central: &Central<'_>) -> Result<u32> {
+    let bytes = u64::from(central.heap.total_units()?) * u64::from(UNIT);
     let share = |part: u32| (bytes / u64::from(part)) as u32;
-    let of_all = LEAST_BUDGET_OF_ALL.max(share(HEAP_SHARE));
-    Ok(LEAST_BUDGET.max(of_all / threads.max(1)).min(share(SMALL_HEAP_SHARE)))
+    let busy = BUSY_BUDGET.max(share(HEAP_SHARE)) / central.depot.busy_with(central.thread) as u32;
+    Ok(LEAST_BUDGET.max(busy).min(share(SMALL_HEAP_SHARE)))
 }
 
 #[cfg(test)]
@@ -227,13 +249,19 @@ mod tests {
         (0..CLASS_COUNT).map(|class| u64::from(bytes(class))).sum()
     }
 
+    fn refill(cache: &ThreadCache, central: &mut Central<'_>, class: usize) -> u32 {
+        let fetched = cache.refill(central, class).unwrap_or(0);
+        cache.confirm(&central.heap, central.live_blocks, class, fetched)
+    }
+
     #[test]
     fn a_refill_keeps_the_blocks_that_are_there() {
         let mut fixture = Fixture::new();
         let central = &mut fixture.central(0);
         let cache = ThreadCache::new();
-        let count = cache.refill(central, 4).unwrap();
-        assert_eq!(cache.refill(central, 4), Ok(count));
+        let count = refill(&cache, central, 4);
+        assert!(count > 0);
+        assert_eq!(refill(&cache, central, 4), count);
         assert_eq!(central.heap.stats().unwrap().cached_bytes, kept(&cache));
     }
 
@@ -248,9 +276,9 @@ mod tests {
                 cache.make_room(central, class).unwrap()
             }
             cache.row(class)[COUNT].store(0, Relaxed);
-            drop(cache.refill(central, class));
+            refill(&cache, central, class);
             cache.shrink(central, class, (step % 7) as u32).unwrap();
-            let most = budget(&central.heap, 1).unwrap() + CLASSES[class].stride;
+            let most = budget(central).unwrap() + CLASSES[class].stride;
             assert!(cache.reserved.get() <= most);
             if step % 100 == 99 {
                 cache.rest(central).unwrap();
@@ -269,10 +297,22 @@ mod tests {
         let central = &mut fixture.central(0);
         let cache = ThreadCache::new();
         for class in 0..DENSE_COUNT {
-            drop(cache.refill(central, class));
+            refill(&cache, central, class);
             assert_eq!(cache.words[0].load(Relaxed) == 1, cache.reserved.get() > LEAST_BUDGET);
         }
         assert_eq!(cache.words[0].load(Relaxed), 1);
+    }
+
+    #[test]
+    fn busy_threads_share_what_one_may_have_alone() {
+        let mut fixture = Fixture::new();
+        let alone = budget(&fixture.central(0)).unwrap();
+        let other = ThreadCache::new();
+        other.reserve(&mut fixture.central(1), LEAST_BUDGET + 1);
+        assert_eq!(budget(&fixture.central(0)), Ok((BUSY_BUDGET / 2).min(alone)));
+        assert_eq!(budget(&fixture.central(1)), Ok(alone));
+        other.reserve(&mut fixture.central(1), LEAST_BUDGET);
+        assert_eq!(budget(&fixture.central(0)), Ok(alone));
     }
 
     #[test]
@@ -281,7 +321,7 @@ mod tests {
         let central = &mut fixture.central(0);
         let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
         for class in 0..DENSE_COUNT {
-            mine.refill(central, class).unwrap();
+            assert!(refill(&mine, central, class) > 0);
         }
         let block = mine.row(5)[FIRST].load(Relaxed);
         theirs.row(5)[FIRST].store(block, Relaxed);
@@ -303,6 +343,6 @@ mod tests {
             assert!(cache.drain(central).is_err());
             assert_eq!(cache.row(2)[COUNT].load(Relaxed), 0);
         }
-        assert!(cache.refill(central, 2).is_ok());
+        assert!(refill(&cache, central, 2) > 0);
     }
 }

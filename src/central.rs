@@ -22,29 +22,21 @@ pub struct Central<'a> {
 }
 
 impl Central<'_> {
-    /// Takes up to `most` blocks of class `class`, and calls `give` with each.
+    /// Takes up to `most` blocks of class `class`, and calls `give` with each. They are the caller's, who
+    /// confirms them with [`confirm`] when the lock has been given up.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
-    pub fn take(&mut self, class: usize, most: u32, mut give: impl FnMut(u32)) -> Result<u32> {
-        let Self { heap, live_blocks, depot, thread } = self;
-        let stride = CLASSES[class].stride;
-        let mut given = 0;
-        depot.take(*thread, class, most as usize, |pointer| {
-            if live_blocks.is_free(pointer) && heap.is_unused(pointer, stride) {
-                live_blocks.set_kept(pointer);
-                give(pointer);
-                given += 1;
-            }
-        });
-        if given > 0 {
-            return Ok(given);
+    pub fn take(&mut self, class: usize, most: u32, mut give: impl FnMut(u32)) -> Result<()> {
+        if self.depot.take(self.thread, class, most as usize, &mut give) > 0 {
+            return Ok(());
         }
-        let most = most.min((SPAN_BATCH / stride).max(1));
-        heap.take_blocks(class, most, Search::Quick, |pointer| {
-            live_blocks.set_kept(pointer);
+        let most = most.min((SPAN_BATCH / CLASSES[class].stride).max(1));
+        self.heap.take_blocks(class, most, Search::Quick, |pointer| {
+            self.live_blocks.set_free(pointer);
             give(pointer);
-        })
+        })?;
+        Ok(())
     }
 
     /// Puts blocks of class `class` back, which are in no use.
@@ -78,6 +70,16 @@ impl Central<'_> {
     pub fn empty_depot(&mut self) -> Result<()> {
         self.heap.put_unused_blocks(self.depot.drain())
     }
+}
+
+/// Confirms that a block of `stride` bytes that was taken is in no use, and notes that a thread keeps
+/// it. One that is, or whose header was written over, is never used again.
+pub fn confirm(heap: &Heap<'_>, live_blocks: &LiveBlocks, pointer: u32, stride: u32) -> bool {
+    let sound = live_blocks.is_free(pointer) && heap.is_unused(pointer, stride);
+    if sound {
+        live_blocks.set_kept(pointer);
+    }
+    sound
 }
 
 #[cfg(test)]
@@ -126,6 +128,8 @@ mod tests {
     fn take(central: &mut Central<'_>, most: u32) -> Vec<u32> {
         let mut blocks = Vec::new();
         central.take(CLASS, most, |block| blocks.push(block)).unwrap();
+        let stride = CLASSES[CLASS].stride;
+        blocks.retain(|&block| confirm(&central.heap, central.live_blocks, block, stride));
         blocks
     }
 

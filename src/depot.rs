@@ -18,6 +18,7 @@ pub struct Depot {
 struct Shelf {
     blocks: [Vec<u32>; CLASS_COUNT],
     byte_length: u64,
+    busy: bool,
 }
 
 impl Depot {
@@ -38,9 +39,17 @@ impl Depot {
         shelf.into_iter().flat_map(|shelf| shelf.blocks).flatten()
     }
 
-    /// How many threads have a shelf.
-    pub fn threads(&self) -> usize {
-        self.own.iter().flatten().count()
+    /// Notes whether a thread is busy: whether it keeps more than an idle one may.
+    pub fn set_busy(&mut self, thread: usize, busy: bool) {
+        if let Some(Some(shelf)) = self.own.get_mut(thread) {
+            shelf.busy = busy;
+        }
+    }
+
+    /// How many threads are busy if thread `thread` is.
+    pub fn busy_with(&self, thread: usize) -> usize {
+        let others = self.own.iter().enumerate().filter(|&(other, _)| other != thread);
+        1 + others.filter(|(_, shelf)| shelf.as_ref().is_some_and(|shelf| shelf.busy)).count()
     }
 
     /// Puts blocks of a class on the shelf of thread `thread`; or on that for all, when there are none of
@@ -54,23 +63,34 @@ impl Depot {
     }
 
     /// Takes up to `most` blocks of a class, those on the shelf of thread `thread` first, and calls `give`
-    /// with each.
-    pub fn take(&mut self, thread: usize, class: usize, most: usize, give: impl FnMut(u32)) {
+    /// with each. Returns how many there were.
+    pub fn take(
+        &mut self,
+        thread: usize,
+        class: usize,
+        most: usize,
+        give: impl FnMut(u32),
+    ) -> usize {
         let own = self.own.get_mut(thread).and_then(Option::as_mut);
         let own = own.filter(|own| !own.blocks[class].is_empty());
-        own.unwrap_or(&mut self.common).take(class, most, give);
+        own.unwrap_or(&mut self.common).take(class, most, give)
     }
 
     /// Takes all blocks.
     pub fn drain(&mut self) -> impl Iterator<Item = u32> {
         let shelves = self.own.iter_mut().flatten().chain([&mut self.common]);
-        shelves.flat_map(|shelf| std::mem::take(shelf).blocks).flatten()
+        shelves
+            .flat_map(|shelf| {
+                shelf.byte_length = 0;
+                std::mem::replace(&mut shelf.blocks, [const { Vec::new() }; CLASS_COUNT])
+            })
+            .flatten()
     }
 }
 
 impl Default for Shelf {
     fn default() -> Self {
-        Self { blocks: [const { Vec::new() }; CLASS_COUNT], byte_length: 0 }
+        Self { blocks: [const { Vec::new() }; CLASS_COUNT], byte_length: 0, busy: false }
     }
 }
 
@@ -85,11 +105,12 @@ impl Shelf {
         true
     }
 
-    fn take(&mut self, class: usize, most: usize, give: impl FnMut(u32)) {
+    fn take(&mut self, class: usize, most: usize, give: impl FnMut(u32)) -> usize {
         let blocks = &mut self.blocks[class];
-        let rest = blocks.len().saturating_sub(most);
-        self.byte_length -= bytes_of(class, blocks.len() - rest);
-        blocks.drain(rest..).rev().for_each(give);
+        let taken = blocks.len().min(most);
+        self.byte_length -= bytes_of(class, taken);
+        blocks.drain(blocks.len() - taken..).rev().for_each(give);
+        taken
     }
 }
 

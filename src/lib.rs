@@ -18,6 +18,7 @@ mod registry;
 mod roots;
 mod shared_heap;
 mod storage;
+mod sync;
 
 use std::ffi::CStr;
 use std::rc::Rc;

@@ -6,13 +6,14 @@
 //! when the heap's own records confirm it: an address may come to hold another memory later.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::debug::Book;
 use crate::depot::Depot;
 use crate::error::Result;
 use crate::heap::{Heap, Territory, Words};
 use crate::live_blocks::LiveBlocks;
+use crate::sync::{self, Mutex, MutexGuard};
 
 static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 
@@ -69,7 +70,7 @@ impl Known {
     /// Locks the heap. A thread that panicked while it held the lock left nothing half done in what is
     /// known, and a heap checks its own records, so a poisoned lock is taken.
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.state)
     }
 }
 
@@ -118,5 +119,5 @@ pub fn close(address: usize, known: &Known, last: impl FnOnce(&mut State)) {
 }
 
 fn lock() -> MutexGuard<'static, Option<Registry>> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+    sync::lock(&REGISTRY)
 }

@@ -5,7 +5,7 @@ mod debug;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use crate::cache::ThreadCache;
 use crate::central::Central;
@@ -15,6 +15,7 @@ use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, 
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Known, State};
 use crate::roots::Roots;
+use crate::sync::MutexGuard;
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
@@ -158,7 +159,9 @@ impl SharedHeap {
     pub fn refill(&self, class: usize) -> Result<u32> {
         let mut state = self.known.lock();
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
-        self.cache.refill(&mut self.central(&mut state, heap), class)
+        let fetched = self.cache.refill(&mut self.central(&mut state, heap), class)?;
+        drop(state);
+        Ok(self.cache.confirm(&heap, &self.known.live_blocks, class, fetched))
     }
 
     /// Makes room in the cache; see [`ThreadCache::make_room`].

@@ -14,6 +14,8 @@ const INITIAL_PAGES = 4000
 const MAXIMUM_PAGES = 65_536
 const WORKERS = 3
 const DOCUMENTS = 600
+/** Bytes that the heap has before the workers start. */
+const RESERVE = 2 ** 24
 
 const fill = (memory, seed) => {
   const bytes = memory.Uint8Array(1000 + seed * 331)
@@ -37,6 +39,8 @@ const main = async () => {
     shared: true,
     heapBase: INITIAL_PAGES * PAGE,
   })
+  // A view is known as the package's own memory only while the memory keeps its buffer: it does not grow in the workers.
+  memory.free(memory.malloc(RESERVE))
   const module = compile()
   const { crc32, newStack } = instantiate(module, memory)
   const documents = Array.from({ length: DOCUMENTS }, (_, seed) => fill(memory, seed))

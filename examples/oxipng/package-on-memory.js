@@ -34,6 +34,9 @@ class PoolThread {
   }
 }
 
+/** Bytes that the module's allocator has before its threads start. */
+const SHARE = 2 ** 26
+
 /**
  * Starts the threads that share the work of all instances on a memory.
  *
@@ -42,7 +45,9 @@ class PoolThread {
  * @param {number} threads
  */
 export const startPool = async (module, memory, threads) => {
-  initSync(module, memory)
+  const { __wbindgen_malloc: malloc, __wbindgen_free: free } = initSync(module, memory)
+  // Threads that are in WebAssembly learn late of pages that others grow: those are there before the work begins.
+  free(malloc(SHARE, 1), SHARE, 1)
   globalThis.Worker = PoolThread
   await initThreadPool(threads)
 }

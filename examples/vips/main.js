@@ -13,6 +13,8 @@ import { startAlone, startOnMemory } from './package-on-memory.js'
 const SHARE = 2 ** 26
 const WORKERS = 3
 const PHOTOS = 30
+/** Bytes that the heap has before the workers start. */
+const RESERVE = 2 ** 24
 
 /** Has workers draw photos, and calls `take` with the pointer of each. */
 const drawn = (memory, worker, take) =>
@@ -41,6 +43,8 @@ const shrinkInMemory = (vips, memory, ptr) => {
 
 const main = async () => {
   const { vips, memory } = await startOnMemory(SHARE)
+  // Threads that are in WebAssembly learn late of pages that others grow: those are there before the work begins.
+  memory.free(memory.malloc(RESERVE))
   const alone = await startAlone()
   console.log(`libvips has ${SHARE} bytes for itself; ${WORKERS} workers draw ${PHOTOS} photos`)
 
