@@ -117,3 +117,57 @@ impl Shelf {
 fn bytes_of(class: usize, blocks: usize) -> u64 {
     u64::from(CLASSES[class].stride) * blocks as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLASS: usize = 4;
+    const MOST: u64 = 10 * 80;
+
+    fn take(depot: &mut Depot, thread: usize) -> Vec<u32> {
+        let mut blocks = Vec::new();
+        let count = depot.take(thread, CLASS, 5, |block| blocks.push(block));
+        assert_eq!(count, blocks.len());
+        blocks
+    }
+
+    #[test]
+    fn a_thread_gets_back_what_it_put_there_before_what_others_did() {
+        let mut depot = Depot::default();
+        let (one, other) = (depot.join(), depot.join());
+        assert!(depot.put(one, CLASS, &[1, 2], MOST));
+        assert!(depot.put(other, CLASS, &[3], MOST));
+        assert_eq!(take(&mut depot, one), [2, 1]);
+        assert_eq!(take(&mut depot, other), [3]);
+    }
+
+    #[test]
+    fn a_thread_that_has_some_leaves_others_a_share() {
+        let mut depot = Depot::default();
+        let (one, other) = (depot.join(), depot.join());
+        assert!(depot.put(one, CLASS, &[1], MOST));
+        assert_eq!(take(&mut depot, other), []);
+        assert!(depot.put(one, CLASS, &[2], MOST));
+        assert_eq!(take(&mut depot, other), [2]);
+    }
+
+    #[test]
+    fn shelves_have_an_end() {
+        let mut depot = Depot::default();
+        let thread = depot.join();
+        let puts = (0..).take_while(|&block| depot.put(thread, CLASS, &[block], MOST)).count();
+        assert_eq!(puts, 20);
+        assert_eq!(depot.drain().count(), 20);
+        assert!(depot.put(thread, CLASS, &[1], MOST));
+    }
+
+    #[test]
+    fn a_thread_that_goes_leaves_its_blocks_and_its_number() {
+        let mut depot = Depot::default();
+        let (one, other) = (depot.join(), depot.join());
+        depot.put(one, CLASS, &[7], MOST);
+        assert_eq!(depot.leave(one).collect::<Vec<_>>(), [7]);
+        assert_eq!((depot.join(), depot.join()), (one, other + 1));
+    }
+}

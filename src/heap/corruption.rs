@@ -193,7 +193,7 @@ impl Case {
         let most = 1 + self.random.below(8);
         let mut blocks = Vec::new();
         let search = Search::Exhaustive;
-        let taken = self.sound().take_blocks(class, most, search, |pointer| blocks.push(pointer));
+        let taken = self.sound().take_spans(class, most, search, |pointer| blocks.push(pointer));
         assert!(matches!(taken, Ok(_) | Err(Fault::OutOfMemory)));
         self.cached.extend(blocks.into_iter().map(|pointer| (pointer, CLASSES[class].stride)));
     }
@@ -341,7 +341,7 @@ impl Case {
         let mut blocks = Vec::new();
         let taken = self
             .heap()
-            .and_then(|heap| heap.take_blocks(class, most, search, |block| blocks.push(block)));
+            .and_then(|heap| heap.take_spans(class, most, search, |block| blocks.push(block)));
         for block in blocks {
             self.confirm_apart(block, CLASSES[class].stride - HEADER);
             self.cached.insert(block, CLASSES[class].stride);
@@ -549,11 +549,10 @@ fn a_damaged_heap_does_not_take_itself_for_the_owner_of_all_pages() {
 fn a_block_that_a_thread_keeps_is_not_given_out_when_its_bit_is_set() {
     let words = pages(2);
     let (heap, _) = small_heap(&words);
-    let mut kept = 0;
-    heap.take_blocks(3, 1, Search::Quick, |pointer| kept = pointer).unwrap();
+    let kept = heap.take_block(3, Search::Quick).unwrap();
     let segment = heap.own_segment(kept / UNIT).unwrap();
     segment.set_record(kept / UNIT, BITS, u32::MAX).unwrap();
-    let taken = heap.take_blocks(3, 32, Search::Quick, |pointer| assert_ne!(pointer, kept));
+    let taken = heap.take_spans(3, 32, Search::Quick, |pointer| assert_ne!(pointer, kept));
     assert_eq!(taken, Err(Fault::Corrupted));
 }
 
