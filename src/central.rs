@@ -36,6 +36,7 @@ impl Central<'_> {
         let (mut given, mut rest) = (0, Vec::new());
         let outcome = self.heap.take_spans(class, most, Search::Quick, |pointer| {
             self.live_blocks.set_free(pointer);
+            self.depot.set_owner(pointer, self.thread);
             if given < most {
                 given += 1;
                 give(pointer);
@@ -71,10 +72,13 @@ impl Central<'_> {
     // Puts free blocks into the depot, or into their spans when it has no room for them.
     fn lay_down(&mut self, class: usize, blocks: &[u32]) -> Result<()> {
         let most = u64::from(self.heap.total_units()?) * u64::from(UNIT) / SHELF_SHARE;
-        if self.depot.put(self.thread, class, blocks, most) {
-            return Ok(());
-        }
-        self.heap.put_unused_blocks(blocks.iter().copied())
+        let (heap, mut outcome) = (self.heap, Ok(()));
+        self.depot.put(class, blocks, most, |refused| {
+            if let Err(fault) = heap.put_unused_blocks(refused.iter().copied()) {
+                outcome = Err(fault);
+            }
+        });
+        outcome
     }
 
     /// Puts all blocks of the depot back into the spans.
