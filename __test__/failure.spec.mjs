@@ -52,7 +52,7 @@ for (const [kind, take] of Object.entries(KINDS)) {
   })
 }
 
-const initialOf = (round) => round % 3
+const initialOf = (round) => 1 + (round % 2)
 
 /** Pages that the heap has, as far as can be seen: tables take up to a quarter of a small heap. */
 const checkPages = (t, memory, foreignPages) => {

@@ -405,7 +405,10 @@ export class Heap {
     if (first < 0) return false
     this.#attach()
     const added = native !== UNOPENED && bufferOf(this.#memory) instanceof SharedArrayBuffer
-    if (!added) this.#native.addPages(first, first + pages)
+    if (added) return true
+    // Another thread may have grown the memory, and added pages, further up.
+    const end = first + pages
+    while (this.#native.addPages(first, end) === Fault.Stale && this.#catchUp());
     return true
   }
 

@@ -7,7 +7,8 @@
 // plain fields, and numbers written out. What they stand for:
 //
 //   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
-//   a state      what the live blocks have for the grain of a pointer: the size class of a live block plus 1
+//   a state      what the live blocks have for the grain of a pointer: the size class of a live block plus 1, -1 for one
+//                that is kept
 //   a row        one for each state, 256 words: word 0: how many blocks, 1: how many at most, 2: the stride, bytes from
 //                block to block, from 3: the blocks; in the row of state 0 word 0 is 1 while the cache is large
 //   32_768       the word of the row that serves blocks of 0 bytes, header included; then 16 bytes, and so on
@@ -91,9 +92,11 @@ export class ThreadCache {
     const header = (ptr >>> 2) - 2
     // A memory that is not shared and has grown has left these words.
     if (header >= words.length) return 0
+    rows[row] = count - 1
+    // Two threads have freed it at the same time, and it was given out since.
+    if (states[ptr >>> 4] !== -1) return 0
     words[header] = byteLength
     states[ptr >>> 4] = row >>> 8
-    rows[row] = count - 1
     return ptr
   }
 
@@ -110,7 +113,7 @@ export class ThreadCache {
     const count = rows[row]
     if (count >= rows[row + 1]) return false
     words[(ptr >>> 2) - 2] = 0
-    states[ptr >>> 4] = 0
+    states[ptr >>> 4] = -1
     rows[row + 3 + count] = ptr
     rows[row] = count + 1
     return true

@@ -128,22 +128,37 @@ pub unsafe fn define_cache(
     let words = heap.cache().words();
     let data = words.as_ptr().cast_mut().cast::<c_void>();
     let owner = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
-    let mut buffer = null_mut();
-    // SAFETY: the caller vouches for `env` and `object`. `data` points at `words`, which the handle
-    // has and neither moves nor frees while it lives; `owner` holds one count of the `Rc`, which is given
-    // back when the buffer has been collected. JavaScript writes the words on this thread only, while no
-    // native call runs, and Rust reads them as atomics.
+    // SAFETY: the caller vouches for `env` and `object`. `data` points at `words`, which the handle has and
+    // neither moves nor frees while it lives, which is as long as `owner`, one count of the `Rc`.
+    // JavaScript writes the words on this thread only, while no native call runs, and Rust reads them as
+    // atomics.
     unsafe {
-        let length = size_of_val(words);
-        let finalize = Some(release_owner as _);
-        let status =
-            sys::napi_create_external_arraybuffer(env, data, length, finalize, owner, &mut buffer);
-        if status != sys::Status::napi_ok {
-            release(env, owner, null_mut());
-        }
-        check_status!(status)?;
+        let buffer = make_buffer(env, data, size_of_val(words), release_owner, owner)?;
         check_status!(sys::napi_set_named_property(env, object, c"cache".as_ptr(), buffer))
     }
+}
+
+// An ArrayBuffer of bytes that stay where they are while `owner` lives. `release` is called with it once: when the buffer
+// has been collected, or when there is none. A buffer that was made before the call failed is collected too.
+unsafe fn make_buffer(
+    env: sys::napi_env,
+    data: *mut c_void,
+    length: usize,
+    release: unsafe extern "C" fn(sys::napi_env, *mut c_void, *mut c_void),
+    owner: *mut c_void,
+) -> Result<sys::napi_value> {
+    let mut buffer = null_mut();
+    // SAFETY: the caller vouches for `env`, `data` and `owner`; the out pointer is a local.
+    unsafe {
+        let finalize = Some(release as _);
+        let status =
+            sys::napi_create_external_arraybuffer(env, data, length, finalize, owner, &mut buffer);
+        if status != sys::Status::napi_ok && status != sys::Status::napi_generic_failure {
+            release(env, data, owner);
+        }
+        check_status!(status)?;
+    }
+    Ok(buffer)
 }
 
 /// Bytes outside the memory that all threads share, for JavaScript to have as an ArrayBuffer.
@@ -165,27 +180,10 @@ impl ToNapiValue for SharedBytes {
     unsafe fn to_napi_value(env: sys::napi_env, bytes: Self) -> Result<sys::napi_value> {
         let data = bytes.known.live_blocks.bytes().as_ptr().cast_mut().cast::<c_void>();
         let owner = Arc::into_raw(bytes.known).cast_mut().cast::<c_void>();
-        let mut buffer = null_mut();
         // SAFETY: `env` is that of the running call. `data` points at `length` bytes at least, which neither
-        // move nor go while `owner`, one count of the `Arc`, lives: it is given back when the buffer has
-        // been collected. All threads read and write them as atomics, or as single bytes in JavaScript.
-        unsafe {
-            let finalize = Some(release_known as _);
-            let length = bytes.length;
-            let status = sys::napi_create_external_arraybuffer(
-                env,
-                data,
-                length,
-                finalize,
-                owner,
-                &mut buffer,
-            );
-            if status != sys::Status::napi_ok {
-                release_known(env, data, owner);
-            }
-            check_status!(status)?;
-        }
-        Ok(buffer)
+        // move nor go while `owner`, one count of the `Arc`, lives. All threads read and write them as
+        // atomics, or as single bytes in JavaScript.
+        unsafe { make_buffer(env, data, bytes.length, release_known, owner) }
     }
 }
 

@@ -35,7 +35,6 @@ impl Central<'_> {
         let most = most.min((SPAN_BATCH / CLASSES[class].stride).max(1));
         let (mut given, mut rest) = (0, Vec::new());
         let outcome = self.heap.take_spans(class, most, Search::Quick, |pointer| {
-            self.live_blocks.set_free(pointer);
             self.depot.set_owner(pointer, self.thread);
             if given < most {
                 given += 1;
@@ -177,6 +176,16 @@ mod tests {
         assert_eq!(central.heap.stats().unwrap().cached_bytes, 0);
         central.heap.free_spare_spans().unwrap();
         assert_eq!(central.heap.free_runs().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_block_that_a_thread_keeps_is_not_given_out_because_the_heap_has_it_as_free() {
+        let mut fixture = Fixture::new();
+        let mut central = fixture.central(0);
+        let kept = take(&mut central, 3);
+        central.heap.put_unused_blocks(kept.iter().copied()).unwrap();
+        let others = take(&mut central, 8);
+        assert!(!others.is_empty() && others.iter().all(|block| !kept.contains(block)));
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod registry;
 mod roots;
 mod shared_heap;
 mod storage;
+#[cfg(test)]
+mod stress;
 mod sync;
 
 use std::ffi::CStr;

@@ -3,7 +3,9 @@
 //!
 //! It lies outside the memory, out of reach of stray writes, and every thread has it: JavaScript
 //! reads and writes it when it frees a block into its thread's cache or takes one out, without a lock.
-//! A byte belongs to whoever holds the block.
+//! A byte belongs to whoever holds the block. A block that two threads have freed at the same time is in
+//! the hands of both, so each looks at the state before it goes on to the next: free, kept, live, kept,
+//! free. Only the first of them gets there; for the other the block is gone.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicI8, Ordering::Relaxed};
@@ -15,12 +17,12 @@ use memmap2::{MmapOptions, MmapRaw};
 use crate::error::{Fault, Result};
 use crate::heap::{GRAIN, Heap, PAGE};
 
-/// The block is in the cache of a thread, or there is none.
-const KEPT: i8 = 0;
+/// The block is free, in the hands of the native side, or there is none.
+const FREE: i8 = 0;
 /// The block is live, of the first size class; one more for each further class.
 pub const FIRST_CLASS: i8 = 1;
-/// The block is free, in the hands of the native side.
-const FREE: i8 = -1;
+/// The block is in the cache of a thread.
+pub const KEPT: i8 = -1;
 
 /// Bytes of states that are given back at once: the largest page of the systems that this runs on.
 const STATE_PAGE: usize = 65_536;
@@ -83,7 +85,7 @@ impl LiveBlocks {
         self.set(pointer, FREE);
     }
 
-    /// Whether the block at `pointer` may be in the cache of a thread.
+    /// Whether the block at `pointer` is in the cache of a thread.
     pub fn is_kept(&self, pointer: u32) -> bool {
         self.get(pointer) == KEPT
     }

@@ -16,7 +16,6 @@ use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, 
 use crate::memory::{JsValue, Memory};
 use crate::registry::{self, Known, State};
 use crate::roots::Roots;
-use crate::sync::MutexGuard;
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
@@ -393,13 +392,13 @@ impl SharedHeap {
     }
 
     // Puts what this thread keeps, and what the depot has, back into the spans.
-    fn put_all_back(&self, state: &mut MutexGuard<'_, State>, heap: Heap<'_>) -> Result<()> {
+    fn put_all_back(&self, state: &mut State, heap: Heap<'_>) -> Result<()> {
         let mut central = self.central(state, heap);
         let drained = self.cache.drain(&mut central);
         central.empty_depot().and(drained)
     }
 
-    fn central<'a>(&'a self, state: &'a mut MutexGuard<'_, State>, heap: Heap<'a>) -> Central<'a> {
+    fn central<'a>(&'a self, state: &'a mut State, heap: Heap<'a>) -> Central<'a> {
         let depot = &mut state.depot;
         Central { heap, live_blocks: &self.known.live_blocks, depot, thread: self.thread }
     }
@@ -482,6 +481,12 @@ impl Drop for SharedHeap {
             drop(heap.put_unused_blocks(blocks));
         }
         drop(state);
-        registry::close(self.memory.address(), &self.known, |state| self.close_book(state));
+        registry::close(self.memory.address(), &self.known, |state| {
+            self.close_book(state);
+            if let Ok(Some(heap)) = self.formatted(state) {
+                // Nor would anyone ask the next depot for what waits in this one.
+                drop(self.central(state, heap).empty_depot());
+            }
+        });
     }
 }

@@ -1,24 +1,27 @@
-//! Many threads on one heap, through its lock and the registry, as the callbacks of several Node.js threads use it: they
-//! open the memory, allocate, free each other's blocks, take and put back whole batches, grow the memory, close it and
-//! open it again. `LSM_STRESS_STEPS` sets how many calls each thread makes.
+//! Many threads on one heap, as several Node.js threads use it: they open the memory, allocate and free from the heap
+//! and from a cache of their own, free each other's blocks, grow the memory, close it and open it again.
+//! `LSM_STRESS_STEPS` sets how many calls each thread makes.
 //!
 //! The heap's own words are atomics, in which a race detector sees no race. So each block has a plain cell for every 16
 //! bytes, which only its owner touches: a block with two owners, or one that comes to its next owner without the lock
 //! in between, is a data race there. scripts/race.sh runs this under ThreadSanitizer.
 
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI8, AtomicU32, Ordering::Relaxed};
 
 #[cfg(lsm_model)]
 use shuttle::{sync::atomic::AtomicUsize, thread};
 #[cfg(not(lsm_model))]
 use std::{sync::atomic::AtomicUsize, thread};
 
+use crate::cache::{CLASSES_BY_SIZE, LARGEST as LARGEST_KEPT, ROW_WORDS, ThreadCache};
+use crate::central::Central;
 use crate::error::{Fault, Result};
-use crate::heap::{Block, CLASS_COUNT, GRAIN, Heap, PAGE, Search, Territory, Words};
-use crate::registry::{self, Locked};
+use crate::heap::{Block, GRAIN, HEADER, Heap, PAGE, Search, Territory, UNIT, Words};
+use crate::live_blocks::{FIRST_CLASS, KEPT};
+use crate::registry::{self, Known, State};
 use crate::sync::{Mutex, lock};
 
 const THREADS: u64 = 4;
@@ -27,8 +30,11 @@ const INITIAL: usize = 2;
 const MAXIMUM: usize = 60;
 const WORDS_PER_PAGE: usize = PAGE as usize / 4;
 const MOST_LIVE: usize = 60;
-const LARGEST: u64 = 40_000;
+const LONGEST: u64 = 40_000;
 const SHARED_BLOCKS: usize = 20;
+const HEAP_BASE: u32 = PAGE + UNIT;
+/// Calls for which a memory is open that is closed and replaced.
+const STEPS_OPEN: u64 = 8;
 
 /// splitmix64.
 struct Random(u64);
@@ -68,7 +74,10 @@ struct Memory {
     owners: Owners,
     /// Blocks that anyone may free.
     given: Mutex<VecDeque<(u32, u32)>>,
-    heap_base: Option<u32>,
+    /// The first byte of the heap.
+    start: AtomicU32,
+    /// Whether blocks are freed by two threads at once.
+    freed_twice: bool,
 }
 
 impl Memory {
@@ -79,14 +88,40 @@ impl Memory {
             pages: AtomicUsize::new(INITIAL),
             owners: Owners((0..grains).map(|_| UnsafeCell::new(0)).collect()),
             given: Mutex::new(VecDeque::new()),
-            heap_base,
+            start: AtomicU32::new(heap_base.unwrap_or(GRAIN)),
+            freed_twice: false,
         }
     }
 
+    /// Whether all blocks came back that had to.
+    fn is_settled<T>(&self, outcome: &Result<T>) -> bool {
+        outcome.is_ok() || self.freed_twice && matches!(outcome, Err(Fault::FreedTwice))
+    }
+
+    fn address(&self) -> usize {
+        self.words.as_ptr() as usize
+    }
+
+    /// The first `pages` pages.
+    fn view(&self, pages: usize) -> Words<'_> {
+        Words::new(&self.words[..pages * WORDS_PER_PAGE])
+    }
+
     fn claim(&self) -> Territory {
-        let start = self.heap_base.unwrap_or(GRAIN);
+        let start = self.start.load(Relaxed);
         let (end_page, maximum) = (INITIAL as u32, MAXIMUM as u32);
-        Territory { start, end_page, maximum, owns_all: self.heap_base.is_none() }
+        Territory { start, end_page, maximum, owns_all: start == GRAIN }
+    }
+
+    /// Another memory is in its place. Nobody has it open.
+    fn replace(&self, heap_base: Option<u32>) {
+        let pages = self.pages.swap(INITIAL, Relaxed);
+        let words = &self.words[..pages * WORDS_PER_PAGE];
+        words.iter().for_each(|word| word.store(0, Relaxed));
+        for (block, byte_length) in std::mem::take(&mut *lock(&self.given)) {
+            self.owners.replace(block, byte_length, u64::MAX, 0);
+        }
+        self.start.store(heap_base.unwrap_or(GRAIN), Relaxed);
     }
 }
 
@@ -95,6 +130,10 @@ struct Handle<'m> {
     memory: &'m Memory,
     /// Pages that the thread has seen.
     seen: usize,
+    known: Arc<Known>,
+    /// The thread's number in the depot.
+    thread: usize,
+    cache: ThreadCache,
     name: u64,
     random: Random,
     live: Vec<(u32, u32)>,
@@ -102,52 +141,76 @@ struct Handle<'m> {
 
 impl<'m> Handle<'m> {
     fn open(memory: &'m Memory, name: u64) -> Self {
-        let (random, live) = (Random(name), Vec::new());
-        let handle = Self { memory, seen: memory.pages.load(Relaxed), name, random, live };
-        let mut locked = handle.lock();
-        let territory = locked.territory(handle.view()).unwrap_or_else(|| memory.claim());
-        locked.opened(territory);
-        locked.seen(handle.seen * PAGE as usize);
-        drop(locked);
-        handle
+        let seen = memory.pages.load(Relaxed);
+        let known =
+            registry::open(memory.address(), memory.view(seen), false, || Ok(memory.claim()));
+        let known = known.expect("there is room for the states");
+        let thread = known.lock().depot.join();
+        let (cache, random, live) = (ThreadCache::new(), Random(name), Vec::new());
+        Self { memory, seen, known, thread, cache, name, random, live }
     }
 
-    fn lock(&self) -> Locked<'static> {
-        registry::lock(self.memory.words.as_ptr() as usize)
+    fn close(&mut self) {
+        let mut state = self.known.lock();
+        self.seen = state.byte_length / PAGE as usize;
+        let blocks = state.depot.leave(self.thread);
+        if let Some(heap) = Heap::open(self.view(), state.territory.start) {
+            let drained = self.cache.drain(&mut self.central(&mut state, heap));
+            assert!(self.memory.is_settled(&drained));
+            assert_eq!(heap.put_unused_blocks(blocks), Ok(()));
+        }
+        drop(state);
+        registry::close(self.memory.address(), &self.known, |state| {
+            if let Some(heap) = Heap::open(self.view(), state.territory.start) {
+                assert_eq!(self.central(state, heap).empty_depot(), Ok(()));
+            }
+        });
     }
 
     fn view(&self) -> Words<'m> {
-        Words::new(&self.memory.words[..self.seen * WORDS_PER_PAGE])
+        self.memory.view(self.seen)
     }
 
-    fn heap(&self, locked: &mut Locked<'_>) -> Result<Heap<'m>> {
+    fn heap(&self, state: &mut State) -> Result<Heap<'m>> {
         let view = self.view();
-        let mut territory = locked.territory(view).expect("this thread has it open");
+        let mut territory = state.territory;
         if let Some(heap) = Heap::open(view, territory.start) {
             return heap.current();
         }
-        assert!(!locked.is_formatted());
+        assert!(!state.formatted);
         if territory.owns_all {
             territory.end_page = self.seen as u32;
         }
         let heap = Heap::format(view, territory)?;
-        locked.formatted();
+        state.formatted = true;
         Ok(heap)
     }
 
-    /// Calls `act` with the heap, again when the memory had grown.
-    fn with_heap<T>(&mut self, act: impl Fn(Heap<'m>) -> Result<T>) -> Result<T> {
+    fn central<'a>(&'a self, state: &'a mut State, heap: Heap<'a>) -> Central<'a> {
+        let (live_blocks, depot) = (&self.known.live_blocks, &mut state.depot);
+        Central { heap, live_blocks, depot, thread: self.thread }
+    }
+
+    /// Calls `act` with the heap and this thread's cache, again when the memory had grown.
+    fn with_central<T>(
+        &mut self,
+        act: impl Fn(&mut Central<'_>, &ThreadCache) -> Result<T>,
+    ) -> Result<T> {
         loop {
-            let mut locked = self.lock();
-            match self.heap(&mut locked).and_then(&act) {
-                Err(Fault::Stale) => {
-                    drop(locked);
-                    self.seen = self.memory.pages.load(Relaxed);
-                    self.lock().seen(self.seen * PAGE as usize);
-                }
+            let mut state = self.known.lock();
+            let heap = self.heap(&mut state);
+            match heap.and_then(|heap| act(&mut self.central(&mut state, heap), &self.cache)) {
+                Err(Fault::Stale) => drop(state),
                 answer => return answer,
             }
+            self.see(self.memory.pages.load(Relaxed));
         }
+    }
+
+    fn see(&mut self, pages: usize) {
+        self.seen = self.seen.max(pages);
+        let mut state = self.known.lock();
+        state.byte_length = state.byte_length.max(self.seen * PAGE as usize);
     }
 
     fn grow(&mut self) {
@@ -156,29 +219,166 @@ impl<'m> Handle<'m> {
             (pages + add <= MAXIMUM).then_some(pages + add)
         });
         let Ok(first) = grown else { return };
-        self.seen = self.seen.max(first + add);
-        self.lock().seen(self.seen * PAGE as usize);
-        if self.memory.heap_base.is_some() && self.random.below(2) == 0 {
-            let added = self.with_heap(|heap| heap.add_pages(first as u32, (first + add) as u32));
+        self.see(first + add);
+        if !self.memory.claim().owns_all && self.random.below(2) == 0 {
+            let (first, end) = (first as u32, (first + add) as u32);
+            let added = self.with_central(|central, _| central.heap.add_pages(first, end));
             assert!(matches!(added, Ok(()) | Err(Fault::OutOfMemory)), "{added:?}");
         }
     }
 
+    fn word(&self, pointer: u32) -> &'m AtomicU32 {
+        &self.memory.words[pointer as usize / 4]
+    }
+
+    fn row(&self, row: u32) -> &[AtomicU32] {
+        &self.cache.words()[row as usize * ROW_WORDS..][..ROW_WORDS]
+    }
+
+    /// The row of the class that serves `byte_length` bytes.
+    fn row_for(&self, byte_length: u32) -> u32 {
+        let index = CLASSES_BY_SIZE + (byte_length + HEADER).div_ceil(GRAIN) as usize;
+        self.cache.words()[index].load(Relaxed) / ROW_WORDS as u32
+    }
+
+    /// As lib/thread-cache.js does it.
+    fn pop(&self, byte_length: u32) -> Option<u32> {
+        let row_index = self.row_for(byte_length);
+        let row = self.row(row_index);
+        let count = row[0].load(Relaxed);
+        if count == 0 {
+            return None;
+        }
+        let pointer = row[2 + count as usize].load(Relaxed);
+        row[0].store(count - 1, Relaxed);
+        if self.state_of(pointer).load(Relaxed) != KEPT {
+            return None;
+        }
+        self.word(pointer - HEADER).store(byte_length, Relaxed);
+        self.state_of(pointer).store(row_index as i8, Relaxed);
+        Some(pointer)
+    }
+
+    /// As lib/thread-cache.js does it. Returns the size class when it is at its limit.
+    fn push(&self, pointer: u32) -> std::result::Result<(), Option<usize>> {
+        self.row_with_room(pointer).map(|row_index| self.keep(pointer, row_index))
+    }
+
+    fn row_with_room(&self, pointer: u32) -> std::result::Result<u32, Option<usize>> {
+        let row_index = self.state_of(pointer).load(Relaxed);
+        if row_index < FIRST_CLASS {
+            return Err(None);
+        }
+        let row = self.row(row_index as u32);
+        let [count, limit, stride] = [0, 1, 2].map(|word| row[word].load(Relaxed));
+        let sound = self.word(pointer - HEADER).load(Relaxed) > 0
+            && self.word(pointer - HEADER / 2).load(Relaxed) == stride
+            && self.word(pointer - HEADER / 2 + stride).load(Relaxed) == stride;
+        if !sound {
+            return Err(None);
+        }
+        if count < limit {
+            Ok(row_index as u32)
+        } else {
+            Err(Some((row_index - FIRST_CLASS) as usize))
+        }
+    }
+
+    fn keep(&self, pointer: u32, row_index: u32) {
+        let row = self.row(row_index);
+        let count = row[0].load(Relaxed);
+        self.word(pointer - HEADER).store(0, Relaxed);
+        self.state_of(pointer).store(KEPT, Relaxed);
+        row[3 + count as usize].store(pointer, Relaxed);
+        row[0].store(count + 1, Relaxed);
+    }
+
+    fn state_of(&self, pointer: u32) -> &AtomicI8 {
+        &self.known.live_blocks.bytes()[(pointer / GRAIN) as usize]
+    }
+
+    /// As a thread's cache does, when it has no block either.
+    fn malloc_cached(&mut self, byte_length: u32) -> Option<u32> {
+        if let Some(pointer) = self.pop(byte_length) {
+            return Some(pointer);
+        }
+        let class = self.row_for(byte_length) as usize - FIRST_CLASS as usize;
+        let fetched = self.with_central(|central, cache| cache.refill(central, class));
+        assert!(self.memory.is_settled(&fetched) || fetched == Err(Fault::OutOfMemory));
+        let fetched = fetched.unwrap_or(0);
+        thread::yield_now();
+        let start = self.memory.claim().start;
+        let heap = Heap::open(self.view(), start).expect("a heap");
+        let count = self.cache.confirm(&heap, &self.known.live_blocks, class, fetched);
+        assert!(count as usize == fetched || fetched == 0, "a block was lost");
+        self.pop(byte_length)
+    }
+
+    fn malloc_central(&mut self, byte_length: u32, align: u32) -> Result<u32> {
+        self.with_central(|central, cache| {
+            let mut allocated = central.heap.malloc(byte_length, align, Search::Quick);
+            if allocated == Err(Fault::OutOfMemory) {
+                cache.drain(central)?;
+                central.empty_depot()?;
+                allocated = central.heap.malloc(byte_length, align, Search::Quick);
+            }
+            let pointer = allocated?;
+            if let Some(class) = central.heap.class_of(pointer)? {
+                central.live_blocks.set_live(pointer, class);
+            }
+            Ok(pointer)
+        })
+    }
+
     fn malloc(&mut self) {
         let scale = 4 * self.random.below(3);
-        let byte_length = 1 + self.random.below(LARGEST >> scale) as u32;
+        let byte_length = 1 + self.random.below(LONGEST >> scale) as u32;
         let align = 1 << self.random.below(13);
-        match self.with_heap(|heap| heap.malloc(byte_length, align, Search::Quick)) {
+        self.malloc_of(byte_length, align);
+    }
+
+    fn malloc_of(&mut self, byte_length: u32, align: u32) {
+        let kept = align <= GRAIN && byte_length <= LARGEST_KEPT - HEADER;
+        let cached = if kept { self.malloc_cached(byte_length) } else { None };
+        match cached.map_or_else(|| self.malloc_central(byte_length, align), Ok) {
             Ok(block) => {
                 self.memory.owners.replace(block, byte_length, 0, self.name);
                 self.live.push((block, byte_length));
             }
             Err(fault) => {
-                assert_eq!(fault, Fault::OutOfMemory);
+                assert!(fault == Fault::OutOfMemory || self.memory.is_settled::<()>(&Err(fault)));
                 self.grow();
                 self.free();
             }
         }
+    }
+
+    fn free_central(&mut self, block: u32) {
+        let freed = self.with_central(|central, _| {
+            let class = central.heap.class_of(block)?;
+            assert!(class.is_none() || central.live_blocks.is_live(block));
+            central.heap.free(block)?;
+            if class.is_some() {
+                central.live_blocks.set_free(block);
+            }
+            Ok(())
+        });
+        assert_eq!(freed, Ok(()));
+    }
+
+    fn free_block(&mut self, block: u32) {
+        match self.push(block) {
+            Ok(()) => return,
+            Err(None) => {}
+            Err(Some(class)) => {
+                let room = self.with_central(|central, cache| cache.make_room(central, class));
+                assert!(self.memory.is_settled(&room));
+                if self.push(block).is_ok() {
+                    return;
+                }
+            }
+        }
+        self.free_central(block);
     }
 
     fn free(&mut self) {
@@ -188,40 +388,65 @@ impl<'m> Handle<'m> {
         let index = self.random.below(self.live.len() as u64) as usize;
         let (block, byte_length) = self.live.swap_remove(index);
         self.memory.owners.replace(block, byte_length, self.name, 0);
-        assert_eq!(self.with_heap(|heap| heap.free(block)), Ok(()));
+        if self.random.below(4) == 0 { self.free_central(block) } else { self.free_block(block) }
+    }
+
+    /// More blocks of a class than a cache keeps, so that they come to the shelves of the depot.
+    fn malloc_and_free_many(&mut self) {
+        let byte_length = 1 + self.random.below(200) as u32;
+        let before = self.live.len();
+        for _ in 0..self.random.below(200) {
+            self.malloc_of(byte_length, GRAIN);
+        }
+        while self.live.len() > before {
+            self.free();
+        }
     }
 
     fn resize(&mut self) {
         let Some((block, old)) = self.live.pop() else { return };
-        let byte_length = 1 + self.random.below(LARGEST) as u32;
+        let byte_length = 1 + self.random.below(LONGEST) as u32;
         self.memory.owners.replace(block, old, self.name, 0);
-        let kept = match self.with_heap(|heap| heap.resize(block, byte_length, false)) {
-            Ok(()) => byte_length,
-            Err(fault) => {
-                assert_eq!(fault, Fault::MustMove);
-                old
-            }
-        };
+        let kept =
+            match self.with_central(|central, _| central.heap.resize(block, byte_length, false)) {
+                Ok(()) => byte_length,
+                Err(fault) => {
+                    assert_eq!(fault, Fault::MustMove);
+                    old
+                }
+            };
         self.memory.owners.replace(block, kept, 0, self.name);
         self.live.push((block, kept));
     }
 
-    /// As a thread's cache does.
-    fn take_and_put_back(&mut self) {
-        let class = self.random.below(CLASS_COUNT as u64) as usize;
-        let most = 1 + self.random.below(40) as u32;
-        let blocks = RefCell::new(Vec::new());
-        let taken = self.with_heap(|heap| {
-            heap.take_blocks(class, most, Search::Quick, |block| blocks.borrow_mut().push(block))
+    fn rest(&mut self) {
+        let rested = self.with_central(|central, cache| cache.rest(central));
+        assert!(self.memory.is_settled(&rested));
+    }
+
+    fn put_all_back(&mut self) {
+        let put = self.with_central(|central, cache| {
+            let drained = cache.drain(central);
+            central.empty_depot().and(drained)
         });
-        assert!(matches!(taken, Ok(_) | Err(Fault::OutOfMemory)), "{taken:?}");
-        let blocks = blocks.into_inner();
-        for &block in &blocks {
-            self.memory.owners.replace(block, 1, 0, self.name);
-            self.memory.owners.replace(block, 1, self.name, 0);
-        }
-        let put = self.with_heap(|heap| heap.put_unused_blocks(blocks.iter().copied()));
-        assert_eq!(put, Ok(()));
+        assert!(self.memory.is_settled(&put));
+    }
+
+    /// Puts all back, and has the free bytes, and what is known of them, become zero.
+    fn trim(&mut self) {
+        let memory = self.memory;
+        self.put_all_back();
+        let trimmed = self.with_central(|central, _| {
+            central.heap.free_spare_spans()?;
+            for (unit, units) in central.heap.free_runs()? {
+                let bytes = (unit * UNIT) as usize..((unit + units) * UNIT) as usize;
+                central.live_blocks.give_back(bytes.clone());
+                let words = &memory.words[bytes.start / 4..bytes.end / 4];
+                words.iter().for_each(|word| word.store(0, Relaxed));
+            }
+            Ok(())
+        });
+        assert_eq!(trimmed, Ok(()));
     }
 
     fn give(&mut self) {
@@ -238,14 +463,12 @@ impl<'m> Handle<'m> {
     }
 
     fn look(&mut self) {
-        let blocks = self.with_heap(|heap| {
+        let listed = self.with_central(|central, _| {
             let mut blocks: Vec<Block> = Vec::new();
-            heap.each_block(|block| blocks.push(block))?;
-            let used = blocks.iter().map(|block| u64::from(block.buffer_size)).sum::<u64>();
-            assert_eq!(heap.stats()?.used_bytes, used);
+            central.heap.each_block(|block| blocks.push(block))?;
             Ok(blocks)
         });
-        let listed = blocks.expect("a sound heap");
+        let listed = listed.expect("a sound heap");
         for &(block, byte_length) in &self.live {
             let found = listed.binary_search_by_key(&block, |block| block.pointer);
             assert_eq!(found.map(|index| listed[index].byte_length), Ok(byte_length));
@@ -253,7 +476,7 @@ impl<'m> Handle<'m> {
     }
 
     fn reopen(&mut self) {
-        self.lock().closed();
+        self.close();
         let live = std::mem::take(&mut self.live);
         let random = Random(self.random.below(u64::MAX));
         *self = Self { live, random, ..Self::open(self.memory, self.name) };
@@ -264,13 +487,21 @@ impl<'m> Handle<'m> {
             0 => self.grow(),
             1 => self.look(),
             2 => self.reopen(),
-            3..12 => self.take_and_put_back(),
-            12..18 => self.resize(),
-            18..28 => self.give(),
-            28..40 => self.free(),
+            3 => self.rest(),
+            4 => self.put_all_back(),
+            5 => self.trim(),
+            6 => self.malloc_and_free_many(),
+            7..10 => self.resize(),
+            10..20 => self.give(),
+            20..38 => self.free(),
             _ if self.live.len() > MOST_LIVE => self.free(),
             _ => self.malloc(),
         }
+    }
+
+    fn assert_empty(&mut self) {
+        let stats = self.with_central(|central, _| central.heap.stats()).expect("a sound heap");
+        assert_eq!((stats.used_bytes, stats.block_count, stats.cached_bytes), (0, 0, 0));
     }
 }
 
@@ -287,7 +518,7 @@ fn work(memory: &Memory, name: u64, steps: u64) {
     while !handle.live.is_empty() {
         handle.free();
     }
-    handle.lock().closed();
+    handle.close();
 }
 
 fn run(heap_base: Option<u32>, steps: u64) {
@@ -300,37 +531,111 @@ fn run(heap_base: Option<u32>, steps: u64) {
     for thread in threads {
         thread.join().expect("no thread panics");
     }
-    let mut last = Handle::open(&memory, THREADS + 1);
+    settle(&memory);
+}
+
+/// Frees what nobody has taken, when all have closed the memory, and finds all of it free.
+fn settle(memory: &Memory) {
+    let mut last = Handle::open(memory, THREADS + 1);
     let given = std::mem::take(&mut *lock(&memory.given));
     for (block, byte_length) in given {
         memory.owners.replace(block, byte_length, u64::MAX, 0);
-        assert_eq!(last.with_heap(|heap| heap.free(block)), Ok(()));
+        last.free_block(block);
     }
-    let stats = last.with_heap(|heap| heap.stats()).expect("a sound heap");
-    assert_eq!((stats.used_bytes, stats.block_count, stats.cached_bytes), (0, 0, 0));
-    last.lock().closed();
+    last.reopen();
+    last.assert_empty();
+    last.close();
+}
+
+/// Threads that open and close memories of which one after the other is at the same place.
+fn replace_memories(steps: u64) {
+    let memory = Arc::new(Memory::new(None));
+    let users = Arc::new(Mutex::new(0));
+    let start = |name| {
+        let (memory, users) = (Arc::clone(&memory), Arc::clone(&users));
+        thread::spawn(move || {
+            let mut random = Random(name);
+            for _ in 0..steps / STEPS_OPEN {
+                {
+                    let mut users = lock(&users);
+                    if *users == 0 && random.below(4) > 0 {
+                        memory.replace((random.below(2) == 0).then_some(HEAP_BASE));
+                    }
+                    *users += 1;
+                }
+                work(&memory, name, STEPS_OPEN);
+                *lock(&users) -= 1;
+            }
+        })
+    };
+    let threads: Vec<_> = (1..=THREADS).map(start).collect();
+    for thread in threads {
+        thread.join().expect("no thread panics");
+    }
+    settle(&memory);
+}
+
+/// Threads that take turns, and free some blocks two at a time: both see a live block, then both keep it.
+#[cfg(not(lsm_model))]
+fn free_twice(steps: u64) {
+    let memory = Memory { freed_twice: true, ..Memory::new(None) };
+    let mut handles: Vec<_> = (1..=THREADS).map(|name| Handle::open(&memory, name)).collect();
+    let mut random = Random(0);
+    for _ in 0..THREADS * steps {
+        let [one, other] = [0, 0].map(|_| random.below(THREADS) as usize);
+        match handles[one].live.last() {
+            Some(&(block, byte_length)) if one != other && random.below(3) == 0 => {
+                let rows = [one, other].map(|thread| handles[thread].row_with_room(block));
+                if let [Ok(first), Ok(second)] = rows {
+                    handles[one].live.pop();
+                    memory.owners.replace(block, byte_length, one as u64 + 1, 0);
+                    handles[one].keep(block, first);
+                    handles[other].keep(block, second);
+                }
+            }
+            _ => handles[one].step(),
+        }
+    }
+    for handle in &mut handles {
+        while !handle.live.is_empty() {
+            handle.free();
+        }
+        handle.close();
+    }
+    settle(&memory);
 }
 
 #[cfg(not(lsm_model))]
-fn check(heap_base: Option<u32>) {
-    run(heap_base, asked("LSM_STRESS_STEPS", STEPS));
+fn check(act: impl Fn(u64)) {
+    act(asked("LSM_STRESS_STEPS", STEPS));
 }
 
 /// Few calls of each thread, in many orders.
 #[cfg(lsm_model)]
-fn check(heap_base: Option<u32>) {
+fn check(act: impl Fn(u64) + Copy + Send + Sync + 'static) {
     let schedules = asked("LSM_MODEL_SCHEDULES", 200) as usize;
     let steps = asked("LSM_STRESS_STEPS", 40);
-    shuttle::check_random(move || run(heap_base, steps), schedules);
-    shuttle::check_pct(move || run(heap_base, steps), schedules, 3);
+    shuttle::check_random(move || act(steps), schedules);
+    shuttle::check_pct(move || act(steps), schedules, 3);
 }
 
 #[test]
 fn threads_that_use_one_heap_share_no_block() {
-    check(None);
+    check(|steps| run(None, steps));
 }
 
 #[test]
 fn threads_that_use_one_heap_beside_foreign_pages_share_no_block() {
-    check(Some(PAGE + 4096));
+    check(|steps| run(Some(HEAP_BASE), steps));
+}
+
+#[test]
+fn what_is_known_of_a_memory_is_not_taken_for_that_of_the_next_one() {
+    check(replace_memories);
+}
+
+#[cfg(not(lsm_model))]
+#[test]
+fn a_block_that_two_threads_free_at_once_is_given_out_once() {
+    check(free_twice);
 }
