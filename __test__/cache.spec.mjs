@@ -187,6 +187,23 @@ test.serial('a thread that comes to rest gives back what only a busy one keeps',
   checkWhole(t, memory)
 })
 
+test.serial('a thread comes to rest in a memory that another has grown meanwhile', async (t) => {
+  const memory = new LocalSharedMemory(200, 400)
+  const other = LocalSharedMemory.from(structuredClone(memory))
+  for (const size of SIZES) {
+    const ptrs = Array.from({ length: 100 }, () => memory.malloc(size))
+    for (const ptr of ptrs) memory.free(ptr)
+  }
+  other.free(other.malloc(200 * PAGE))
+  t.true(other.stats().cachedBytes > PAGE)
+  const rested = async () => {
+    // oxlint-disable-next-line no-await-in-loop
+    while (other.stats().cachedBytes > PAGE) await sleep(20)
+  }
+  await within(30_000, 'rest', rested())
+  checkWhole(t, memory)
+})
+
 test.serial('a block that two threads free at the same moment breaks nothing', async (t) => {
   const [rounds, blocks] = [60, 60]
   const memory = new LocalSharedMemory(40)

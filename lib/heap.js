@@ -315,7 +315,7 @@ export class Heap {
     this.#restless = true
     const rest = () => {
       this.#restless = false
-      this.#current().rest()
+      while (this.#current().rest() === Fault.Stale && this.#catchUp());
     }
     setTimeout(rest, REST_AFTER_MS).unref()
   }
