@@ -9,7 +9,8 @@
 //!
 //! A changed word of the directory, of a map, of a list's head, or of a block's whole space is found by a check.
 //!
-//! `LSM_FUZZ_ROUNDS` sets how many heaps are damaged; each case is the same in every run.
+//! `LSM_FUZZ_ROUNDS` sets how many heaps are damaged, each differently: `LSM_FUZZ_ROUNDS=100000 cargo test --release
+//! corruption -- --nocapture`. Each case is the same in every run.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -409,7 +410,7 @@ fn rounds() -> u64 {
 }
 
 fn run_all(strict: bool, seeds: u64) {
-    let mut faults = 0;
+    let (mut faults, mut words) = (0, 0);
     for seed in 0..rounds() {
         let mut case = Case::new(seed ^ seeds);
         case.strict = strict;
@@ -417,7 +418,10 @@ fn run_all(strict: bool, seeds: u64) {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case.run(damaged)));
         assert!(outcome.is_ok(), "the heap of seed {seed}");
         faults += case.faults;
+        words += u64::from(damaged);
     }
+    let calls = rounds() * u64::from(OPERATIONS);
+    println!("{words} words written over, {calls} calls, {faults} refused");
     assert!(faults > rounds(), "the damage is noticed");
 }
 
