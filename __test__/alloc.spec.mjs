@@ -2,25 +2,11 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { TYPED_ARRAYS } from './fixtures/typed-arrays.mjs'
 
 const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
 const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
 const INVALID_POINTER = { instanceOf: Error, code: 'ERR_INVALID_POINTER' }
-
-const TYPED_ARRAYS = [
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  BigInt64Array,
-  BigUint64Array,
-  Float32Array,
-  Float64Array,
-  ...('Float16Array' in globalThis ? [globalThis.Float16Array] : []),
-]
 
 const newMemory = (shared = true) => new LocalSharedMemory(1, 100, shared)
 
