@@ -2,27 +2,17 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { TYPED_ARRAYS } from './fixtures/typed-arrays.mjs'
 
 const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
 const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
 const INVALID_POINTER = { instanceOf: Error, code: 'ERR_INVALID_POINTER' }
 
-const TYPED_ARRAYS = [
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  BigInt64Array,
-  BigUint64Array,
-  Float32Array,
-  Float64Array,
-  ...('Float16Array' in globalThis ? [globalThis.Float16Array] : []),
-]
-
 const newMemory = (shared = true) => new LocalSharedMemory(1, 100, shared)
+
+/** One that uses freed blocks again at once. */
+const withoutQuarantine = () =>
+  new LocalSharedMemory({ initial: 1, maximum: 100, shared: true, debug: false })
 const dispose = (array) => array[Symbol.dispose]()
 
 for (const TypedArray of TYPED_ARRAYS) {
@@ -62,7 +52,7 @@ test('the method is there, and not among the elements', (t) => {
 })
 
 test('disposing again does nothing, also when the block is in use again', (t) => {
-  const memory = newMemory()
+  const memory = withoutQuarantine()
   const array = memory.alloc(Float64Array, 10)
   const ptr = array.byteOffset
   dispose(array)
@@ -76,7 +66,7 @@ test('disposing again does nothing, also when the block is in use again', (t) =>
 })
 
 test('a block that was freed by its pointer is not freed again', (t) => {
-  const memory = newMemory()
+  const memory = withoutQuarantine()
   const array = memory.alloc(Float64Array, 10)
   memory.free(array.byteOffset)
   t.throws(() => dispose(array), INVALID_POINTER)
@@ -87,7 +77,7 @@ test('a block that was freed by its pointer is not freed again', (t) => {
 })
 
 test('a block of another length is not freed', (t) => {
-  const memory = newMemory()
+  const memory = withoutQuarantine()
   const array = memory.alloc(Float64Array, 10)
   memory.free(array.byteOffset)
   const reused = memory.malloc(79)

@@ -4,22 +4,9 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { TYPED_ARRAYS } from './fixtures/typed-arrays.mjs'
 
 const PAGE = 65_536
-const ARRAYS = [
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  BigInt64Array,
-  BigUint64Array,
-  Float32Array,
-  Float64Array,
-  globalThis.Float16Array,
-].filter(Boolean)
 
 const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
 const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
@@ -70,7 +57,7 @@ for (const shared of [true, false]) {
     t.deepEqual([data.byteOffset, data.byteLength], [101, 9])
     data.setInt32(1, 77, true)
     t.is(memory.getInt32(102), 77)
-    for (const TypedArray of ARRAYS) {
+    for (const TypedArray of TYPED_ARRAYS) {
       const array = memory.arrayView(TypedArray, 128, 4)
       t.is(Object.getPrototypeOf(array), TypedArray.prototype)
       t.is(array.buffer, memory.buffer)
@@ -87,7 +74,7 @@ for (const shared of [true, false]) {
     t.is(memory.arrayBuffer(ptr).byteLength, 27)
     t.is(memory.sharedArrayBuffer(ptr).byteLength, 27)
     t.is(memory.dataView(ptr).byteLength, 27)
-    for (const TypedArray of ARRAYS) {
+    for (const TypedArray of TYPED_ARRAYS) {
       const length = Math.floor(27 / TypedArray.BYTES_PER_ELEMENT)
       t.is(memory.arrayView(TypedArray, ptr).length, length)
     }
@@ -123,7 +110,7 @@ for (const shared of [true, false]) {
 
   test(`${title}: arrayView wants alignment and a typed array constructor`, (t) => {
     const memory = small(shared)
-    for (const TypedArray of ARRAYS) {
+    for (const TypedArray of TYPED_ARRAYS) {
       const { BYTES_PER_ELEMENT } = TypedArray
       if (BYTES_PER_ELEMENT === 1) t.is(memory.arrayView(TypedArray, 65, 1).byteOffset, 65)
       else t.throws(() => memory.arrayView(TypedArray, 64 + BYTES_PER_ELEMENT / 2, 1), OUT_OF_RANGE)
@@ -135,7 +122,7 @@ for (const shared of [true, false]) {
     }
   })
 
-  for (const TypedArray of ARRAYS) {
+  for (const TypedArray of TYPED_ARRAYS) {
     const { name, BYTES_PER_ELEMENT } = TypedArray
     const values = [1, 2, 100].map((value) => valueFor(TypedArray, value))
 
@@ -287,7 +274,7 @@ for (const shared of [true, false]) {
     t.is(bytesOf(memory), before)
   })
 
-  for (const TypedArray of ARRAYS) {
+  for (const TypedArray of TYPED_ARRAYS) {
     const { name, BYTES_PER_ELEMENT } = TypedArray
 
     test(`${title}: ${name}: at, fill, copyWithin, subarray and set are the array's own`, (t) => {

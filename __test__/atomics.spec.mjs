@@ -5,18 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { ATOMIC_ARRAYS } from './fixtures/typed-arrays.mjs'
 
 const PAGE = 65_536
-const ARRAYS = [
-  Int8Array,
-  Uint8Array,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  BigInt64Array,
-  BigUint64Array,
-]
 const NOT_ATOMIC = [Uint8ClampedArray, Float32Array, Float64Array]
 const isBig = (TypedArray) => TypedArray.name.startsWith('Big')
 const valueFor = (TypedArray, value) => (isBig(TypedArray) ? BigInt(value) : value)
@@ -47,7 +38,7 @@ const CALLS = [
 ]
 
 for (const shared of [true, false]) {
-  for (const TypedArray of ARRAYS) {
+  for (const TypedArray of ATOMIC_ARRAYS) {
     const name = `${TypedArray.name}, ${shared ? 'shared' : 'not shared'}`
 
     test(`${name}: a constructor counts from the start of the memory`, (t) => {
@@ -156,7 +147,7 @@ test('isLockFree is that of Atomics', (t) => {
 
 test('elements beyond 2 ** 31 bytes', (t) => {
   const memory = new LocalSharedMemory({ initial: 65_536, maximum: 65_536, shared: true })
-  for (const TypedArray of ARRAYS) {
+  for (const TypedArray of ATOMIC_ARRAYS) {
     const index = 2 ** 32 / TypedArray.BYTES_PER_ELEMENT - 1
     const one = valueFor(TypedArray, 1)
     memory.store(TypedArray, index, one)
@@ -169,7 +160,7 @@ test('elements beyond 2 ** 31 bytes', (t) => {
 
 test('only 32-bit and 64-bit signed integers of a shared memory can be waited on', (t) => {
   const expected = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
-  for (const TypedArray of ARRAYS) {
+  for (const TypedArray of ATOMIC_ARRAYS) {
     const value = valueFor(TypedArray, 0)
     t.throws(() => small(false).wait(TypedArray, 16, value, 0), expected)
     t.throws(() => small(false).waitAsync(TypedArray, 16, value, 0), expected)

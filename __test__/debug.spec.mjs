@@ -164,25 +164,33 @@ test('a write after free is found by check, and when the block leaves the quaran
   }
 })
 
-test('a free that reports what was written to another block is done all the same', (t) => {
-  const memory = make({ initial: 4, maximum: 4 })
-  const ptrs = Array.from({ length: 150 }, () => memory.malloc(1000))
-  const first = ptrs.shift()
-  memory.free(first)
-  memory.setUint8(first, 0)
-  let errors = 0
-  for (const ptr of ptrs) {
-    try {
-      memory.free(ptr)
-    } catch (error) {
-      errors++
-      t.is(error.code, 'ERR_HEAP_CORRUPTED')
-      t.is(error.ptr, first)
+test('a free or realloc that reports what was written to another block goes on the next time', (t) => {
+  for (const act of ['free', 'realloc']) {
+    const memory = make({ initial: 4, maximum: 4 })
+    const ptrs = Array.from({ length: 150 }, () => memory.malloc(1000))
+    const first = ptrs.shift()
+    memory.free(first)
+    memory.setUint8(first, 0)
+    let errors = 0
+    for (const ptr of ptrs) {
+      stamp(memory, ptr, 1000, ptr)
+      const before = memory.stats()
+      try {
+        memory[act](ptr, 400)
+        continue
+      } catch (error) {
+        errors++
+        t.is(error.code, 'ERR_HEAP_CORRUPTED')
+        t.is(error.ptr, first)
+      }
+      t.true(intact(memory, ptr, 1000, ptr))
+      t.is(memory.stats().usedBytes, before.usedBytes)
+      memory[act](ptr, 400)
     }
-    t.throws(() => memory.sizeof(ptr), INVALID)
+    t.is(errors, 1)
+    t.is(memory.stats().blockCount, act === 'free' ? 0 : ptrs.length)
+    t.deepEqual(memory.check(), [])
   }
-  t.is(errors, 1)
-  t.is(memory.length, 0)
 })
 
 test('a malloc that reports what was written to a freed block goes on the next time', (t) => {

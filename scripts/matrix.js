@@ -64,7 +64,8 @@ const RUNTIMES = [
  * @param {string} command
  * @param {string[]} args
  * @param {object} options of spawn
- * @returns {Promise<{ succeeded: boolean, output: string }>}
+ * @returns {Promise<{ fault: string | null, output: string }>} `fault` is the exit code or the signal of a run that did not
+ * exit with 0
  */
 const run = async (command, args, options) => {
   const child = spawn(command, args, {
@@ -75,8 +76,8 @@ const run = async (command, args, options) => {
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text) => (output += text))
   child.stdout.pipe(process.stdout)
-  const [code] = await once(child, 'close')
-  return { succeeded: code === 0, output }
+  const [code, signal] = await once(child, 'close')
+  return { fault: code === 0 ? null : (signal ?? `exit code ${code}`), output }
 }
 
 /**
@@ -91,8 +92,8 @@ const install = async ({ title, source, range = 'latest', binary }) => {
   await mkdir(folder, { recursive: true })
   const flags = ['--no-save', '--no-package-lock', '--ignore-scripts', '--prefix', folder]
   const options = { shell: WINDOWS, timeout: LATEST_INSTALL }
-  const { succeeded } = await run('npm', ['install', ...flags, `${source}@${range}`], options)
-  if (!succeeded) return null
+  const { fault } = await run('npm', ['install', ...flags, `${source}@${range}`], options)
+  if (fault !== null) return null
   const home = join(folder, 'node_modules', source)
   const { version } = JSON.parse(await readFile(join(home, 'package.json'), 'utf8'))
   return { version, path: join(home, binary) }
@@ -109,18 +110,18 @@ const check = async (runtime) => {
   const installed = await install(runtime)
   if (installed === null) return { result: 'SKIPPED: it cannot be had' }
   let outputs = ''
-  let failed = 0
+  const faults = []
   for (const args of runtime.runs) {
     // oxlint-disable-next-line no-await-in-loop -- tests that measure time want the machine for themselves
-    const { succeeded, output } = await run(installed.path, args, { timeout: LATEST_RUN })
+    const { fault, output } = await run(installed.path, args, { timeout: LATEST_RUN })
     outputs += output
-    if (!succeeded) failed++
+    if (fault !== null) faults.push(fault)
   }
   return {
     version: installed.version,
     storage: found(/^storage: (\w+)$/m, outputs),
     tests: found(/(\d+) tests? passed/, outputs),
-    result: failed > 0 ? 'FAILED' : 'passed',
+    result: faults.length > 0 ? `FAILED: ${faults.join(', ')}` : 'passed',
   }
 }
 
@@ -130,4 +131,4 @@ for (const runtime of RUNTIMES) {
   table[runtime.title] = await check(runtime)
 }
 console.table(table)
-process.exitCode = Object.values(table).some(({ result }) => result === 'FAILED') ? 1 : 0
+process.exitCode = Object.values(table).some(({ result }) => result.startsWith('FAILED')) ? 1 : 0

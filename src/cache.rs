@@ -262,6 +262,7 @@ mod tests {
         let count = refill(&cache, central, 4);
         assert!(count > 0);
         assert_eq!(refill(&cache, central, 4), count);
+        central.empty_depot().unwrap();
         assert_eq!(central.heap.stats().unwrap().cached_bytes, kept(&cache));
     }
 

@@ -11,6 +11,7 @@ use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Utf16String, check_statu
 use napi::{Result, sys};
 
 use crate::error::Fault;
+use crate::handle::Handle;
 use crate::live_blocks::LiveBlocks;
 use crate::memory::JsValue;
 use crate::registry::Known;
@@ -73,13 +74,13 @@ pub trait Callback {
 pub unsafe fn define<C: Callback>(
     env: sys::napi_env,
     object: sys::napi_value,
-    heap: &Rc<SharedHeap>,
+    heap: &Rc<Handle>,
 ) -> Result<()> {
     let data = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
     let name = C::NAME.as_ptr();
     // SAFETY: the caller vouches for `env` and `object`; `name` ends in NUL, so its length may be given
     // as -1. `data` owns one count of the `Rc`, which `release` gives back when the function has been
-    // collected and can no longer be called: until then `call` may borrow the heap. A function without
+    // collected and can no longer be called: until then `call` may borrow the handle. A function without
     // the finalizer is in nobody's hands, so that its count is given back here.
     unsafe {
         let function = make_function(env, name, Some(call::<C>), data)
@@ -122,12 +123,12 @@ unsafe fn make_function(
 pub unsafe fn define_cache(
     env: sys::napi_env,
     object: sys::napi_value,
-    heap: &Rc<SharedHeap>,
+    heap: &Rc<Handle>,
 ) -> Result<()> {
     let words = heap.cache().words();
     let data = words.as_ptr().cast_mut().cast::<c_void>();
     let owner = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
-    // SAFETY: the caller vouches for `env` and `object`. `data` points at `words`, which the heap owns and
+    // SAFETY: the caller vouches for `env` and `object`. `data` points at `words`, which the handle has and
     // neither moves nor frees while it lives, which is as long as `owner`, one count of the `Rc`.
     // JavaScript writes the words on this thread only, while no native call runs, and Rust reads them as
     // atomics.
@@ -198,7 +199,7 @@ unsafe extern "C" fn release_owner(env: sys::napi_env, _data: *mut c_void, owner
 
 unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: `data` is the count that `define` put there, and Node-API finalizes a function once.
-    drop(unsafe { Rc::from_raw(data.cast_const().cast::<SharedHeap>()) });
+    drop(unsafe { Rc::from_raw(data.cast_const().cast::<Handle>()) });
 }
 
 unsafe extern "C" fn call<C: Callback>(
@@ -218,8 +219,9 @@ unsafe extern "C" fn call<C: Callback>(
     }
     // SAFETY: `data` is what `define` gave with this function: a pointer from `Rc::into_raw` whose count
     // is given back only after the function can no longer be called.
-    let heap = unsafe { &*data.cast_const().cast::<SharedHeap>() };
-    let outcome = catch_unwind(AssertUnwindSafe(|| C::run(heap, &arguments)));
+    let heap = unsafe { &*data.cast_const().cast::<Handle>() };
+    let work = || heap.run(|heap| C::run(heap, &arguments));
+    let outcome = catch_unwind(AssertUnwindSafe(work));
     // SAFETY: `env` is that of the running call.
     let value = unsafe {
         match outcome.unwrap_or(Err(Fault::Corrupted)) {

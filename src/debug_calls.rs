@@ -10,25 +10,27 @@ use napi_derive::napi;
 use crate::callback::{Arguments, Callback, define};
 use crate::debug::{Book, Finding, Group, Place};
 use crate::error::Fault;
+use crate::handle::Handle;
 use crate::heap::{Part, Search};
 use crate::shared_heap::SharedHeap;
 use crate::{blocks_of, callbacks, figures_of};
 
 /// Sets the functions of `object` that tell about the heap, and puts those of debug mode in the place of
-/// the plain ones if the memory is in it.
+/// the plain ones if the memory is in it, which `debug` says.
 ///
 /// # Safety
 /// `env` is the environment of the running call and `object` one of its handles.
 pub unsafe fn define_all(
     env: sys::napi_env,
     object: sys::napi_value,
-    heap: &Rc<SharedHeap>,
+    heap: &Rc<Handle>,
+    debug: bool,
 ) -> Result<()> {
     // SAFETY: the caller vouches for `env` and `object`.
     unsafe {
         define::<Check>(env, object, heap)?;
         define::<Leaks>(env, object, heap)?;
-        if !heap.is_debug() {
+        if !debug {
             return Ok(());
         }
         define::<SetCaller>(env, object, heap)?;

@@ -11,6 +11,7 @@ mod debug;
 mod debug_calls;
 mod depot;
 mod error;
+mod handle;
 mod heap;
 mod live_blocks;
 mod memory;
@@ -23,7 +24,6 @@ mod stress;
 mod sync;
 
 use std::ffi::CStr;
-use std::rc::Rc;
 
 use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint32Array};
 use napi::{Env, Error, JsValue as _, Result, Status, sys};
@@ -31,6 +31,7 @@ use napi_derive::napi;
 
 use callback::{Arguments, Callback, SharedBytes, define, define_cache};
 use error::Fault;
+use handle::Handle;
 use heap::{Area, PAGE, Search};
 use memory::{JsValue, Memory};
 use shared_heap::{Claim, SharedHeap};
@@ -70,12 +71,14 @@ pub fn open_heap(
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
     let claim = Claim { heap_base, initial, maximum, made_here, debug };
     let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
-        Ok(heap) => Rc::new(heap),
+        Ok(heap) => heap,
         Err(Fault::NotAHeap) => return Ok(None),
         Err(fault) => return Err(Error::new(Status::GenericFailure, format!("{fault:?}"))),
     };
     let mut object = Object::new(env)?;
-    object.set("debug", heap.is_debug())?;
+    let debug = heap.is_debug();
+    object.set("debug", debug)?;
+    let heap = Handle::new(env, heap)?;
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
         define::<Refresh>(env.raw(), object.raw(), &heap)?;
@@ -99,8 +102,8 @@ pub fn open_heap(
         define::<LiveBlocks>(env.raw(), object.raw(), &heap)?;
         define::<SetRoot>(env.raw(), object.raw(), &heap)?;
         define::<GetRoot>(env.raw(), object.raw(), &heap)?;
-        debug_calls::define_all(env.raw(), object.raw(), &heap)?;
-        if !heap.is_debug() {
+        debug_calls::define_all(env.raw(), object.raw(), &heap, debug)?;
+        if !debug {
             // Some engines take no buffers from outside; the heap works without the cache too.
             drop(define_cache(env.raw(), object.raw(), &heap));
         }

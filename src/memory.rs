@@ -139,8 +139,8 @@ impl Drop for Memory {
     fn drop(&mut self) {
         if let Some(keeper) = self.keeper {
             // SAFETY: `keep_if_shared` made the reference in `env`, and it is given up here only. Values of
-            // this type are dropped on the thread of `env`, in a call or a finalizer, where deleting
-            // references is allowed.
+            // this type are dropped on the thread of `env`, in a call, in a finalizer or when the environment
+            // ends, at the latest by the hook of handle.rs: deleting references is allowed in all of them.
             unsafe { sys::napi_delete_reference(self.env, keeper) };
         }
     }

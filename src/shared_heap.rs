@@ -5,6 +5,7 @@ mod debug;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cache::ThreadCache;
@@ -48,7 +49,7 @@ pub struct SharedHeap {
     known: Arc<Known>,
     /// This thread's number in the depot.
     thread: usize,
-    cache: ThreadCache,
+    cache: Rc<ThreadCache>,
     /// In debug mode: where the program is that makes the next call.
     caller: RefCell<Option<Place>>,
     /// In debug mode: what can be told about the last call that was refused.
@@ -78,7 +79,7 @@ impl SharedHeap {
         } else {
             Roots::new()
         };
-        let (root, cache) = (Cell::new(None), ThreadCache::new());
+        let (root, cache) = (Cell::new(None), Rc::new(ThreadCache::new()));
         let (caller, finding) = (RefCell::default(), RefCell::default());
         Ok(Self { roots, memory, root, known, thread, cache, caller, finding })
     }
@@ -113,7 +114,7 @@ impl SharedHeap {
     }
 
     /// The free blocks that this thread keeps.
-    pub const fn cache(&self) -> &ThreadCache {
+    pub const fn cache(&self) -> &Rc<ThreadCache> {
         &self.cache
     }
 

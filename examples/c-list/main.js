@@ -14,8 +14,7 @@ const NODES = 50_000
 
 const run = async (workerData) => {
   const worker = new Worker(new URL('worker.js', import.meta.url), { workerData })
-  const [sum] = await once(worker, 'message')
-  await once(worker, 'exit')
+  const [[sum]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
   return sum
 }
 

@@ -125,22 +125,33 @@ impl Book {
         Ok(pointer)
     }
 
-    /// Frees a block into the quarantine.
+    /// Frees a block into the quarantine, which makes room for it first. One that is larger than the
+    /// quarantine is freed at once.
     ///
     /// # Errors
-    /// The faults of [`Heap::free`]. [`Fault::Corrupted`] also when a guard was written over: the block
-    /// stays live; or when one freed earlier was written to: this one is freed all the same.
+    /// The faults of [`Heap::free`]. [`Fault::Corrupted`] also when a guard was written over, or a block
+    /// that leaves the quarantine was written to. The block stays live.
     pub fn free(&mut self, heap: &Heap<'_>, pointer: u32, freed: Place) -> Result<()> {
         let Some(record) = self.confirm(heap, pointer)? else {
             return heap.free(pointer).map_err(|fault| self.explain(pointer, fault));
         };
-        let (end, buffer_size) = (pointer + record.room, record.buffer_size);
+        let (end, size) = (pointer + record.room, u64::from(record.buffer_size));
+        // Without a sound count of units nothing is held back: freeing does not depend on it.
+        let bytes = u64::from(heap.total_units().unwrap_or(0)) * u64::from(UNIT);
+        let most = MOST_HELD.min(bytes / HEAP_SHARE);
+        if size > most {
+            heap.free(pointer).map_err(|fault| self.explain(pointer, fault))?;
+            self.records.remove(&pointer);
+            return Ok(());
+        }
+        self.release(heap, most - size)?;
         heap.fill(pointer, end, FREED_BYTE)?;
-        record.freed = Some(freed);
+        if let Some(record) = self.records.get_mut(&pointer) {
+            record.freed = Some(freed);
+        }
         self.quarantine.push_back(pointer);
-        self.held += u64::from(buffer_size);
-        let bytes = u64::from(heap.total_units()?) * u64::from(UNIT);
-        self.release(heap, MOST_HELD.min(bytes / HEAP_SHARE))
+        self.held += size;
+        Ok(())
     }
 
     /// Resizes a block where it is; see [`Heap::resize`].
@@ -317,7 +328,7 @@ impl Book {
     }
 
     /// The record of the block at `pointer`, which is live and sound; none if the book does not know it.
-    fn confirm(&mut self, heap: &Heap<'_>, pointer: u32) -> Result<Option<&mut Record>> {
+    fn confirm(&self, heap: &Heap<'_>, pointer: u32) -> Result<Option<&Record>> {
         let Some(record) = self.records.get(&pointer) else { return Ok(None) };
         if record.freed.is_some() {
             return Err(self.explain(pointer, Fault::AlreadyFreed));
@@ -326,7 +337,7 @@ impl Book {
             return Err(finding.into());
         }
         heap.inspect(pointer).map_err(|fault| self.explain(pointer, fault))?;
-        Ok(self.records.get_mut(&pointer))
+        Ok(Some(record))
     }
 
     /// The fault that a call with `pointer` met, with what is known of the block that it lies in.

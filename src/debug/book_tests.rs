@@ -15,7 +15,8 @@ use super::{Book, Finding, Place};
 use crate::error::Fault;
 use crate::heap::{GRAIN, Heap, PAGE, Part, Search, Territory, Words};
 
-const PAGES: u32 = 8;
+/// Enough for the largest block here to be kept in quarantine.
+const PAGES: u32 = 20;
 
 fn pages(count: u32) -> Vec<AtomicU32> {
     (0..count * PAGE / 4).map(|_| AtomicU32::new(0)).collect()

@@ -233,6 +233,9 @@ impl<'m> Check<'m, '_> {
             let filled = self.heap.field(word)? & 1 << (bin % 32) != 0;
             self.require(filled == (self.heap.field(head)? != 0), self.heap.root + word);
         }
+        // The last word has bits for which there is no bin.
+        let last = root::BIN_BITMAP + BINS / 32;
+        self.require(self.heap.field(last)? >> (BINS % 32) == 0, self.heap.root + last);
         for class in 0..COUNT {
             let at = class as u32;
             self.list(root::PARTIAL + at, partial.remove(&class).unwrap_or_default());

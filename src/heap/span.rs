@@ -182,42 +182,50 @@ impl<'m> Span<'m> {
 }
 
 impl<'m> Heap<'m> {
-    /// Takes up to `most` blocks of class `class` and calls `give` with their pointers; their headers
-    /// hold the stride and a `byteLength` of 0. At most one new span is cut. Returns how many there are,
-    /// at least one.
+    /// Takes all free blocks of spans of class `class`, one after the other until there are `least`, and
+    /// calls `give` with their pointers; their headers hold the stride and a `byteLength` of 0. At most
+    /// one new span is cut.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`]; [`Fault::Corrupted`] when the headers of all blocks found were written
     /// over: they are not given out, and the next call looks for others.
-    pub fn take_blocks(
+    pub fn take_spans(
         &self,
         class: usize,
-        most: u32,
+        least: u32,
         search: Search,
         mut give: impl FnMut(u32),
-    ) -> Result<u32> {
+    ) -> Result<()> {
         let mut given = 0;
-        while given < most && (given == 0 || self.has_room(class)?) {
-            let mut span = self.span_with_room(class, search)?;
-            let taken = span.take_slots(self, most - given, &mut give)?;
-            if span.free == 0 {
-                self.unlink(root::PARTIAL + class as u32, &span.segment, span.unit)?;
-            }
-            if taken.given + given == 0 {
-                return Err(Fault::Corrupted);
-            }
-            given += taken.given;
+        while given < least && (given == 0 || self.has_room(class)?) {
+            given += self.take_from_span(class, MAX_SLOTS, search, &mut give)?;
         }
-        Ok(given)
+        Ok(())
     }
 
     pub(super) fn take_block(&self, class: usize, search: Search) -> Result<u32> {
         let mut block = 0;
-        self.take_blocks(class, 1, search, |pointer| block = pointer)?;
+        self.take_from_span(class, 1, search, &mut |pointer| block = pointer)?;
         Ok(block)
     }
 
-    /// Puts blocks back that [`Heap::take_blocks`] gave and that are not in use.
+    // Takes up to `most` blocks of one span. Returns how many there are, at least one.
+    fn take_from_span(
+        &self,
+        class: usize,
+        most: u32,
+        search: Search,
+        give: &mut impl FnMut(u32),
+    ) -> Result<u32> {
+        let mut span = self.span_with_room(class, search)?;
+        let taken = span.take_slots(self, most, give)?;
+        if span.free == 0 {
+            self.unlink(root::PARTIAL + class as u32, &span.segment, span.unit)?;
+        }
+        if taken.given == 0 { Err(Fault::Corrupted) } else { Ok(taken.given) }
+    }
+
+    /// Puts blocks back that [`Heap::take_spans`] gave and that are not in use.
     ///
     /// # Errors
     /// [`Fault::FreedTwice`] when one is in use, or free in the heap's own books: two threads freed it at
