@@ -146,6 +146,10 @@ impl SharedHeap {
         }
         let pointer = allocated?;
         if let Some(class) = heap.class_of(pointer)? {
+            // A bit of the span's bitmap that was written over can make a block look free that a thread keeps.
+            if !self.known.live_blocks.is_free(pointer) {
+                return Err(Fault::Corrupted);
+            }
             self.known.live_blocks.set_live(pointer, class);
         }
         Ok(pointer)
