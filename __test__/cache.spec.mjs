@@ -201,11 +201,7 @@ test.serial('a thread comes to rest in a memory that another has grown meanwhile
   }
   other.free(other.malloc(200 * PAGE))
   t.true(other.stats().cachedBytes > PAGE)
-  const rested = async () => {
-    // oxlint-disable-next-line no-await-in-loop
-    while (other.stats().cachedBytes > PAGE) await sleep(20)
-  }
-  await within(30_000, 'rest', rested())
+  await rest(other, PAGE)
   checkWhole(t, memory)
 })
 
