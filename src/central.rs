@@ -103,6 +103,19 @@ pub fn confirm(heap: &Heap<'_>, live_blocks: &LiveBlocks, pointer: u32, stride: 
     sound
 }
 
+/// Notes that the block at `pointer`, which the heap has just allocated, is live.
+///
+/// # Errors
+/// [`Fault::Corrupted`] when a thread keeps it: a bit of its span's bitmap was written over.
+pub fn give_out(heap: &Heap<'_>, live_blocks: &LiveBlocks, pointer: u32) -> Result<()> {
+    let Some(class) = heap.class_of(pointer)? else { return Ok(()) };
+    if !live_blocks.is_free(pointer) {
+        return Err(Fault::Corrupted);
+    }
+    live_blocks.set_live(pointer, class);
+    Ok(())
+}
+
 #[cfg(test)]
 pub mod fixture {
     use std::sync::atomic::AtomicU32;
@@ -206,6 +219,21 @@ mod tests {
         let mut central = fixture.central(0);
         assert_eq!(central.put(CLASS, &mut blocks), Err(Fault::FreedTwice));
         assert!(take(&mut central, 3).contains(&blocks[0]));
+    }
+
+    #[test]
+    fn a_block_that_a_thread_keeps_is_not_allocated_because_the_heap_has_it_as_free() {
+        let mut fixture = Fixture::new();
+        let mut central = fixture.central(0);
+        let kept = take(&mut central, 3);
+        central.heap.put_unused_blocks(kept.iter().copied()).unwrap();
+        let byte_length = CLASSES[CLASS].stride - 8;
+        for _ in 0..20 {
+            let block = central.heap.malloc(byte_length, 16, Search::Quick).unwrap();
+            let given = give_out(&central.heap, central.live_blocks, block);
+            assert_eq!(given.is_err(), kept.contains(&block));
+            assert_eq!(central.live_blocks.is_live(block), given.is_ok());
+        }
     }
 
     #[test]

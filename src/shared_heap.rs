@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cache::ThreadCache;
-use crate::central::Central;
+use crate::central::{Central, give_out};
 use crate::debug::{Finding, Place};
 use crate::error::{Fault, Result};
 use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, Words};
@@ -145,13 +145,7 @@ impl SharedHeap {
             allocated = heap.malloc(byte_length, align, search);
         }
         let pointer = allocated?;
-        if let Some(class) = heap.class_of(pointer)? {
-            // A bit of the span's bitmap that was written over can make a block look free that a thread keeps.
-            if !self.known.live_blocks.is_free(pointer) {
-                return Err(Fault::Corrupted);
-            }
-            self.known.live_blocks.set_live(pointer, class);
-        }
+        give_out(&heap, &self.known.live_blocks, pointer)?;
         Ok(pointer)
     }
 
