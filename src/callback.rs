@@ -12,6 +12,7 @@ use napi::{Result, sys};
 
 use crate::error::Fault;
 use crate::handle::Handle;
+use crate::heap::Search;
 use crate::live_blocks::LiveBlocks;
 use crate::memory::JsValue;
 use crate::registry::Known;
@@ -34,6 +35,11 @@ impl Arguments {
         // `number` is written only on success.
         unsafe { sys::napi_get_value_uint32(self.env, self.values[index], &mut number) };
         number
+    }
+
+    /// Argument `index` as how hard to look for room: 0 is quick.
+    pub fn search(&self, index: usize) -> Search {
+        if self.number(index) == 0 { Search::Quick } else { Search::Exhaustive }
     }
 
     /// Argument `index` as a string, empty when it is not one.

@@ -11,7 +11,7 @@ use crate::callback::{Arguments, Callback, define};
 use crate::debug::{Book, Finding, Group, Place};
 use crate::error::Fault;
 use crate::handle::Handle;
-use crate::heap::{Part, Search};
+use crate::heap::Part;
 use crate::shared_heap::SharedHeap;
 use crate::{blocks_of, callbacks, figures_of};
 
@@ -138,9 +138,7 @@ callbacks! {
         Ok(heap.take_finding().map(Into::into))
     }
     Malloc c"malloc" (heap, arguments) -> u32 {
-        let search =
-            if arguments.number(2) == 0 { Search::Quick } else { Search::Exhaustive };
-        heap.debug_malloc(arguments.number(0), arguments.number(1), search)
+        heap.debug_malloc(arguments.number(0), arguments.number(1), arguments.search(2))
     }
     Free c"free" (heap, arguments) -> u32 {
         heap.debug_free(arguments.number(0)).map(|()| 0)

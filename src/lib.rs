@@ -32,7 +32,7 @@ use napi_derive::napi;
 use callback::{Arguments, Callback, SharedBytes, define, define_cache};
 use error::Fault;
 use handle::Handle;
-use heap::{Area, PAGE, Search};
+use heap::{Area, PAGE};
 use memory::{JsValue, Memory};
 use shared_heap::{Claim, SharedHeap};
 
@@ -203,9 +203,7 @@ callbacks! {
         heap.refresh(arguments.value(0)).map(|()| 0).map_err(|_| Fault::Corrupted)
     }
     Malloc c"malloc" (heap, arguments) -> u32 {
-        let search =
-            if arguments.number(2) == 0 { Search::Quick } else { Search::Exhaustive };
-        heap.malloc(arguments.number(0), arguments.number(1), search)
+        heap.malloc(arguments.number(0), arguments.number(1), arguments.search(2))
     }
     Free c"free" (heap, arguments) -> u32 {
         heap.free(arguments.number(0)).map(|()| 0)
