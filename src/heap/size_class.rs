@@ -36,7 +36,7 @@ pub struct SizeClass {
     /// Blocks of such a span.
     full_slots: u32,
     /// What to multiply by to divide by the stride; see [`SizeClass::slot_at`].
-    pub reciprocal: u32,
+    reciprocal: u32,
 }
 
 /// Fraction bits of [`SizeClass::reciprocal`].
