@@ -49,6 +49,13 @@ pub struct State {
     open: usize,
 }
 
+impl State {
+    /// Notes how many bytes a thread sees of the memory.
+    pub fn see(&mut self, byte_length: usize) {
+        self.byte_length = self.byte_length.max(byte_length);
+    }
+}
+
 impl Known {
     /// What a thread knows of a memory that it is the first to open: it sees `words`, of which the heap
     /// has or will have `territory`. `debug` says whether it is in debug mode.
@@ -91,7 +98,7 @@ pub fn open(
     if let Some(known) = registry.open.get(&address) {
         let mut state = known.lock();
         state.open += 1;
-        state.byte_length = state.byte_length.max(words.byte_length() as usize);
+        state.see(words.byte_length() as usize);
         return Ok(Arc::clone(known));
     }
     let confirmed =

@@ -90,8 +90,7 @@ impl SharedHeap {
     /// When `array` is not a view of the memory.
     pub fn refresh(&self, array: JsValue) -> napi::Result<()> {
         self.memory.refresh(array)?;
-        let mut state = self.known.lock();
-        state.byte_length = state.byte_length.max(self.memory.byte_length());
+        self.known.lock().see(self.memory.byte_length());
         Ok(())
     }
 
@@ -135,10 +134,7 @@ impl SharedHeap {
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
         let mut state = self.known.lock();
-        let heap = match self.formatted(&mut state)? {
-            Some(heap) => heap,
-            None => self.format(&mut state)?,
-        };
+        let heap = self.formatted_now(&mut state)?;
         let mut allocated = heap.malloc(byte_length, align, search);
         if allocated == Err(Fault::OutOfMemory) {
             self.put_all_back(&mut state, heap)?;
@@ -167,9 +163,7 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
     pub fn make_room(&self, class: usize) -> Result<()> {
-        let mut state = self.known.lock();
-        let heap = self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?;
-        self.cache.make_room(&mut self.central(&mut state, heap), class)
+        self.with_central(|central| self.cache.make_room(central, class))
     }
 
     /// Makes the cache small; see [`ThreadCache::rest`].
@@ -177,9 +171,7 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
     pub fn rest(&self) -> Result<()> {
-        let mut state = self.known.lock();
-        let heap = self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?;
-        self.cache.rest(&mut self.central(&mut state, heap))
+        self.with_central(|central| self.cache.rest(central))
     }
 
     /// Frees a block; see [`Heap::free`].
@@ -187,10 +179,9 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::free`]; [`Fault::Stale`].
     pub fn free(&self, pointer: u32) -> Result<()> {
-        self.with_live(pointer, |heap| {
-            let class = heap.class_of(pointer);
+        self.with_live(pointer, |heap, small| {
             heap.free(pointer)?;
-            if let Ok(Some(_)) = class {
+            if small {
                 self.known.live_blocks.set_free(pointer);
             }
             Ok(())
@@ -202,7 +193,7 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::resize`]; [`Fault::Stale`].
     pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
-        self.with_live(pointer, |heap| heap.resize(pointer, byte_length, stay))
+        self.with_live(pointer, |heap, _| heap.resize(pointer, byte_length, stay))
     }
 
     /// The requested bytes and the whole space of a block; see [`Heap::inspect`].
@@ -210,7 +201,7 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::inspect`]; [`Fault::Stale`].
     pub fn inspect(&self, pointer: u32) -> Result<(u32, u32)> {
-        self.with_live(pointer, |heap| heap.inspect(pointer))
+        self.with_live(pointer, |heap, _| heap.inspect(pointer))
     }
 
     /// The least and the most pages to grow by for a request; see [`Heap::growth_for`].
@@ -256,7 +247,7 @@ impl SharedHeap {
     // Other threads may have grown the memory, and added pages, further up.
     fn extend_to(&self, byte_length: usize) {
         let mut state = self.known.lock();
-        state.byte_length = state.byte_length.max(byte_length);
+        state.see(byte_length);
         // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
         // many to another thread that has the memory open. It is shared, so it neither moves nor shrinks.
         unsafe { self.memory.extend(state.byte_length) };
@@ -378,14 +369,25 @@ impl SharedHeap {
         act(self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?)
     }
 
-    // Acts on a block if it is live. A header that says so is not enough for a block of a size class.
-    fn with_live<T>(&self, pointer: u32, act: impl FnOnce(Heap<'_>) -> Result<T>) -> Result<T> {
+    fn with_central<T>(&self, act: impl FnOnce(&mut Central<'_>) -> Result<T>) -> Result<T> {
+        let mut state = self.known.lock();
+        let heap = self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?;
+        act(&mut self.central(&mut state, heap))
+    }
+
+    // Acts on a block if it is live, knowing whether it is of a size class: then a header that says so is
+    // not enough.
+    fn with_live<T>(
+        &self,
+        pointer: u32,
+        act: impl FnOnce(Heap<'_>, bool) -> Result<T>,
+    ) -> Result<T> {
         self.with_heap(|heap| {
             let small = matches!(heap.class_of(pointer), Ok(Some(_)));
             if small && !self.known.live_blocks.is_live(pointer) {
                 return Err(heap.inspect(pointer).err().unwrap_or(Fault::AlreadyFreed));
             }
-            act(heap)
+            act(heap, small)
         })
     }
 
@@ -419,6 +421,13 @@ impl SharedHeap {
         state.formatted = true;
         self.root.set(Some(root));
         heap.current().map(Some)
+    }
+
+    fn formatted_now(&self, state: &mut State) -> Result<Heap<'_>> {
+        match self.formatted(state)? {
+            Some(heap) => Ok(heap),
+            None => self.format(state),
+        }
     }
 
     fn format(&self, state: &mut State) -> Result<Heap<'_>> {

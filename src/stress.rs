@@ -210,7 +210,7 @@ impl<'m> Handle<'m> {
     fn see(&mut self, pages: usize) {
         self.seen = self.seen.max(pages);
         let mut state = self.known.lock();
-        state.byte_length = state.byte_length.max(self.seen * PAGE as usize);
+        state.see(self.seen * PAGE as usize);
     }
 
     fn grow(&mut self) {

@@ -32,10 +32,7 @@ impl SharedHeap {
     pub fn debug_malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
         let made = self.caller.take().ok_or(Fault::Corrupted)?;
         let mut state = self.known.lock();
-        let heap = match self.formatted(&mut state)? {
-            Some(heap) => heap,
-            None => self.format(&mut state)?,
-        };
+        let heap = self.formatted_now(&mut state)?;
         let book = state.book.as_mut().ok_or(Fault::Corrupted)?;
         self.told(book.malloc(&heap, byte_length, align, search, made))
     }
