@@ -56,9 +56,9 @@ const rowOf = (words, rows, states, ptr) => {
 export class ThreadCache {
   /** The whole memory. */
   words = NO_WORDS
-  /** The rows and classes, as src/cache.rs lays them out. */
+  /** The rows and classes, as src/cache lays them out. */
   rows = NO_ROWS
-  /** The states of the memory's blocks, as src/live_blocks.rs has them. */
+  /** The states of the memory's blocks, as src/process/live_blocks.rs has them. */
   states = NO_STATES
 
   /** @param {ArrayBuffer} buffer the native side's words */

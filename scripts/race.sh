@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the threads of src/stress.rs under ThreadSanitizer, which the toolchain has without its standard library: that is why
+# Runs the threads of src/tests/stress.rs under ThreadSanitizer, which the toolchain has without its standard library: that is why
 # --cfg lsm_race takes the locks where the sanitizer sees it, and what libtest and Arc's fence do is left out. Then under the model
 # checker, which runs them in many orders.
 #

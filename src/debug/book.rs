@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::{Finding, Group, Place, Trouble};
-use crate::error::{Fault, Result as Found};
+use crate::fault::{Fault, Result as Found};
 use crate::heap::{Block, Damage, HEADER, Heap, Part, Search, Stats, UNIT};
 
 /// Bytes behind each block at the least.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use proptest::prelude::*;
 
 use super::{Book, Finding, Place};
-use crate::error::Fault;
+use crate::fault::Fault;
 use crate::heap::{GRAIN, Heap, PAGE, Part, Search, Territory, Words};
 
 /// Enough for the largest block here to be kept in quarantine.

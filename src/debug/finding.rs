@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::error::Fault;
+use crate::fault::Fault;
 use crate::heap::{Damage, Part};
 
 /// Where in a program something was done.

@@ -5,7 +5,7 @@ use super::layout::{AUX, GRAIN, HEADER, UNIT, UnitKind};
 use super::segment::Segment;
 use super::size_class::{CLASSES, class_for};
 use super::span::Span;
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 /// How hard to look for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::run::bin_of;
 use super::segment::Segment;
 use super::size_class::COUNT;
 use super::span::Span;
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 /// What was written over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

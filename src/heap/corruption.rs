@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use super::layout::{BITS, HEADER, MAX_PAGES, NEXT, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, root};
 use super::segment::Segment;
 use super::{CLASS_COUNT, CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
-use crate::error::Fault;
+use crate::fault::Fault;
 
 const ROUNDS: u64 = 250;
 const OPERATIONS: u32 = 60;

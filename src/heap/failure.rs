@@ -6,7 +6,7 @@ use super::corruption::{pages, small_heap};
 use super::layout::root;
 use super::properties::verify;
 use super::{GRAIN, Heap, Search, UNIT, class_for};
-use crate::error::Fault;
+use crate::fault::Fault;
 
 /// Pages of the heap.
 const PAGES: usize = 8;

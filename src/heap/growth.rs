@@ -9,7 +9,7 @@ use super::layout::{
 use super::segment::{Segment, first_unit, table_units};
 use super::size_class::{CLASSES, class_for};
 use super::{Heap, Territory, Words};
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 /// Growth asked for at once is at least one part in this many of the heap.
 const GROWTH_SHARE: u32 = 32;

@@ -4,7 +4,7 @@
 use super::Heap;
 use super::layout::{HEADER, UNIT, UnitKind};
 use super::size_class::CLASSES;
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 impl Heap<'_> {
     /// Bytes from `pointer` to the end of the taken block there, padding included. Headers are not looked

@@ -4,7 +4,7 @@ use super::layout::{UNIT, root};
 use super::segment::Segment;
 use super::walk::{Piece, Slot};
 use super::{Heap, Words};
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 /// What a range of bytes is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_
 pub use walk::{Block, Stats};
 pub use words::Words;
 
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 use layout::{ALL_PAGES, MAGIC, OWN_PAGES, root};
 
 /// Which bytes a new heap gets.

@@ -19,7 +19,7 @@ use super::layout::{BINS, HEADER, NEXT, PREVIOUS, UNIT, root};
 use super::size_class::COUNT;
 use super::walk::Piece;
 use super::{Area, Block, GRAIN, Heap, PAGE, Search, Territory, Use, Words};
-use crate::error::Fault;
+use crate::fault::Fault;
 
 #[derive(Clone, Debug)]
 enum Action {

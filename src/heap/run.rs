@@ -7,7 +7,7 @@ use super::Heap;
 use super::block::Search;
 use super::layout::{AUX, BIN_BITMAP_WORDS, BINS, NEXT, PREVIOUS, UNIT, UnitKind, root};
 use super::segment::Segment;
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 /// Runs looked at in one bin before the next larger bin is tried. A bin's runs differ by at most
 /// an eighth, so that few looks find a fit if there is one.

@@ -8,7 +8,7 @@ use super::layout::{
     UNITS_PER_PAGE, UnitKind, root,
 };
 use super::{Heap, Words};
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 const WORDS_PER_UNIT: u32 = UNIT / 4;
 

@@ -9,7 +9,7 @@ use super::layout::{AUX, BITS, HEADER, MAX_SLOTS, NEXT, PREVIOUS, UNIT, UnitKind
 use super::segment::Segment;
 use super::size_class::{CLASSES, SizeClass};
 use super::{Heap, Words};
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 /// A span takes at most one part in this many of a heap, so that small heaps get small spans.
 const HEAP_SHARE: u32 = 16;

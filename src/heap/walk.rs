@@ -4,7 +4,7 @@ use super::layout::{HEADER, UNIT, UnitKind};
 use super::segment::Segment;
 use super::span::Span;
 use super::{GRAIN, Heap};
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 /// A live block; lengths in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 
 /// A bounds-checked window over the bytes of one memory.
 #[derive(Clone, Copy)]

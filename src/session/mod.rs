@@ -9,13 +9,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cache::ThreadCache;
-use crate::central::{Central, give_out};
+use crate::cache::central::{Central, give_out};
 use crate::debug::{Finding, Place};
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, Words};
-use crate::memory::{JsValue, Memory};
-use crate::registry::{self, Known, State};
-use crate::roots::Roots;
+use crate::node::memory::{JsValue, Memory};
+use crate::process::registry::{self, Known, State};
+use crate::process::roots::Roots;
 
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;

@@ -11,7 +11,7 @@ use napi::bindgen_prelude::check_status;
 use napi::{Error, Result, Status, sys};
 
 use crate::heap::Words;
-use crate::storage::{self, Reservation, Step};
+use crate::os::{self, Reservation, Step};
 
 /// A memory that one thread works on. Its bytes stay mapped for as long as this value lives if it is
 /// shared; one that is not must outlive each call.
@@ -75,7 +75,7 @@ impl Memory {
         self.keeper.is_some()
     }
 
-    /// Puts bytes that Rust allocated in the place of V8's; see [`storage::overlay`].
+    /// Puts bytes that Rust allocated in the place of V8's; see [`os::overlay`].
     ///
     /// # Errors
     /// The step that failed and why.
@@ -87,14 +87,14 @@ impl Memory {
         let View { base, byte_length, .. } = self.view.get();
         // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps; the
         // caller vouches for the rest.
-        storage::overlay(unsafe { Reservation::new(base.as_ptr().cast(), byte_length, maximum) })
+        os::overlay(unsafe { Reservation::new(base.as_ptr().cast(), byte_length, maximum) })
     }
 
     /// Whether Rust allocated the bytes.
     pub fn is_overlaid(&self) -> bool {
         let View { base, byte_length, .. } = self.view.get();
         // SAFETY: `self` keeps the buffer at `base`, which has a first page unless it is empty.
-        byte_length > 0 && unsafe { storage::is_overlaid(base.as_ptr().cast()) }
+        byte_length > 0 && unsafe { os::is_overlaid(base.as_ptr().cast()) }
     }
 
     /// Gives whole pages inside `bytes` back to the operating system; they read as zero afterwards.
@@ -106,17 +106,17 @@ impl Memory {
         }
         // SAFETY: the range was just checked against the accessible bytes that `self` keeps. To whoever
         // reads them as atomics, becoming zero is a write like any other.
-        unsafe { storage::give_back(base.as_ptr().cast(), bytes) }
+        unsafe { os::give_back(base.as_ptr().cast(), bytes) }
     }
 
-    /// How many of `bytes` take up memory; see [`storage::resident_bytes`]. 0 when the range is not inside the memory.
+    /// How many of `bytes` take up memory; see [`os::resident_bytes`]. 0 when the range is not inside the memory.
     pub fn resident_bytes(&self, bytes: Range<usize>) -> usize {
         let View { base, byte_length, .. } = self.view.get();
         if bytes.end > byte_length {
             return 0;
         }
         // SAFETY: the range was just checked against the accessible bytes that `self` keeps.
-        unsafe { storage::resident_bytes(base.as_ptr().cast(), bytes) }
+        unsafe { os::resident_bytes(base.as_ptr().cast(), bytes) }
     }
 
     /// The bytes seen so far as words.

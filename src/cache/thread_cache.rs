@@ -12,10 +12,10 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::central::{Central, confirm};
-use crate::error::Result;
+use crate::cache::central::{Central, confirm};
+use crate::fault::Result;
 use crate::heap::{CLASS_COUNT, CLASSES, DENSE_COUNT, GRAIN, HEADER, Heap, UNIT, class_for};
-use crate::live_blocks::{FIRST_CLASS, LiveBlocks};
+use crate::process::live_blocks::{FIRST_CLASS, LiveBlocks};
 
 /// Words of a row.
 pub const ROW_WORDS: usize = 256;
@@ -241,8 +241,8 @@ fn budget(central: &Central<'_>) -> Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::central::fixture::Fixture;
-    use crate::error::Fault;
+    use crate::cache::central::fixture::Fixture;
+    use crate::fault::Fault;
 
     fn kept(cache: &ThreadCache) -> u64 {
         let bytes = |class: usize| cache.row(class)[COUNT].load(Relaxed) * CLASSES[class].stride;

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::debug::Book;
-use crate::depot::Depot;
-use crate::error::Result;
+use crate::fault::Result;
 use crate::heap::{Heap, Territory, Words};
-use crate::live_blocks::LiveBlocks;
-use crate::sync::{self, Mutex, MutexGuard};
+use crate::process::depot::Depot;
+use crate::process::live_blocks::LiveBlocks;
+use crate::process::sync::{self, Mutex, MutexGuard};
 
 static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 
@@ -61,7 +61,7 @@ impl Known {
     /// has or will have `territory`. `debug` says whether it is in debug mode.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`](crate::error::Fault::OutOfMemory).
+    /// [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory).
     pub fn new(words: Words<'_>, territory: Territory, debug: bool) -> Result<Self> {
         let live_blocks = LiveBlocks::new(territory.maximum)?;
         if let Some(heap) = Heap::open(words, territory.start) {

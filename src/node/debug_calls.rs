@@ -7,13 +7,13 @@ use napi::bindgen_prelude::{Float64Array, Uint32Array};
 use napi::{Result, sys};
 use napi_derive::napi;
 
-use crate::callback::{Arguments, Callback, define};
+use super::{blocks_of, callbacks, figures_of};
 use crate::debug::{Book, Finding, Group, Place};
-use crate::error::Fault;
-use crate::handle::Handle;
+use crate::fault::Fault;
 use crate::heap::Part;
-use crate::shared_heap::SharedHeap;
-use crate::{blocks_of, callbacks, figures_of};
+use crate::node::callback::{Arguments, Callback, define};
+use crate::node::handle::Handle;
+use crate::session::SharedHeap;
 
 /// Sets the functions of `object` that tell about the heap, and puts those of debug mode in the place of
 /// the plain ones if the memory is in it, which `debug` says.

@@ -10,8 +10,8 @@ use napi::bindgen_prelude::check_status;
 use napi::{Env, sys};
 
 use crate::cache::ThreadCache;
-use crate::error::{Fault, Result};
-use crate::shared_heap::SharedHeap;
+use crate::fault::{Fault, Result};
+use crate::session::SharedHeap;
 
 /// A heap for JavaScript's functions to share.
 pub struct Handle {

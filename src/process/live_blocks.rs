@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI8, Ordering::Relaxed};
 use memmap2::UncheckedAdvice;
 use memmap2::{MmapOptions, MmapRaw};
 
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, Heap, PAGE};
 
 /// The block is free, in the hands of the native side, or there is none.

@@ -16,13 +16,13 @@ use shuttle::{sync::atomic::AtomicUsize, thread};
 #[cfg(not(lsm_model))]
 use std::{sync::atomic::AtomicUsize, thread};
 
+use crate::cache::central::Central;
 use crate::cache::{CLASSES_BY_SIZE, LARGEST as LARGEST_KEPT, ROW_WORDS, ThreadCache};
-use crate::central::Central;
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 use crate::heap::{Block, GRAIN, HEADER, Heap, PAGE, Search, Territory, UNIT, Words};
-use crate::live_blocks::{FIRST_CLASS, KEPT};
-use crate::registry::{self, Known, State};
-use crate::sync::{Mutex, lock};
+use crate::process::live_blocks::{FIRST_CLASS, KEPT};
+use crate::process::registry::{self, Known, State};
+use crate::process::sync::{Mutex, lock};
 
 const THREADS: u64 = 4;
 const STEPS: u64 = 4_000;

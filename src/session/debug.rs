@@ -4,9 +4,9 @@
 
 use super::SharedHeap;
 use crate::debug::{Book, Finding, Group, Trouble};
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 use crate::heap::{Block, Damage, Heap, Part, Search, Stats};
-use crate::registry::State;
+use crate::process::registry::State;
 
 impl SharedHeap {
     /// Whether the memory is in debug mode.

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Utf16String, check_status};
 use napi::{Result, sys};
 
-use crate::error::Fault;
-use crate::handle::Handle;
+use crate::fault::Fault;
 use crate::heap::Search;
-use crate::live_blocks::LiveBlocks;
-use crate::memory::JsValue;
-use crate::registry::Known;
-use crate::shared_heap::SharedHeap;
+use crate::node::handle::Handle;
+use crate::node::memory::JsValue;
+use crate::process::live_blocks::LiveBlocks;
+use crate::process::registry::Known;
+use crate::session::SharedHeap;
 
 /// The most arguments a function takes.
 const MAX_ARGUMENTS: usize = 3;

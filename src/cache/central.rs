@@ -1,10 +1,10 @@
 //! Where the caches of threads get their blocks from and bring them back to: the depot first, then
 //! the spans of the heap. Used under the heap's lock.
 
-use crate::depot::Depot;
-use crate::error::{Fault, Result};
+use crate::fault::{Fault, Result};
 use crate::heap::{CLASSES, Heap, Search, UNIT};
-use crate::live_blocks::LiveBlocks;
+use crate::process::depot::Depot;
+use crate::process::live_blocks::LiveBlocks;
 
 /// A shelf of the depot holds at most one part in this many of the heap.
 const SHELF_SHARE: u64 = 8;

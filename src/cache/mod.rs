@@ -1,0 +1,6 @@
+//! The free blocks that one thread keeps for itself, and where it gets them and brings them back.
+
+pub mod central;
+mod thread_cache;
+
+pub use thread_cache::{CLASSES_BY_SIZE, LARGEST, ROW_WORDS, ThreadCache, WORDS};

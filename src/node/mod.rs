@@ -1,0 +1,258 @@
+//! The surface that JavaScript calls, and the only place that knows Node-API.
+//!
+//! Nothing here decides anything: calls are converted and faults become numbers.
+
+mod callback;
+mod debug_calls;
+mod handle;
+pub mod memory;
+
+use std::ffi::CStr;
+
+use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint32Array};
+use napi::{Env, Error, JsValue as _, Result, Status, sys};
+use napi_derive::napi;
+
+use crate::cache;
+use crate::fault::Fault;
+use crate::heap::{self, Area, PAGE};
+use crate::session::{Claim, SharedHeap};
+use callback::{Arguments, Callback, SharedBytes, define, define_cache};
+use handle::Handle;
+use memory::{JsValue, Memory};
+
+/// A view over the whole of a memory, as it was passed.
+pub struct WholeMemory(JsValue);
+
+impl FromNapiValue for WholeMemory {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        // SAFETY: napi-derive calls this with the environment and an argument of the running call.
+        Ok(Self(unsafe { JsValue::new(env, value) }))
+    }
+}
+
+/// Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
+/// use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
+/// says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
+/// of functions that answer with numbers, those below 0 being faults, or null when the memory holds
+/// something else. The object's `debug` says whether the memory is in debug mode.
+///
+/// # Errors
+/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+#[napi(
+    ts_args_type = "view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean",
+    ts_return_type = "object | null"
+)]
+pub fn open_heap(
+    env: &Env,
+    view: WholeMemory,
+    heap_base: i64,
+    initial: u32,
+    maximum: u32,
+    made_here: bool,
+    debug: bool,
+) -> Result<Option<Object<'_>>> {
+    // The end of a memory of 4 GiB is one more than 32 bits hold; no heap fits behind either.
+    let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
+    let claim = Claim { heap_base, initial, maximum, made_here, debug };
+    let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
+        Ok(heap) => heap,
+        Err(Fault::NotAHeap) => return Ok(None),
+        Err(fault) => return Err(Error::new(Status::GenericFailure, format!("{fault:?}"))),
+    };
+    let mut object = Object::new(env)?;
+    let debug = heap.is_debug();
+    object.set("debug", debug)?;
+    let heap = Handle::new(env, heap)?;
+    // SAFETY: `env` is the environment of this call and `object` was made in it.
+    unsafe {
+        define::<Refresh>(env.raw(), object.raw(), &heap)?;
+        define::<Malloc>(env.raw(), object.raw(), &heap)?;
+        define::<Free>(env.raw(), object.raw(), &heap)?;
+        define::<Resize>(env.raw(), object.raw(), &heap)?;
+        define::<Sizeof>(env.raw(), object.raw(), &heap)?;
+        define::<Lengthof>(env.raw(), object.raw(), &heap)?;
+        define::<LeastGrowth>(env.raw(), object.raw(), &heap)?;
+        define::<UsualGrowth>(env.raw(), object.raw(), &heap)?;
+        define::<GrowthToExtend>(env.raw(), object.raw(), &heap)?;
+        define::<Grow>(env.raw(), object.raw(), &heap)?;
+        define::<AddPages>(env.raw(), object.raw(), &heap)?;
+        define::<Blocks>(env.raw(), object.raw(), &heap)?;
+        define::<Map>(env.raw(), object.raw(), &heap)?;
+        define::<Stats>(env.raw(), object.raw(), &heap)?;
+        define::<Trim>(env.raw(), object.raw(), &heap)?;
+        define::<Refill>(env.raw(), object.raw(), &heap)?;
+        define::<MakeRoom>(env.raw(), object.raw(), &heap)?;
+        define::<Rest>(env.raw(), object.raw(), &heap)?;
+        define::<LiveBlocks>(env.raw(), object.raw(), &heap)?;
+        define::<SetRoot>(env.raw(), object.raw(), &heap)?;
+        define::<GetRoot>(env.raw(), object.raw(), &heap)?;
+        debug_calls::define_all(env.raw(), object.raw(), &heap, debug)?;
+        if !debug {
+            // Some engines take no buffers from outside; the heap works without the cache too.
+            drop(define_cache(env.raw(), object.raw(), &heap));
+        }
+    }
+    Ok(Some(object))
+}
+
+/// Where the part of the thread cache that is JavaScript finds things, as word indices.
+#[napi(object)]
+pub struct CacheLayout {
+    /// Words of a size class's row.
+    pub row_words: u32,
+    /// The row that serves blocks of 0 bytes, header included; then those of 16, 32 and so on.
+    pub classes: u32,
+    /// Bytes, header included, of the largest block that is kept.
+    pub largest: u32,
+    /// Words in all.
+    pub words: u32,
+}
+
+/// The layout of a thread cache.
+#[napi]
+pub fn cache_layout() -> CacheLayout {
+    CacheLayout {
+        row_words: cache::ROW_WORDS as u32,
+        classes: cache::CLASSES_BY_SIZE as u32,
+        largest: cache::LARGEST,
+        words: cache::WORDS as u32,
+    }
+}
+
+/// Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
+/// one that was just made with a maximum of `maximum` pages and that nobody has used. Returns why
+/// that could not be done, in which case the memory is as it was, or null.
+///
+/// # Errors
+/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+#[napi(ts_args_type = "view: Uint8Array, maximum: number")]
+pub fn overlay_storage(view: WholeMemory, maximum: u32) -> Result<Option<String>> {
+    let memory = Memory::open(view.0)?;
+    // SAFETY: only the constructor in index.js calls this, right after `super(descriptor)` and before
+    // anyone else has the object. `maximum` is the very number that the engine accepted, read from the
+    // caller's descriptor once; that the range is mapped as far as that is checked by the first step.
+    let outcome = unsafe { memory.overlay(maximum as usize * PAGE as usize) };
+    Ok(outcome.err().map(|(step, error)| format!("{step:?}: {error}")))
+}
+
+/// Whether Rust allocated the bytes of the memory that `view` covers.
+///
+/// # Errors
+/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+#[napi(ts_args_type = "view: Uint8Array")]
+pub fn is_overlaid(view: WholeMemory) -> Result<bool> {
+    Ok(Memory::open(view.0)?.is_overlaid())
+}
+
+fn blocks_of(blocks: &[heap::Block]) -> Uint32Array {
+    let words = |block: &heap::Block| [block.pointer, block.byte_length, block.buffer_size];
+    Uint32Array::new(blocks.iter().flat_map(words).collect())
+}
+
+fn figures_of(stats: heap::Stats) -> Float64Array {
+    let figures = [
+        stats.used_bytes,
+        stats.requested_bytes,
+        stats.free_bytes,
+        stats.cached_bytes,
+        stats.largest_free_block,
+        u64::from(stats.block_count),
+    ];
+    Float64Array::new(figures.map(|figure| figure as f64).to_vec())
+}
+
+/// Declares a callback: its type, its name in JavaScript, its output and its body.
+macro_rules! callbacks {
+    ($($callback:ident $name:literal ($heap:ident, $arguments:ident) -> $output:ty $body:block)*) => {
+        $(
+            struct $callback;
+
+            impl Callback for $callback {
+                const NAME: &'static CStr = $name;
+                type Output = $output;
+
+                fn run(
+                    $heap: &SharedHeap,
+                    $arguments: &Arguments,
+                ) -> core::result::Result<$output, Fault> $body
+            }
+        )*
+    };
+}
+
+pub(crate) use callbacks;
+
+callbacks! {
+    Refresh c"refresh" (heap, arguments) -> u32 {
+        heap.refresh(arguments.value(0)).map(|()| 0).map_err(|_| Fault::Corrupted)
+    }
+    Malloc c"malloc" (heap, arguments) -> u32 {
+        heap.malloc(arguments.number(0), arguments.number(1), arguments.search(2))
+    }
+    Free c"free" (heap, arguments) -> u32 {
+        heap.free(arguments.number(0)).map(|()| 0)
+    }
+    Resize c"resize" (heap, arguments) -> u32 {
+        heap.resize(arguments.number(0), arguments.number(1), arguments.number(2) != 0).map(|()| 0)
+    }
+    Sizeof c"sizeof" (heap, arguments) -> u32 {
+        heap.inspect(arguments.number(0)).map(|(byte_length, _)| byte_length)
+    }
+    Lengthof c"lengthof" (heap, arguments) -> u32 {
+        heap.inspect(arguments.number(0)).map(|(_, buffer_size)| buffer_size)
+    }
+    LeastGrowth c"leastGrowth" (heap, arguments) -> u32 {
+        heap.growth_for(arguments.number(0), arguments.number(1)).map(|(least, _)| least)
+    }
+    UsualGrowth c"usualGrowth" (heap, arguments) -> u32 {
+        heap.growth_for(arguments.number(0), arguments.number(1)).map(|(_, usual)| usual)
+    }
+    GrowthToExtend c"growthToExtend" (heap, arguments) -> u32 {
+        heap.growth_to_extend(arguments.number(0), arguments.number(1))
+    }
+    Grow c"grow" (heap, arguments) -> u32 {
+        heap.grow(arguments.value(0), arguments.value(1), arguments.number(2))
+    }
+    AddPages c"addPages" (heap, arguments) -> u32 {
+        heap.add_pages(arguments.number(0), arguments.number(1)).map(|()| 0)
+    }
+    Blocks c"blocks" (heap, _arguments) -> Uint32Array {
+        heap.blocks().map(|blocks| blocks_of(&blocks))
+    }
+    Map c"map" (heap, _arguments) -> Float64Array {
+        let map = heap.map()?;
+        let row = |area: &Area| {
+            let trimmed = heap.trimmed_bytes(area);
+            let blocks = [area.block_bytes, area.live, area.cached, area.free].map(u64::from);
+            let [block_bytes, live, cached, free] = blocks;
+            let (length, kind) = (area.end - area.start, area.used_as as u64);
+            [kind, area.start, length, trimmed, block_bytes, live, cached, free]
+        };
+        Ok(Float64Array::new(map.iter().flat_map(row).map(|number| number as f64).collect()))
+    }
+    Refill c"refill" (heap, arguments) -> u32 {
+        heap.refill(arguments.number(0) as usize)
+    }
+    MakeRoom c"makeRoom" (heap, arguments) -> u32 {
+        heap.make_room(arguments.number(0) as usize).map(|()| 0)
+    }
+    Rest c"rest" (heap, _arguments) -> u32 {
+        heap.rest().map(|()| 0)
+    }
+    LiveBlocks c"liveBlocks" (heap, _arguments) -> SharedBytes {
+        Ok(SharedBytes::of_live_blocks(heap))
+    }
+    SetRoot c"setRoot" (heap, arguments) -> u32 {
+        heap.set_root(&arguments.name(0), arguments.number(1)).map(|()| 0)
+    }
+    GetRoot c"getRoot" (heap, arguments) -> u32 {
+        Ok(heap.root(&arguments.name(0)))
+    }
+    Trim c"trim" (heap, _arguments) -> f64 {
+        heap.trim().map(|bytes| bytes as f64)
+    }
+    Stats c"stats" (heap, _arguments) -> Float64Array {
+        heap.stats().map(figures_of)
+    }
+}

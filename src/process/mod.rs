@@ -1,0 +1,7 @@
+//! What the process knows of each memory, outside of it: under a lock, or in words that threads share.
+
+pub mod depot;
+pub mod live_blocks;
+pub mod registry;
+pub mod roots;
+pub mod sync;
