@@ -81,7 +81,7 @@ impl ThreadCache {
     /// Returns how many.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::FreedTwice`].
+    /// When there is none: [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::FreedTwice`].
     pub fn refill(&self, central: &mut Central<'_>, class: usize) -> Result<usize> {
         let row = self.row(class);
         if row[COUNT].load(Relaxed) > 0 {
@@ -91,11 +91,12 @@ impl ThreadCache {
         // Half the limit, so that as many blocks can be freed as fetched before there are too many.
         let batch = self.raise_limit(central, class, wanted)?.div_ceil(2).max(1);
         let mut fetched = 0;
-        central.take(class, batch, |pointer| {
+        let taken = central.take(class, batch, |pointer| {
             row[FIRST + fetched].store(pointer, Relaxed);
             fetched += 1;
-        })?;
-        Ok(fetched)
+        });
+        // What was fetched before a fault is in nobody's hands but this thread's.
+        if fetched > 0 { Ok(fetched) } else { taken.map(|()| 0) }
     }
 
     /// Confirms the `fetched` blocks that [`ThreadCache::refill`] has fetched. Needs no lock: they are
@@ -243,6 +244,7 @@ mod tests {
     use super::*;
     use crate::cache::central::fixture::Fixture;
     use crate::fault::Fault;
+    use crate::heap::Search;
 
     fn kept(cache: &ThreadCache) -> u64 {
         let bytes = |class: usize| cache.row(class)[COUNT].load(Relaxed) * CLASSES[class].stride;
@@ -264,6 +266,32 @@ mod tests {
         assert_eq!(refill(&cache, central, 4), count);
         central.empty_depot().unwrap();
         assert_eq!(central.heap.stats().unwrap().cached_bytes, kept(&cache));
+    }
+
+    #[test]
+    fn a_refill_that_meets_damage_loses_no_block() {
+        let class = class_for(200, GRAIN).unwrap();
+        // Free blocks in two spans: the second may be damaged when those of the first are fetched.
+        let used_heap = || {
+            let mut fixture = Fixture::new();
+            let heap = fixture.central(0).heap;
+            let blocks = [0; 300].map(|_| heap.malloc(200, GRAIN, Search::Quick).unwrap());
+            heap.free(blocks[0]).unwrap();
+            fixture
+        };
+        let mut cut_short = 0;
+        // All words but those that tell a heap from chance bytes.
+        for word in 6..2 * UNIT as usize / 4 {
+            let (mut fixture, cache) = (used_heap(), ThreadCache::new());
+            let old = fixture.words[word].fetch_xor(u32::MAX, Relaxed);
+            refill(&cache, &mut fixture.central(0), class);
+            fixture.words[word].store(old, Relaxed);
+            let central = &mut fixture.central(0);
+            drop(central.empty_depot());
+            cut_short += u32::from(kept(&cache) == u64::from(CLASSES[class].stride));
+            assert_eq!(central.heap.stats().unwrap().cached_bytes, kept(&cache), "word {word}");
+        }
+        assert!(cut_short > 0);
     }
 
     #[test]
