@@ -1,0 +1,45 @@
+// What the native side answers when it refuses a call, as typed errors.
+
+import binding from './binding.js'
+import { describe, storyOf } from './debug-heap.js'
+import { heapCorrupted, invalidPointer } from './errors.js'
+
+/** The numbers that stand for faults, all below 0. */
+export const { Fault } = binding
+
+const POINTER_FAULTS = new Map([
+  [Fault.NeverAllocated, 'it was never allocated'],
+  [Fault.InsideBlock, 'it lies inside a block, not at its start'],
+  [Fault.AlreadyFreed, 'it was freed before'],
+  [Fault.FreedTwice, 'a block that was freed before it was freed by two threads at the same time'],
+])
+
+const damageNear = (ptr) =>
+  ptr === undefined
+    ? 'The records of the heap were written over'
+    : `The records of the heap, or a header, near the block at byte ${ptr} were written over`
+
+const plainError = (fault, ptr) =>
+  POINTER_FAULTS.has(fault)
+    ? invalidPointer(ptr, POINTER_FAULTS.get(fault))
+    : heapCorrupted(damageNear(ptr))
+
+// The same when debug mode knows more.
+const toldError = (fault, ptr, finding) => {
+  const { message, ...facts } = finding.kind === undefined ? finding : describe(finding)
+  const why = POINTER_FAULTS.get(fault)
+  const error =
+    why === undefined
+      ? heapCorrupted(message ?? damageNear(ptr) + storyOf(finding))
+      : invalidPointer(ptr, why + storyOf(finding))
+  return Object.assign(error, facts)
+}
+
+/**
+ * @param {number} fault
+ * @param {number} [ptr] pointer that the call was about
+ * @param {object | null} [finding] what debug mode can tell
+ * @returns {Error} ERR_INVALID_POINTER or ERR_HEAP_CORRUPTED
+ */
+export const errorOf = (fault, ptr, finding) =>
+  finding ? toldError(fault, ptr, finding) : plainError(fault, ptr)

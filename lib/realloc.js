@@ -1,0 +1,80 @@
+// realloc: in place where that can be done, else a block elsewhere, the bytes, and only then the old block. Whatever
+// fails on the way, the block is as it was.
+
+import { growBehind } from './growth.js'
+import { viewsCovering, viewsOf } from './pages.js'
+
+const DEFAULT_ALIGN = 16
+const HEADER = 8
+
+const resizedHere = (heap, ptr, byteLength) => {
+  const sizeClass = heap.cache.classOf(ptr)
+  return sizeClass < 0
+    ? heap.resize(ptr, byteLength, false)
+    : heap.cache.resize(ptr, sizeClass, byteLength)
+}
+
+// A small block never ends where the memory does.
+const extended = (heap, ptr, byteLength) =>
+  heap.cache.classOf(ptr) < 0 &&
+  growBehind(heap, ptr, byteLength) &&
+  heap.resize(ptr, byteLength, false)
+
+// A block for the bytes; 0 when the old one has the new length after all.
+const placeFor = (heap, ptr, byteLength) => {
+  const found = heap.cache.pop(byteLength) || heap.attempt(byteLength, DEFAULT_ALIGN)
+  if (found !== 0) return found
+  if (extended(heap, ptr, byteLength)) return 0
+  try {
+    return heap.malloc(byteLength, DEFAULT_ALIGN)
+  } catch (error) {
+    if (heap.resize(ptr, byteLength, true)) return 0
+    throw error
+  }
+}
+
+// Makes the block that went into the cache last live again.
+const takeBack = (heap, ptr, byteLength) => {
+  const { u32 } = viewsOf(heap.memory)
+  const header = (ptr - HEADER) / 4
+  heap.cache.pop(u32[header + 1] - HEADER)
+  u32[header] = byteLength
+}
+
+// Frees the block that realloc moved from. On any fault the block stays.
+const giveUp = (heap, ptr, byteLength) => {
+  if (heap.cache.push(ptr)) return
+  const fault = heap.release(ptr)
+  if (fault === 0) return
+  takeBack(heap, ptr, byteLength)
+  throw heap.errorOf(fault, ptr)
+}
+
+const move = (heap, ptr, moved, byteLength, before) => {
+  const count = Math.min(before, byteLength)
+  // The native side may have seen more of the memory than this thread's views show.
+  const { u8 } = viewsCovering(heap.memory, moved, byteLength)
+  u8.copyWithin(moved, ptr, ptr + count)
+  giveUp(heap, ptr, before)
+}
+
+/**
+ * @param {import('./heap.js').Heap} heap
+ * @param {number} ptr pointer
+ * @param {number} byteLength bytes
+ * @returns {number} pointer to the block, elsewhere if it had to move
+ * @throws {RangeError} ERR_OUT_OF_MEMORY; the block is as it was
+ */
+export const realloc = (heap, ptr, byteLength) => {
+  if (resizedHere(heap, ptr, byteLength)) return ptr
+  const before = heap.sizeof(ptr)
+  const moved = placeFor(heap, ptr, byteLength)
+  if (moved === 0) return ptr
+  try {
+    move(heap, ptr, moved, byteLength, before)
+  } catch (error) {
+    heap.free(moved)
+    throw error
+  }
+  return moved
+}

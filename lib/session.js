@@ -1,0 +1,144 @@
+// A heap as this thread has it open: opens the native side when it is first needed, keeps it and the cache at the
+// memory's present length, and asks again when another thread's growth came in between. A memory without bytes has no
+// native side yet.
+
+import binding from './binding.js'
+import { DEBUG_BY_DEFAULT, withCallers } from './debug-heap.js'
+import { debugUnavailable, notAHeap } from './errors.js'
+import { errorOf, Fault } from './faults.js'
+import { bufferOf, refresh, refreshNow, viewsOf } from './pages.js'
+
+const WHOLE_MEMORY = -1
+
+/**
+ * What a thread claims to know of a memory when it opens the heap in it.
+ *
+ * @typedef {object} Claim
+ * @property {number} [heapBase] the first byte that the heap may use; by default all of the memory is the heap's
+ * @property {number} initial pages that the memory had when it was made or received
+ * @property {number} maximum pages that it may grow to
+ * @property {boolean} madeHere whether this thread made the memory
+ * @property {boolean} [debug] whether the memory must be in debug mode, or need not be; by default as the environment says
+ */
+
+/**
+ * Opens the native side of the heap in a memory.
+ *
+ * @param {WebAssembly.Memory} memory
+ * @param {Uint8Array} bytes the whole memory
+ * @param {Claim} claim
+ * @returns {object | undefined} the native functions; undefined for a memory without bytes
+ * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
+ * and is not
+ */
+export const openHeap = (memory, bytes, claim) => {
+  if (bytes.length === 0) return undefined
+  const { heapBase = WHOLE_MEMORY, initial, maximum, madeHere, debug } = claim
+  const kept = keeperOf(memory, bytes)
+  const wished = debug ?? DEBUG_BY_DEFAULT
+  const native = binding.openHeap(kept, heapBase, initial, maximum, madeHere, wished)
+  if (native === null) throw notAHeap('The first 65536 bytes of the memory hold something else')
+  if (debug && !native.debug) throw debugUnavailable('The memory is in use without debug mode')
+  return native
+}
+
+// The native side keeps the buffer that it is given. A memory's own buffer refers back to the memory, which would then
+// never be collected; that of a clone has the same bytes and does not. It may be longer, if another thread grows the
+// memory at this moment, so only what was seen of it is shown.
+const keeperOf = (memory, bytes) =>
+  bytes.buffer instanceof SharedArrayBuffer
+    ? new Uint8Array(bufferOf(structuredClone(memory)), 0, bytes.length)
+    : bytes
+
+/** One thread's access to the native side of a heap. */
+export class Session {
+  /** The native functions, which may have seen less of the memory than there is: `current` gives them caught up. */
+  native
+  #claim
+  #seenBytes = 0
+
+  /**
+   * @param {import('./pages.js').Pages} memory
+   * @param {import('./thread-cache.js').ThreadCache} cache what this thread keeps of the heap
+   * @param {Claim} claim
+   * @param {object} [native] what openHeap returned; by default the heap is opened when it is first needed
+   */
+  constructor(memory, cache, claim, native) {
+    this.memory = memory
+    this.cache = cache
+    this.#claim = claim
+    if (native === undefined) return
+    this.#use(native)
+    this.attach()
+  }
+
+  /** @returns {boolean} whether there is a native side, after an attempt to open it */
+  ready() {
+    return this.native !== undefined || this.attach()
+  }
+
+  /** Takes note of the memory's length, and opens the heap if that was not done. Returns whether anything was new. */
+  attach() {
+    refresh(this.memory)
+    const { u8, i32 } = viewsOf(this.memory)
+    if (u8.length === this.#seenBytes) return false
+    if (this.native === undefined) this.#use(openHeap(this.memory, u8, this.#claim))
+    else this.native.refresh(u8)
+    this.cache.refresh(i32, this.native.liveBlocks())
+    this.#seenBytes = u8.length
+    return true
+  }
+
+  /** The same when what another thread grew must be seen now. */
+  catchUp() {
+    if (this.attach()) return true
+    refreshNow(this.memory)
+    return this.attach()
+  }
+
+  /** A memory that is not shared loses its old buffer when it grows: nothing native may look at that one again. */
+  current() {
+    if (viewsOf(this.memory).u8.length !== this.#seenBytes) this.attach()
+    return this.native
+  }
+
+  /**
+   * What the native side answers, asked again for as long as the memory turns out to have grown.
+   *
+   * @template T
+   * @param {(native: object) => T} call
+   * @returns {T | number} a number below 0 when it is a fault
+   */
+  answerOf(call) {
+    for (;;) {
+      const answer = call(this.current())
+      if (answer !== Fault.Stale || !this.catchUp()) return answer
+    }
+  }
+
+  /**
+   * The same when a fault is an error. Nothing is called once the answer is there: a thread that is near the end of its stack
+   * gets to know it.
+   *
+   * @template T
+   * @param {(native: object) => T} call
+   * @param {number} [ptr] pointer that the call is about
+   * @returns {T}
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   */
+  ask(call, ptr) {
+    const answer = this.ready() ? this.answerOf(call) : Fault.NeverAllocated
+    if (typeof answer === 'number' && answer < 0) throw this.errorOf(answer, ptr)
+    return answer
+  }
+
+  /** @returns {Error} for a fault, with what debug mode has to tell about it */
+  errorOf(fault, ptr) {
+    return errorOf(fault, ptr, this.native?.takeFinding?.())
+  }
+
+  #use(native) {
+    this.native = native.debug ? withCallers(native, () => this.current()) : native
+    if (native.cache !== undefined) this.cache.open(native.cache)
+  }
+}
