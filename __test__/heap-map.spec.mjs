@@ -12,7 +12,7 @@ import { randomFrom } from './fixtures/random.mjs'
 
 const PAGE = 65_536
 const HEADER = 8
-const BIN = fileURLToPath(new URL('../bin/heap-map.js', import.meta.url))
+const BIN = fileURLToPath(new URL('../bin/local-shared-memory.js', import.meta.url))
 const NO_BLOCKS = { trimmedBytes: 0, blockBytes: 0, slots: 0, live: 0, cached: 0, free: 0 }
 
 const sum = (map, value) => map.reduce((total, area) => total + value(area), 0)
@@ -227,6 +227,14 @@ const usedMemory = () => {
   memory.malloc(100_000)
   return memory
 }
+
+test('the command says how it is used when asked, and when used in another way', (t) => {
+  const { stdout, status } = draw('--help')
+  t.is(status, 0)
+  t.regex(stdout, /heap\.json.*build/s)
+  for (const wrong of [[], ['a', 'b', 'c'], ['--halp'], ['build', 'b']])
+    t.is(draw(...wrong).status, 1)
+})
 
 test('a map is drawn to the terminal and as SVG', async (t) => {
   await inFolder(async (file) => {

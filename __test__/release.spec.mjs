@@ -3,6 +3,7 @@
 
 import { execSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { parse } from 'yaml'
@@ -15,14 +16,12 @@ const PUBLISHED = [
   'Cargo.toml',
   'LICENSE',
   'README.md',
-  'bin/heap-map.js',
   'binding.cjs',
   'build.rs',
   'index.d.cts',
   'index.d.ts',
   'index.js',
   'package.json',
-  'scripts/install.js',
 ]
 
 const read = (name) => readFileSync(`${ROOT}/${name}`, 'utf8')
@@ -90,14 +89,35 @@ test('nothing is published before all else has passed, and then with provenance'
   t.true(manifest.publishConfig.provenance)
 })
 
+/** Modules of Rust that only tests have, as paths without an ending. */
+const testModules = () =>
+  filesIn('src').flatMap((path) =>
+    [...read(path).matchAll(/#\[cfg\(test\)\]\nmod (\w+);/g)].map(
+      ([, name]) => `${dirname(path)}/${name}`,
+    ),
+  )
+
 test('the tarball holds what is needed to load the package and to build it, and no more', (t) => {
   const output = execSync('npm pack --dry-run --json --ignore-scripts', {
     cwd: ROOT,
     stdio: 'pipe',
   })
   const [{ files }] = JSON.parse(output)
+  const tests = testModules()
+  const isTest = (path) =>
+    tests.some((name) => path === `${name}.rs` || path.startsWith(`${name}/`))
+  const source = filesIn('src').filter((path) => !isTest(path))
+  t.true(source.length > 20 && tests.length > 2)
   t.deepEqual(
     sorted(files.map(({ path }) => path)),
-    sorted([...PUBLISHED, ...filesIn('lib'), ...filesIn('src')]),
+    sorted([...PUBLISHED, ...filesIn('bin'), ...filesIn('lib'), ...source]),
+  )
+})
+
+test('nothing runs when the package is installed', (t) => {
+  const hooks = ['preinstall', 'install', 'postinstall', 'prepare']
+  t.deepEqual(
+    hooks.filter((hook) => hook in manifest.scripts),
+    [],
   )
 })

@@ -1,8 +1,4 @@
-#!/usr/bin/env node
-// Draws a heap map that a program wrote with JSON.stringify(memory.heapMap()):
-//
-//   npx local-shared-memory heap.json            to the terminal
-//   npx local-shared-memory heap.json heap.svg   to a file
+// Draws a heap map that a program wrote with JSON.stringify(memory.heapMap()): to the terminal, or to a file as SVG.
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { drawSvg } from '../lib/heap-picture/svg.js'
@@ -34,16 +30,13 @@ const readMap = async (file) => {
   return map
 }
 
-const main = async (input, output) => {
-  if (input === undefined) throw new Error('usage: local-shared-memory heap.json [picture.svg]')
+/**
+ * @param {string} input path of the map
+ * @param {string} [output] path of the picture; by default the map is printed
+ * @throws {Error} when the file cannot be read, or holds no map
+ */
+export const drawHeapMap = async (input, output) => {
   const map = await readMap(input)
   if (output !== undefined) await writeFile(output, drawSvg(map))
   else process.stdout.write(drawText(map, process.stdout.hasColors?.() ?? false))
-}
-
-try {
-  await main(...process.argv.slice(2))
-} catch (error) {
-  console.error(`local-shared-memory: ${error.message}`)
-  process.exitCode = 1
 }

@@ -1,18 +1,12 @@
-// The addon, as the generated loader finds it; or, where installing was not allowed to run scripts or found no compiler, an
-// error that says how to get one.
+// The addon, as the generated loader finds it; or, where there is none for this machine, an error that says how to get one.
 
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import addon from './addon.cjs'
 import { addonUnavailable } from './errors.js'
 
-const INSTALL = fileURLToPath(new URL('../scripts/install.js', import.meta.url))
+// The loader tells of every file that it has looked for; what matters is an addon that is there and cannot be loaded.
+const failedLoad = (error) =>
+  error === undefined || error?.code === 'ERR_DLOPEN_FAILED' ? error : failedLoad(error?.cause)
 
-const load = () => {
-  try {
-    return createRequire(import.meta.url)('../binding.cjs')
-  } catch (cause) {
-    throw addonUnavailable(INSTALL, cause)
-  }
-}
+if (addon.binding === undefined) throw addonUnavailable(failedLoad(addon.error))
 
-export default load()
+export default addon.binding

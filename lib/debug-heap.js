@@ -11,11 +11,15 @@ export const DEBUG_BY_DEFAULT = process.env.LSM_DEBUG === '1'
 /** Frames that are asked for, those of this package included. */
 const FRAMES = 16
 
-/** How the files of this package appear in a stack. */
-const OWN_FILES = ['../index.js', '../lib/'].flatMap((path) => {
-  const { href } = new URL(path, import.meta.url)
-  return [href, fileURLToPath(href)]
-})
+/** How the files of this package appear in a stack, unless a bundler has put them into one with others. */
+const ownFiles = () => {
+  const [, root] = /^(file:.*\/)(?:lib\/debug-heap\.js|index\.cjs)$/.exec(import.meta.url) ?? []
+  if (root === undefined) return []
+  const urls = ['index.js', 'index.cjs', 'lib/'].map((path) => root + path)
+  return urls.concat(urls.map((url) => fileURLToPath(url)))
+}
+
+const OWN_FILES = ownFiles()
 
 const isOwn = (frame) => OWN_FILES.some((file) => frame.includes(file))
 

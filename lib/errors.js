@@ -111,14 +111,17 @@ export const storageUnavailable = (message) =>
 /**
  * The package was installed without an addon that can be loaded here.
  *
- * @param {string} script path of the program that builds one, or says what is missing for that
- * @param {unknown} cause the error of the loader
+ * @param {unknown} [cause] why an addon that is there cannot be loaded
  * @returns {Error} with code ERR_ADDON_UNAVAILABLE
  */
-export const addonUnavailable = (script, cause) => {
-  const remedy = `Run: node ${JSON.stringify(script)} (in a checkout: npm run build)`
-  const message = `local-shared-memory has no addon that can be loaded on ${process.platform}-${process.arch}. ${remedy}`
-  return withCode(new Error(message, { cause }), 'ERR_ADDON_UNAVAILABLE')
+export const addonUnavailable = (cause) => {
+  const { platform, arch } = process
+  const message =
+    `local-shared-memory has no addon that can be loaded on ${platform}-${arch}.\n` +
+    'Prebuilt ones are optional dependencies: install again, without --omit=optional and without a lock file from ' +
+    'another platform.\nOr build it from source, with Rust: npx local-shared-memory build (in a checkout: npm run build)'
+  const options = cause === undefined ? undefined : { cause }
+  return withCode(new Error(message, options), 'ERR_ADDON_UNAVAILABLE')
 }
 
 /**

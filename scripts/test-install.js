@@ -1,5 +1,5 @@
 // Installs the package as users do, each time into an empty folder, and runs programs there: with a prebuilt platform
-// package, built from source by cargo, and with neither. The packages are made by the commands that a release uses.
+// package, with neither that nor anything built, and built from source. The packages are made by the commands of a release.
 //
 // Takes the addon that `npm run build` left. Not for Windows.
 
@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { NapiCli, readNapiConfig } from '@napi-rs/cli'
@@ -15,11 +15,10 @@ import { NapiCli, readNapiConfig } from '@napi-rs/cli'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PROGRAMS = join(ROOT, '__test__/fixtures/installed')
 const INSTALLED = 'node_modules/local-shared-memory'
-const INSTALL_SCRIPT = join(INSTALLED, 'scripts/install.js')
 const SNIPPET = /^```javascript\n(.*?)^```$/gms
 
 const scratch = fs.mkdtempSync(join(tmpdir(), 'local-shared-memory-'))
-const WITHOUT_CARGO = { ...process.env, PATH: join(scratch, 'bin') }
+const WITHOUT_PROGRAMS = { ...process.env, PATH: join(scratch, 'no-programs') }
 
 const emptyFolder = () => fs.mkdtempSync(join(scratch, 'folder-'))
 const readManifest = (folder) => JSON.parse(fs.readFileSync(join(folder, 'package.json'), 'utf8'))
@@ -64,16 +63,6 @@ const runSnippets = (folder, markdown) => {
   }
 }
 
-/** Puts the programs that an installation needs, and no compiler, on the PATH of WITHOUT_CARGO. */
-const linkTools = () => {
-  const folders = process.env.PATH.split(delimiter)
-  fs.mkdirSync(WITHOUT_CARGO.PATH)
-  for (const tool of ['node', 'npm', 'sh']) {
-    const path = folders.map((folder) => join(folder, tool)).find(fs.existsSync)
-    fs.symlinkSync(path, join(WITHOUT_CARGO.PATH, tool))
-  }
-}
-
 /** Unpacks the tarball to a folder with the addons that were built, and sets no other targets than theirs. */
 const stage = async (tarball) => {
   const folder = emptyFolder()
@@ -107,16 +96,15 @@ const release = async (tarball) => {
 let source
 
 before(() => {
-  linkTools()
   source = pack(ROOT)
 })
 
 after(() => fs.rmSync(scratch, { recursive: true }))
 
-test('a prebuilt platform package needs no compiler, and the snippets of the README run', async () => {
+test('with a prebuilt platform package, it works, and so do the snippets of the README', async () => {
   const folder = emptyFolder()
   const packages = await release(source)
-  succeed(...install(folder, ...packages), WITHOUT_CARGO)
+  succeed(...install(folder, ...packages))
 
   const installed = join(folder, INSTALLED)
   const { optionalDependencies } = readManifest(installed)
@@ -126,33 +114,31 @@ test('a prebuilt platform package needs no compiler, and the snippets of the REA
   runSnippets(folder, fs.readFileSync(join(installed, 'README.md'), 'utf8'))
 })
 
-test('cargo builds the addon where none is prebuilt, and only then', () => {
+test('where none is prebuilt, importing names the command that builds one, and that does', () => {
   const folder = emptyFolder()
   succeed(...install(folder, source))
-  const [addon, ...others] = builtIn(join(folder, INSTALLED))
-  assert.match(addon, /\.node$/)
-  assert.deepEqual(others, [])
-  runPrograms(folder)
-  succeed(process.execPath, [INSTALL_SCRIPT], folder, WITHOUT_CARGO)
-})
-
-test('without cargo the installation fails, and says what to install', () => {
-  const folder = emptyFolder()
-  const { status, stderr } = run(...install(folder, source), WITHOUT_CARGO)
-  assert.notEqual(status, 0)
-  assert.match(stderr, /install Rust \d+\.\d+ or later/)
-  assert.equal(fs.existsSync(join(folder, INSTALLED)), false)
-})
-
-test('where no script was run, importing names the one to run', () => {
-  const folder = emptyFolder()
-  succeed(...install(folder, '--ignore-scripts', source))
+  assert.deepEqual(builtIn(join(folder, INSTALLED)), [])
   fs.cpSync(PROGRAMS, folder, { recursive: true })
   for (const program of fs.readdirSync(PROGRAMS)) {
     const { status, stderr } = run(process.execPath, [program], folder)
     assert.equal(status, 1)
     assert.match(stderr, /code: 'ERR_ADDON_UNAVAILABLE'/)
-    assert.ok(stderr.includes(INSTALL_SCRIPT))
+    assert.match(stderr, /npx local-shared-memory build/)
+    assert.ok(stderr.split('\n').length < 25, stderr)
   }
-  assert.equal(run(process.execPath, [INSTALL_SCRIPT], folder, WITHOUT_CARGO).status, 1)
+  succeed('npx', ['local-shared-memory', 'build'], folder)
+  const [addon, ...others] = builtIn(join(folder, INSTALLED))
+  assert.match(addon, /\.node$/)
+  assert.deepEqual(others, [])
+  runPrograms(folder)
+})
+
+test('without cargo nothing is built, and the command says what to install', () => {
+  const folder = emptyFolder()
+  succeed(...install(folder, source))
+  const command = join(folder, INSTALLED, 'bin/local-shared-memory.js')
+  const { status, stderr } = run(process.execPath, [command, 'build'], folder, WITHOUT_PROGRAMS)
+  assert.equal(status, 1)
+  assert.match(stderr, /Rust \d+\.\d+ or later/)
+  assert.deepEqual(builtIn(join(folder, INSTALLED)), [])
 })
