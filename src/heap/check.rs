@@ -12,7 +12,7 @@ use super::layout::{
     BINS, HEADER, NEXT, PREVIOUS, SEGMENT_WORDS, UNIT, UNITS_PER_PAGE, UnitKind, root,
 };
 use super::run::bin_of;
-use super::segment::Segment;
+use super::segment::{Segment, ascend};
 use super::size_class::COUNT;
 use super::span::Span;
 use crate::fault::{Fault, Result};
@@ -109,8 +109,7 @@ impl<'m> Check<'m, '_> {
                 Err(_) => self.damaged(heap.root + root::DIRECTORY + index * SEGMENT_WORDS),
             }
         }
-        segments.sort_by_key(|segment| segment.first);
-        let apart = segments.windows(2).all(|pair| pair[0].end <= pair[1].first);
+        let apart = ascend(&mut segments);
         self.require(apart, heap.root + root::DIRECTORY);
         let last = segments.last().map_or(0, |segment| segment.end.div_ceil(UNITS_PER_PAGE));
         self.require(last <= heap.field(root::END_PAGE)?, heap.root + root::END_PAGE);

@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::layout::{BITS, HEADER, MAX_PAGES, NEXT, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, root};
+use super::layout::{
+    BITS, HEADER, MAX_PAGES, MAX_SEGMENTS, NEXT, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, root,
+};
 use super::segment::Segment;
 use super::{CLASS_COUNT, CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
 use crate::fault::Fault;
@@ -533,6 +535,27 @@ fn a_changed_word_of_the_directory_is_never_believed() {
         }
     }
     assert!(heap.inspect(block).is_ok());
+}
+
+#[test]
+fn no_unit_is_walked_twice() {
+    let words = pages(4);
+    let (heap, _) = small_heap(&words);
+    let entry = [0, 1, 2, 3, 4].map(|word| heap.field(root::DIRECTORY + word).unwrap());
+    let overlaps = |count: u32| {
+        for (word, value) in (0..).zip(entry.repeat(count as usize)) {
+            heap.set_field(root::DIRECTORY + word, value).unwrap();
+        }
+        heap.set_field(root::SEGMENT_COUNT, count).unwrap();
+        let (mut blocks, mut damages) = (0, 0);
+        let listed = heap.each_block(|_| blocks += 1).err();
+        heap.check(&mut |_| damages += 1);
+        let (stats, map) = (heap.stats().err(), heap.map(|_| false).err());
+        let refused = [listed, stats, map, heap.free_runs().err()].into_iter().flatten();
+        (refused.filter(|fault| *fault == Fault::Corrupted).count(), blocks, damages > 0)
+    };
+    assert_eq!(overlaps(1), (0, 1, false));
+    assert!((2..=MAX_SEGMENTS).all(|count| overlaps(count) == (4, 0, true)));
 }
 
 #[test]

@@ -103,6 +103,12 @@ impl Segment<'_> {
     }
 }
 
+/// Puts segments in ascending order of address. Returns whether no two of them overlap.
+pub fn ascend(segments: &mut [Segment<'_>]) -> bool {
+    segments.sort_by_key(|segment| segment.start);
+    segments.is_sorted_by(|one, next| one.end <= next.start)
+}
+
 /// The unit that the map of a table at word `map` begins with: the first of the page that the table
 /// begins in, so that there is a map word for every unit of every page. Those of the table are 0.
 const fn map_first(map: u32) -> u32 {

@@ -1,7 +1,7 @@
 //! Walking the heap: the live blocks in ascending order, and what all bytes are used for.
 
 use super::layout::{HEADER, UNIT, UnitKind};
-use super::segment::Segment;
+use super::segment::{Segment, ascend};
 use super::span::Span;
 use super::{GRAIN, Heap};
 use crate::fault::{Fault, Result};
@@ -116,11 +116,14 @@ impl<'m> Heap<'m> {
         Ok(())
     }
 
-    /// All segments in ascending order of address.
+    /// All segments in ascending order of address, none of which overlap: a walk over them meets no unit
+    /// twice.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
     pub(super) fn segments_ascending(&self) -> Result<Vec<Segment<'m>>> {
         let mut segments = self.segments()?.collect::<Result<Vec<_>>>()?;
-        segments.sort_by_key(|segment| segment.first);
-        Ok(segments)
+        if ascend(&mut segments) { Ok(segments) } else { Err(Fault::Corrupted) }
     }
 
     /// What begins at `unit`, and how many units it has.
