@@ -357,6 +357,34 @@ for (const [title, spoil] of RUBBISH) {
   })
 }
 
+test('a large block never takes its neighbour along, whatever its records say', (t) => {
+  const memory = new LocalSharedMemory({ initial: 8, maximum: 8, debug: false })
+  const [first, second] = [1, 2].map(() => memory.malloc(50_000)).toSorted((a, b) => a - b)
+  const apart = second - first
+  const records = (Math.min(first, second) - 8) / 4
+  const words = new Uint32Array(memory.buffer)
+  words[first / 4 - 1] += apart
+  let refused = 0
+  for (let word = 4; word < records; word++) {
+    if (words[word] === 0) continue
+    const kept = words[word]
+    // The length of both in any unit, in any bits of a word.
+    for (let unit = 2 ** 16; unit > 2 ** -16; unit /= 2) {
+      words[word] = kept + apart / unit
+      for (const call of ['free', 'sizeof', 'lengthof']) t.throws(() => memory[call](first))
+      t.throws(() => memory.realloc(first, 300_000))
+      refused++
+    }
+    words[word] = kept
+  }
+  words[first / 4 - 1] -= apart
+  t.true(refused > 100)
+  for (const ptr of [first, second]) t.is(memory.sizeof(ptr), 50_000)
+  for (const ptr of [first, second]) memory.free(ptr)
+  t.is(memory.length, 0)
+  t.deepEqual(memory.check(), [])
+})
+
 test("a header that became another block's is noticed", (t) => {
   const memory = new LocalSharedMemory(8)
   const ptrs = [8, 24, 100, 1000, 5000, 50_000, 90_000].map((size) => memory.malloc(size))

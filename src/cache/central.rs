@@ -106,13 +106,15 @@ pub fn confirm(heap: &Heap<'_>, live_blocks: &LiveBlocks, pointer: u32, stride: 
 /// Notes that the block at `pointer`, which the heap has just allocated, is live.
 ///
 /// # Errors
-/// [`Fault::Corrupted`] when a thread keeps it: a bit of its span's bitmap was written over.
+/// [`Fault::Corrupted`] when it is in use, or a thread keeps it: a record was written over.
 pub fn give_out(heap: &Heap<'_>, live_blocks: &LiveBlocks, pointer: u32) -> Result<()> {
-    let Some(class) = heap.class_of(pointer)? else { return Ok(()) };
     if !live_blocks.is_free(pointer) {
         return Err(Fault::Corrupted);
     }
-    live_blocks.set_live(pointer, class);
+    match heap.class_of(pointer)? {
+        Some(class) => live_blocks.set_live(pointer, class),
+        None => live_blocks.set_large(pointer, heap.read_header(pointer)?.1),
+    }
     Ok(())
 }
 

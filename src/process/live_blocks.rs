@@ -1,5 +1,5 @@
-//! Which blocks of the size classes are live: one byte for each 16 bytes of a memory, which tells the
-//! state of the block whose pointer that is.
+//! Which blocks are live: one byte for each 16 bytes of a memory, which tells the state of the block whose
+//! pointer that is. The bytes after that of a large block tell how long it is.
 //!
 //! It lies outside the memory, out of reach of stray writes, and every thread has it: JavaScript
 //! reads and writes it when it frees a block into its thread's cache or takes one out, without a lock.
@@ -15,7 +15,7 @@ use memmap2::UncheckedAdvice;
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::fault::{Fault, Result};
-use crate::heap::{GRAIN, Heap, PAGE};
+use crate::heap::{GRAIN, Heap, PAGE, UNIT};
 
 /// The block is free, in the hands of the native side, or there is none.
 const FREE: i8 = 0;
@@ -23,6 +23,15 @@ const FREE: i8 = 0;
 pub const FIRST_CLASS: i8 = 1;
 /// The block is in the cache of a thread.
 pub const KEPT: i8 = -1;
+/// The block is live and has no size class.
+const LARGE: i8 = -2;
+/// The first of the states behind [`LARGE`]: the digits of the block's whole space in bytes, the lowest
+/// first. No state of a block is one of them.
+const DIGITS: i8 = i8::MIN;
+const DIGIT_BITS: u32 = 6;
+/// How many digits there are. Every large block is longer than its state and they.
+const DIGIT_COUNT: u32 = u32::BITS.div_ceil(DIGIT_BITS);
+const _: () = assert!(DIGITS + (1 << DIGIT_BITS) <= LARGE && (1 + DIGIT_COUNT) * GRAIN < UNIT);
 
 /// Bytes of states that are given back at once: the largest page of the systems that this runs on.
 const STATE_PAGE: usize = 65_536;
@@ -45,10 +54,9 @@ impl LiveBlocks {
 
     /// Enters the live blocks of a heap that is there already, as far as it is sound.
     pub fn enter(&self, heap: &Heap<'_>) {
-        drop(heap.each_block(|block| {
-            if let Ok(Some(class)) = heap.class_of(block.pointer) {
-                self.set_live(block.pointer, class);
-            }
+        drop(heap.each_block(|block| match heap.class_of(block.pointer) {
+            Ok(Some(class)) => self.set_live(block.pointer, class),
+            _ => self.set_large(block.pointer, block.buffer_size),
         }));
     }
 
@@ -65,14 +73,31 @@ impl LiveBlocks {
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.bytes.len()) }
     }
 
-    /// Whether the block at `pointer` is live.
+    /// Whether the block at `pointer` is live, and of a size class.
     pub fn is_live(&self, pointer: u32) -> bool {
-        !matches!(self.get(pointer), KEPT | FREE)
+        self.get(pointer) >= FIRST_CLASS
+    }
+
+    /// The whole space in bytes of the live block at `pointer`, if it is one without a size class.
+    pub fn large_size(&self, pointer: u32) -> Option<u32> {
+        let digits = (1..=DIGIT_COUNT).rev().map(|grains| self.get(pointer + grains * GRAIN));
+        (self.get(pointer) == LARGE).then(|| {
+            digits.fold(0, |size, digit| size << DIGIT_BITS | digit.wrapping_sub(DIGITS) as u32)
+        })
     }
 
     /// Notes that the block at `pointer`, of size class `class`, has been given out.
     pub fn set_live(&self, pointer: u32, class: usize) {
         self.set(pointer, class as i8 + FIRST_CLASS);
+    }
+
+    /// Notes that the block at `pointer`, which has no size class, takes `buffer_size` bytes.
+    pub fn set_large(&self, pointer: u32, buffer_size: u32) {
+        self.set(pointer, LARGE);
+        for digit in 0..DIGIT_COUNT {
+            let value = buffer_size >> (digit * DIGIT_BITS) & ((1 << DIGIT_BITS) - 1);
+            self.set(pointer + (digit + 1) * GRAIN, DIGITS + value as i8);
+        }
     }
 
     /// Notes that a block was given to the cache of a thread.
@@ -82,7 +107,8 @@ impl LiveBlocks {
 
     /// Notes that a block came back from the cache of a thread, or was freed.
     pub fn set_free(&self, pointer: u32) {
-        self.set(pointer, FREE);
+        let digits = if self.get(pointer) == LARGE { DIGIT_COUNT } else { 0 };
+        (0..=digits).for_each(|grains| self.set(pointer + grains * GRAIN, FREE));
     }
 
     /// Whether the block at `pointer` is in the cache of a thread.
@@ -120,5 +146,31 @@ impl LiveBlocks {
         if let Some(byte) = self.bytes().get((pointer / GRAIN) as usize) {
             byte.store(state, Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_a_large_block_is_known_until_it_is_freed() {
+        let states = LiveBlocks::new(2).unwrap();
+        let pointer = PAGE + GRAIN;
+        for buffer_size in (0..u32::BITS).flat_map(|bit| [1 << bit, u32::MAX >> bit]) {
+            states.set_large(pointer, buffer_size);
+            assert_eq!(states.large_size(pointer), Some(buffer_size));
+            assert!(
+                !states.is_live(pointer) && !states.is_free(pointer) && !states.is_kept(pointer)
+            );
+            for inside in (1..=DIGIT_COUNT).map(|grains| pointer + grains * GRAIN) {
+                assert!(!states.is_live(inside) && !states.is_kept(inside));
+                assert_eq!(states.large_size(inside), None);
+            }
+        }
+        states.set_free(pointer);
+        assert!(states.bytes().iter().all(|state| state.load(Relaxed) == FREE));
+        assert_eq!(states.large_size(pointer), None);
+        assert_eq!(states.large_size(2 * PAGE - GRAIN), None);
     }
 }

@@ -179,11 +179,9 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::free`]; [`Fault::Stale`].
     pub fn free(&self, pointer: u32) -> Result<()> {
-        self.with_live(pointer, |heap, small| {
+        self.with_live(pointer, |heap, _| {
             heap.free(pointer)?;
-            if small {
-                self.known.live_blocks.set_free(pointer);
-            }
+            self.known.live_blocks.set_free(pointer);
             Ok(())
         })
     }
@@ -193,7 +191,13 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::resize`]; [`Fault::Stale`].
     pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
-        self.with_live(pointer, |heap, _| heap.resize(pointer, byte_length, stay))
+        self.with_live(pointer, |heap, small| {
+            heap.resize(pointer, byte_length, stay)?;
+            if !small {
+                self.known.live_blocks.set_large(pointer, heap.read_header(pointer)?.1);
+            }
+            Ok(())
+        })
     }
 
     /// The requested bytes and the whole space of a block; see [`Heap::inspect`].
@@ -375,17 +379,24 @@ impl SharedHeap {
         act(&mut self.central(&mut state, heap))
     }
 
-    // Acts on a block if it is live, knowing whether it is of a size class: then a header that says so is
-    // not enough.
+    // Acts on a block if it is live, knowing whether it is of a size class. What the memory says is not
+    // enough: the header must be that of a block which is known outside of it.
     fn with_live<T>(
         &self,
         pointer: u32,
         act: impl FnOnce(Heap<'_>, bool) -> Result<T>,
     ) -> Result<T> {
         self.with_heap(|heap| {
+            let live_blocks = &self.known.live_blocks;
             let small = matches!(heap.class_of(pointer), Ok(Some(_)));
-            if small && !self.known.live_blocks.is_live(pointer) {
-                return Err(heap.inspect(pointer).err().unwrap_or(Fault::AlreadyFreed));
+            let (known, otherwise) = if small {
+                (live_blocks.is_live(pointer), Fault::AlreadyFreed)
+            } else {
+                let size = heap.read_header(pointer).ok().map(|(_, size)| size);
+                (size.is_some() && live_blocks.large_size(pointer) == size, Fault::Corrupted)
+            };
+            if !known {
+                return Err(heap.inspect(pointer).err().unwrap_or(otherwise));
             }
             act(heap, small)
         })
