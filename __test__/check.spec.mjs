@@ -177,10 +177,11 @@ test('what another thread grew is not taken for damage', (t) => {
   t.deepEqual(other.check(), [])
   const ptr = memory.malloc(20 * PAGE)
   t.deepEqual(other.check(), [])
+  const bufferSize = memory.lengthof(ptr)
   memory.setUint32(ptr - 4, 0)
   t.is(other.check()[0].ptr, ptr)
   // The heap claims more pages than there are.
-  memory.setUint32(ptr - 4, 20 * PAGE + 4096)
+  memory.setUint32(ptr - 4, bufferSize)
   const endPage = ROOT + 12
   const before = memory.getUint32(endPage)
   memory.setUint32(endPage, 60)

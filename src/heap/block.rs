@@ -33,7 +33,7 @@ pub struct Large<'m> {
     pub unit: u32,
     pub units: u32,
     /// Base-2 logarithm of the pointer's distance from the first unit.
-    shift: u32,
+    pub shift: u32,
 }
 
 impl Large<'_> {
@@ -42,9 +42,9 @@ impl Large<'_> {
         self.unit * UNIT + (1 << self.shift)
     }
 
-    /// The whole space of the block in bytes.
+    /// Bytes from the header to the block's end. What alignment leaves before the header is nobody's.
     pub const fn buffer_size(&self) -> u32 {
-        self.units * UNIT
+        self.units * UNIT - (1 << self.shift) + HEADER
     }
 
     /// Units that a block of `byte_length` bytes at the same alignment takes.

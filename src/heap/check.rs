@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Heap;
+use super::block::Large;
 use super::layout::{
     BINS, HEADER, NEXT, PREVIOUS, SEGMENT_WORDS, UNIT, UNITS_PER_PAGE, UnitKind, root,
 };
@@ -167,9 +168,9 @@ impl<'m> Check<'m, '_> {
         }
         inside(segment, next, unit + units)?;
         if self.heap.large_at(segment, unit, shift).is_err() {
-            let pointer = unit * UNIT + (1 << shift);
-            let (_, size) = self.heap.header(pointer)?;
-            self.header(pointer, size == units * UNIT, Some(pointer));
+            let large = Large { segment, unit, units, shift };
+            let (_, size) = self.heap.header(large.pointer())?;
+            self.header(large.pointer(), size == large.buffer_size(), Some(large.pointer()));
         }
         Ok(units)
     }

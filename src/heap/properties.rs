@@ -1,7 +1,7 @@
 //! Properties of the whole heap, over random sequences of calls in small and large memories:
 //!
 //! 1. every block lies within the memory, above byte 16, at a multiple of its alignment
-//! 2. no two blocks share a byte, headers included
+//! 2. no two blocks share a byte of their whole spaces, which begin with their headers
 //! 3. the header holds the requested length and the whole space of the block
 //! 4. the heap never writes a byte of a live block, nor bytes 0-15
 //! 5. a call that fails changes nothing; bad pointers are refused with the right fault
@@ -155,10 +155,12 @@ impl Shadow {
         let (length, size) = self.heap().inspect(pointer).expect("live");
         assert_eq!(length, byte_length);
         assert!(size >= byte_length + HEADER && pointer >= self.territory.start);
-        assert!((pointer + byte_length) as usize <= self.visible * PAGE as usize);
-        let end_before = self.blocks.range(..pointer).next_back().map_or(0, |(p, b)| p + b.0);
+        let (start, end) = (pointer - HEADER, pointer - HEADER + size);
+        assert!(end as usize <= self.visible * PAGE as usize);
+        let before = self.blocks.range(..pointer).next_back();
+        let end_before = before.map_or(0, |(before, (_, size))| before - HEADER + size);
         let start_after = self.blocks.range(pointer..).next().map_or(u32::MAX, |(p, _)| p - HEADER);
-        assert!(end_before <= pointer - HEADER && pointer + byte_length <= start_after);
+        assert!(end_before <= start && end <= start_after);
         self.blocks.insert(pointer, (length, size));
         self.fill(pointer);
     }

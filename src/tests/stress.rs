@@ -16,7 +16,7 @@ use shuttle::{sync::atomic::AtomicUsize, thread};
 #[cfg(not(lsm_model))]
 use std::{sync::atomic::AtomicUsize, thread};
 
-use crate::cache::central::Central;
+use crate::cache::central::{Central, give_out};
 use crate::cache::{CLASSES_BY_SIZE, LARGEST as LARGEST_KEPT, ROW_WORDS, ThreadCache};
 use crate::fault::{Fault, Result};
 use crate::heap::{Block, GRAIN, HEADER, Heap, PAGE, Search, Territory, UNIT, Words};
@@ -323,9 +323,7 @@ impl<'m> Handle<'m> {
                 allocated = central.heap.malloc(byte_length, align, Search::Quick);
             }
             let pointer = allocated?;
-            if let Some(class) = central.heap.class_of(pointer)? {
-                central.live_blocks.set_live(pointer, class);
-            }
+            give_out(&central.heap, central.live_blocks, pointer)?;
             Ok(pointer)
         })
     }
@@ -356,11 +354,14 @@ impl<'m> Handle<'m> {
     fn free_central(&mut self, block: u32) {
         let freed = self.with_central(|central, _| {
             let class = central.heap.class_of(block)?;
-            assert!(class.is_none() || central.live_blocks.is_live(block));
+            let size = central.live_blocks.large_size(block);
+            assert!(if class.is_some() {
+                central.live_blocks.is_live(block)
+            } else {
+                size.is_some()
+            });
             central.heap.free(block)?;
-            if class.is_some() {
-                central.live_blocks.set_free(block);
-            }
+            central.live_blocks.set_free(block);
             Ok(())
         });
         assert_eq!(freed, Ok(()));
