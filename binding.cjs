@@ -840,3 +840,4 @@ module.exports.Fault = nativeBinding.Fault
 module.exports.isOverlaid = nativeBinding.isOverlaid
 module.exports.openHeap = nativeBinding.openHeap
 module.exports.overlayStorage = nativeBinding.overlayStorage
+module.exports.proveGuards = nativeBinding.proveGuards

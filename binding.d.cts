@@ -113,3 +113,13 @@ export interface PlaceInfo {
   /** The JavaScript stack, a line a frame. */
   stack: string
 }
+
+/**
+ * Finds out whether memories may have a maximum above their initial pages on native storage: what the
+ * engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
+ * to two, and `read` is a function of a module that reads the byte at an offset of it.
+ *
+ * # Errors
+ * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+ */
+export declare function proveGuards(view: Uint8Array, read: Function): void

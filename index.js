@@ -13,7 +13,7 @@ import { checkName } from './lib/names.js'
 import { bufferOf } from './lib/pages.js'
 import { openHeap } from './lib/session.js'
 import { sharedMemory } from './lib/shared.js'
-import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
+import { checkStorage, placeBytes, prepareStorage, storageOf } from './lib/storage.js'
 import { StringMemory } from './lib/strings.js'
 import { ThreadCache } from './lib/thread-cache.js'
 
@@ -106,6 +106,7 @@ export class LocalSharedMemory extends StringMemory {
       return
     }
     const request = readDescriptor(isObject(initial) ? initial : { initial, maximum, shared })
+    if (request !== null) prepareStorage(request)
     super(request)
     this.#heap = claimHeap(this, this.#cache, request)
   }

@@ -5,6 +5,7 @@
 //! pages writable as the memory grows, and unmaps its range in the end, the overlay included; the
 //! object lives for as long as a mapping of it does, so its descriptor is closed at once.
 
+pub mod guards;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
@@ -34,9 +35,9 @@ impl Reservation {
     /// Names the range that V8 has reserved for a memory.
     ///
     /// # Safety
-    /// V8 made a shared memory whose bytes lie at `base`, of which `initial` bytes are accessible and
-    /// which may grow to `maximum` bytes; it still exists when the reservation is used, and no thread
-    /// has read or written it yet.
+    /// V8 made a shared memory whose bytes lie at `base`, of which `initial` bytes are accessible, and
+    /// reserved `maximum` bytes there for it and nobody else; it still exists when the reservation is
+    /// used, and no thread has read or written it yet.
     pub const unsafe fn new(base: *mut u8, initial: usize, maximum: usize) -> Self {
         Self { base, initial, maximum }
     }
@@ -45,7 +46,7 @@ impl Reservation {
 /// A step on the way to native storage, each of which the operating system may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The range must be reserved without holes, in pages that divide those of WebAssembly.
+    /// The range must be known to be the memory's and have no holes, in pages that divide those of WebAssembly.
     CheckReservation,
     /// Making the memory object.
     CreateObject,

@@ -20,3 +20,9 @@ pub fn give_back(_base: *mut u8, _bytes: Range<usize>) -> usize {
 pub fn resident_in(_base: *mut u8, bytes: Range<usize>) -> usize {
     bytes.len()
 }
+
+/// # Safety
+/// Nothing is done.
+pub unsafe fn make_guard_readable(_base: *mut u8, _length: usize, _reach: usize) -> bool {
+    false
+}

@@ -61,9 +61,28 @@ fn check_reservation(range: &Reservation) -> io::Result<()> {
     {
         return Err(io::ErrorKind::Unsupported.into());
     }
+    check_mapped(range.base, range.maximum)
+}
+
+fn check_mapped(address: *mut u8, length: usize) -> io::Result<()> {
     // SAFETY: msync writes nothing for memory without a file; it fails when there is a hole in the
     // range, and that is all it is called for.
-    check(unsafe { libc::msync(range.base.cast(), range.maximum, libc::MS_ASYNC) } == 0)
+    check(unsafe { libc::msync(address.cast(), length, libc::MS_ASYNC) } == 0)
+}
+
+/// Makes the first page behind `length` bytes at `base` readable, if it is not and the range has no hole
+/// within `reach` bytes. Returns whether that was done.
+///
+/// # Safety
+/// The page belongs to a memory at `base` that is kept for as long as the call lasts, and nobody relies on
+/// its being inaccessible.
+pub unsafe fn make_guard_readable(base: *mut u8, length: usize, reach: usize) -> bool {
+    let guard = base.wrapping_add(length);
+    if is_readable(guard) || check_mapped(base, reach).is_err() {
+        return false;
+    }
+    // SAFETY: the caller vouches for the page.
+    unsafe { libc::mprotect(guard.cast(), host_page(), libc::PROT_READ) == 0 }
 }
 
 // A length above the limit would not only be refused: it raises SIGXFSZ, which ends most processes.
@@ -250,6 +269,20 @@ mod tests {
         unsafe { libc::munmap(reserved.0.add(3 * WASM_PAGE).cast(), WASM_PAGE) };
         let refused = overlay(reserved.reservation(), |_| Ok(()));
         assert_eq!(refused.expect_err("a hole").0, Step::CheckReservation);
+    }
+
+    #[test]
+    fn a_page_is_made_readable_only_behind_a_memory_without_a_hole() {
+        let reserved = Reserved::new();
+        // SAFETY: the page behind the initial ones is the test's own, and nobody relies on it.
+        let make_readable = |reach| unsafe { make_guard_readable(reserved.0, INITIAL, reach) };
+        // SAFETY: a part of the range that nothing refers to.
+        unsafe { libc::munmap(reserved.0.add(4 * WASM_PAGE).cast(), WASM_PAGE) };
+        assert!(!make_readable(MAXIMUM));
+        assert!(reserved.guarded());
+        assert!(make_readable(4 * WASM_PAGE));
+        assert!(!reserved.guarded());
+        assert!(!make_readable(4 * WASM_PAGE));
     }
 
     #[test]
