@@ -62,6 +62,9 @@ export interface FindingInfo {
   freed?: PlaceInfo
 }
 
+/** Whether the thread of a token runs. */
+export declare function isAlive(token: number): boolean
+
 /**
  * Whether Rust allocated the bytes of the memory that `view` covers.
  *
@@ -115,11 +118,10 @@ export interface PlaceInfo {
 }
 
 /**
- * Finds out whether memories may have a maximum above their initial pages on native storage: what the
- * engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
- * to two, and `read` is a function of a module that reads the byte at an offset of it.
+ * The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no other's. It is
+ * alive until the environment ends, in whichever way.
  *
  * # Errors
- * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+ * When the environment is ending.
  */
-export declare function proveGuards(view: Uint8Array, read: Function): void
+export declare function threadToken(): number

@@ -2,7 +2,7 @@
 //! JavaScript and WebAssembly may write any of them at any time. Nothing here knows what a word
 //! means; every index is checked, so a corrupted record can never lead outside the memory.
 
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
 
 use crate::fault::{Fault, Result};
 
@@ -40,5 +40,21 @@ impl<'m> Words<'m> {
         let word = self.0.get(index as usize).ok_or(Fault::Corrupted)?;
         word.store(value, Relaxed);
         Ok(())
+    }
+    /// Writes the word at `index` and returns what it held. Whoever finds the new value there in an atomic
+    /// read also finds what was written before it.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when `index` lies outside the memory.
+    pub fn exchange(self, index: u32, value: u32) -> Result<u32> {
+        self.0.get(index as usize).map(|word| word.swap(value, AcqRel)).ok_or(Fault::Corrupted)
+    }
+    /// Writes the word at `index` if it holds `expected`, and returns whether it did.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when `index` lies outside the memory.
+    pub fn replace(self, index: u32, expected: u32, value: u32) -> Result<bool> {
+        let word = self.0.get(index as usize).ok_or(Fault::Corrupted)?;
+        Ok(word.compare_exchange(expected, value, AcqRel, Relaxed).is_ok())
     }
 }

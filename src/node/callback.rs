@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Utf16String, check_status};
+use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Uint32Array, Utf16String, check_status};
 use napi::{Result, sys};
 
 use crate::fault::Fault;
@@ -19,7 +19,7 @@ use crate::process::registry::Known;
 use crate::session::SharedHeap;
 
 /// The most arguments a function takes.
-const MAX_ARGUMENTS: usize = 3;
+const MAX_ARGUMENTS: usize = 5;
 
 /// The arguments of a call. JavaScript checks them first; a missing one is 0.
 pub struct Arguments {
@@ -53,6 +53,13 @@ impl Arguments {
         // SAFETY: as in `number`.
         let name = unsafe { Utf16String::from_napi_value(self.env, self.values[index]) };
         name.map_or_else(|_| Vec::new(), |name| name.to_vec())
+    }
+
+    /// A copy of argument `index`, an array of words that belongs to this thread; empty when it is none.
+    pub fn words(&self, index: usize) -> Vec<u32> {
+        // SAFETY: as in `number`.
+        let words = unsafe { Uint32Array::from_napi_value(self.env, self.values[index]) };
+        words.map_or_else(|_| Vec::new(), |words| words.to_vec())
     }
 
     /// Argument `index` as it is.

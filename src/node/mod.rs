@@ -6,6 +6,7 @@ mod callback;
 mod debug_calls;
 mod handle;
 pub mod memory;
+pub mod threads;
 
 use std::ffi::CStr;
 
@@ -16,16 +17,15 @@ use napi_derive::napi;
 use crate::cache;
 use crate::fault::Fault;
 use crate::heap::{self, Area, PAGE};
-use crate::os::guards;
 use crate::session::{Claim, SharedHeap};
 use callback::{Arguments, Callback, SharedBytes, define, define_cache};
 use handle::Handle;
 use memory::{JsValue, Memory};
 
-/// An argument as it was passed.
-pub struct Argument(JsValue);
+/// A view over the whole of a memory, as it was passed.
+pub struct WholeMemory(JsValue);
 
-impl FromNapiValue for Argument {
+impl FromNapiValue for WholeMemory {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         // SAFETY: napi-derive calls this with the environment and an argument of the running call.
         Ok(Self(unsafe { JsValue::new(env, value) }))
@@ -46,7 +46,7 @@ impl FromNapiValue for Argument {
 )]
 pub fn open_heap(
     env: &Env,
-    view: Argument,
+    view: WholeMemory,
     heap_base: i64,
     initial: u32,
     maximum: u32,
@@ -88,6 +88,11 @@ pub fn open_heap(
         define::<LiveBlocks>(env.raw(), object.raw(), &heap)?;
         define::<SetRoot>(env.raw(), object.raw(), &heap)?;
         define::<GetRoot>(env.raw(), object.raw(), &heap)?;
+        define::<MallocInto>(env.raw(), object.raw(), &heap)?;
+        define::<CallocInto>(env.raw(), object.raw(), &heap)?;
+        define::<FreeFrom>(env.raw(), object.raw(), &heap)?;
+        define::<Place>(env.raw(), object.raw(), &heap)?;
+        define::<Remove>(env.raw(), object.raw(), &heap)?;
         debug_calls::define_all(env.raw(), object.raw(), &heap, debug)?;
         if !debug {
             // Some engines take no buffers from outside; the heap works without the cache too.
@@ -121,21 +126,6 @@ pub fn cache_layout() -> CacheLayout {
     }
 }
 
-/// Finds out whether memories may have a maximum above their initial pages on native storage: what the
-/// engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
-/// to two, and `read` is a function of a module that reads the byte at an offset of it.
-///
-/// # Errors
-/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
-#[napi(ts_args_type = "view: Uint8Array, read: Function")]
-pub fn prove_guards(view: Argument, read: Argument) -> Result<()> {
-    let memory = Memory::open(view.0)?;
-    // SAFETY: only lib/storage.js calls this, with a memory that it made just for it, after another of the
-    // kind has grown to two pages: so many are reserved.
-    unsafe { memory.prove_guards(view.0, read.0) };
-    Ok(())
-}
-
 /// Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
 /// one that was just made with a maximum of `maximum` pages and that nobody has used. Returns why
 /// that could not be done, in which case the memory is as it was, or null.
@@ -143,17 +133,12 @@ pub fn prove_guards(view: Argument, read: Argument) -> Result<()> {
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(ts_args_type = "view: Uint8Array, maximum: number")]
-pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
+pub fn overlay_storage(view: WholeMemory, maximum: u32) -> Result<Option<String>> {
     let memory = Memory::open(view.0)?;
-    let maximum = maximum as usize * PAGE as usize;
-    if maximum > memory.byte_length() && !guards::are_proven() {
-        return Ok(Some("how much the engine has reserved for the memory is not known".into()));
-    }
     // SAFETY: only the constructor in index.js calls this, right after `super(descriptor)` and before
     // anyone else has the object. `maximum` is the very number that the engine accepted, read from the
-    // caller's descriptor once. So many bytes are reserved: they are all accessible, or the engine
-    // reserves 4 GiB for every memory, which was proven.
-    let outcome = unsafe { memory.overlay(maximum) };
+    // caller's descriptor once; that the range is mapped as far as that is checked by the first step.
+    let outcome = unsafe { memory.overlay(maximum as usize * PAGE as usize) };
     Ok(outcome.err().map(|(step, error)| format!("{step:?}: {error}")))
 }
 
@@ -162,7 +147,7 @@ pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(ts_args_type = "view: Uint8Array")]
-pub fn is_overlaid(view: Argument) -> Result<bool> {
+pub fn is_overlaid(view: WholeMemory) -> Result<bool> {
     Ok(Memory::open(view.0)?.is_overlaid())
 }
 
@@ -269,6 +254,25 @@ callbacks! {
     }
     GetRoot c"getRoot" (heap, arguments) -> u32 {
         Ok(heap.root(&arguments.name(0)))
+    }
+    MallocInto c"mallocInto" (heap, arguments) -> u32 {
+        let [slot, byte_length, align] = [0, 1, 2].map(|index| arguments.number(index));
+        heap.malloc_into(slot, byte_length, align, arguments.search(3))
+    }
+    CallocInto c"callocInto" (heap, arguments) -> u32 {
+        let [slot, byte_length, align] = [0, 1, 2].map(|index| arguments.number(index));
+        heap.calloc_into(slot, byte_length, align, arguments.search(3))
+    }
+    FreeFrom c"freeFrom" (heap, arguments) -> u32 {
+        heap.free_from(arguments.number(0)).map(|()| 0)
+    }
+    Place c"place" (heap, arguments) -> u32 {
+        let (image, name) = (arguments.words(0), arguments.name(3));
+        let [byte_length, align] = [1, 2].map(|index| arguments.number(index));
+        heap.place(&image, byte_length, align, &name, arguments.search(4))
+    }
+    Remove c"remove" (heap, arguments) -> u32 {
+        heap.remove(arguments.number(0), arguments.number(1)).map(|()| 0)
     }
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.trim().map(|bytes| bytes as f64)

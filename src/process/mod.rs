@@ -5,3 +5,4 @@ pub mod live_blocks;
 pub mod registry;
 pub mod roots;
 pub mod sync;
+pub mod threads;

@@ -59,6 +59,11 @@ impl Roots {
             _ => pointers.insert(name.into(), pointer),
         };
     }
+
+    /// Takes all names of a pointer away.
+    pub fn forget(&self, pointer: u32) {
+        locked(&self.pointers).retain(|_, named| *named != pointer);
+    }
 }
 
 // A map is whole between two calls of its methods, so what a thread that panicked left is taken as it is.
@@ -83,6 +88,16 @@ mod tests {
         assert_eq!((roots.get(NAME), roots.get(&NAME[..1])), (16, u32::MAX));
         roots.set(NAME, 0);
         assert_eq!((roots.get(NAME), roots.get(&NAME[..1])), (0, u32::MAX));
+    }
+
+    #[test]
+    fn a_pointer_that_is_forgotten_loses_all_its_names_and_no_other() {
+        let roots = Roots::new();
+        for (length, pointer) in [(1, 16), (2, 32), (3, 16)] {
+            roots.set(&NAME[..length], pointer);
+        }
+        roots.forget(16);
+        assert_eq!([1, 2, 3].map(|length| roots.get(&NAME[..length])), [0, 32, 0]);
     }
 
     #[test]

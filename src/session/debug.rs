@@ -30,9 +30,18 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Book::malloc`]; [`Fault::Stale`].
     pub fn debug_malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
+        self.debug_malloc_in(&mut self.known.lock(), byte_length, align, search)
+    }
+
+    pub(super) fn debug_malloc_in(
+        &self,
+        state: &mut State,
+        byte_length: u32,
+        align: u32,
+        search: Search,
+    ) -> Result<u32> {
         let made = self.caller.take().ok_or(Fault::Corrupted)?;
-        let mut state = self.known.lock();
-        let heap = self.formatted_now(&mut state)?;
+        let heap = self.formatted_now(state)?;
         let book = state.book.as_mut().ok_or(Fault::Corrupted)?;
         self.told(book.malloc(&heap, byte_length, align, search, made))
     }
@@ -42,8 +51,12 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Book::free`]; [`Fault::Stale`].
     pub fn debug_free(&self, pointer: u32) -> Result<()> {
+        self.debug_free_and(pointer, || ())
+    }
+
+    pub(super) fn debug_free_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
         let freed = self.caller.take().ok_or(Fault::Corrupted)?;
-        self.with_book(|heap, book| book.free(heap, pointer, freed))
+        self.with_book(|heap, book| book.free(heap, pointer, freed).map(|()| then()))
     }
 
     /// Resizes a block where it is; see [`Book::resize`].

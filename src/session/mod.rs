@@ -2,6 +2,7 @@
 //! that the thread sees.
 
 mod debug;
+mod placing;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -104,8 +105,11 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
-        let mut state = self.known.lock();
-        if let Some(heap) = self.formatted(&mut state)? {
+        self.set_root_in(&mut self.known.lock(), name, pointer)
+    }
+
+    fn set_root_in(&self, state: &mut State, name: &[u16], pointer: u32) -> Result<()> {
+        if let Some(heap) = self.formatted(state)? {
             heap.set_mark(self.roots.identity())?;
         }
         self.roots.set(name, pointer);
@@ -133,11 +137,20 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
-        let mut state = self.known.lock();
-        let heap = self.formatted_now(&mut state)?;
+        self.malloc_in(&mut self.known.lock(), byte_length, align, search)
+    }
+
+    fn malloc_in(
+        &self,
+        state: &mut State,
+        byte_length: u32,
+        align: u32,
+        search: Search,
+    ) -> Result<u32> {
+        let heap = self.formatted_now(state)?;
         let mut allocated = heap.malloc(byte_length, align, search);
         if allocated == Err(Fault::OutOfMemory) {
-            self.put_all_back(&mut state, heap)?;
+            self.put_all_back(state, heap)?;
             allocated = heap.malloc(byte_length, align, search);
         }
         let pointer = allocated?;
@@ -179,9 +192,15 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`Heap::free`]; [`Fault::Stale`].
     pub fn free(&self, pointer: u32) -> Result<()> {
+        self.free_and(pointer, || ())
+    }
+
+    // Frees a block, and then does what must have happened before anyone else can have it.
+    fn free_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
         self.with_live(pointer, |heap, _| {
             heap.free(pointer)?;
             self.known.live_blocks.set_free(pointer);
+            then();
             Ok(())
         })
     }

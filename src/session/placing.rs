@@ -1,0 +1,147 @@
+//! Blocks that are allocated together with what refers to them: a word of the memory, or a name. A thread
+//! may be terminated whenever it runs JavaScript, but not in here: so nobody finds half a block, and no
+//! block is lost between its allocation and the word that holds its pointer.
+
+use super::SharedHeap;
+use crate::fault::{Fault, Result};
+use crate::heap::Search;
+use crate::process::registry::State;
+
+impl SharedHeap {
+    /// Allocates a block and writes its pointer to the word at byte offset `slot`. Its bytes are not
+    /// cleared.
+    ///
+    /// # Errors
+    /// Those of malloc: the slot is as it was then. [`Fault::Stale`] when it is not in the memory.
+    pub fn malloc_into(
+        &self,
+        slot: u32,
+        byte_length: u32,
+        align: u32,
+        search: Search,
+    ) -> Result<u32> {
+        self.place_into(slot, |state| self.allocate(state, byte_length, align, search))
+    }
+
+    /// The same with all bytes zero, a multiple of 4.
+    ///
+    /// # Errors
+    /// Those of [`SharedHeap::malloc_into`].
+    pub fn calloc_into(
+        &self,
+        slot: u32,
+        byte_length: u32,
+        align: u32,
+        search: Search,
+    ) -> Result<u32> {
+        self.place_into(slot, |state| {
+            let pointer = self.allocate(state, byte_length, align, search)?;
+            self.fill(pointer, byte_length, &[])?;
+            Ok(pointer)
+        })
+    }
+
+    /// Sets the word at byte offset `slot` to 0 and frees the block that it held; 0 is no block.
+    ///
+    /// # Errors
+    /// Those of free: the slot is as it was then. [`Fault::Stale`] when it is not in the memory.
+    pub fn free_from(&self, slot: u32) -> Result<()> {
+        let index = self.index_of(slot)?;
+        let words = self.memory.words();
+        let pointer = words.exchange(index, 0)?;
+        if pointer == 0 {
+            return Ok(());
+        }
+        self.release_and(pointer, || ()).inspect_err(|_| drop(words.exchange(index, pointer)))
+    }
+
+    /// Allocates a block, a multiple of 4 bytes, that begins with `image` and is zero behind it, and gives it
+    /// a name unless that is empty. Returns what has the name then, which may be an older block: nothing is allocated then.
+    ///
+    /// # Errors
+    /// Those of malloc.
+    pub fn place(
+        &self,
+        image: &[u32],
+        byte_length: u32,
+        align: u32,
+        name: &[u16],
+        search: Search,
+    ) -> Result<u32> {
+        let mut state = self.known.lock();
+        let named = self.roots.get(name);
+        if named != 0 {
+            return Ok(named);
+        }
+        let pointer = self.allocate(&mut state, byte_length, align, search)?;
+        self.fill(pointer, byte_length, image)?;
+        if !name.is_empty() {
+            self.set_root_in(&mut state, name, pointer)?;
+        }
+        Ok(pointer)
+    }
+
+    /// Frees a block and takes its names away, if its first word is `identity`. That word is 0 from then on
+    /// for those who still look at it, and of several who do this at once one does it.
+    ///
+    /// # Errors
+    /// [`Fault::AlreadyFreed`] when the first word is another; those of free: nothing has changed then.
+    pub fn remove(&self, pointer: u32, identity: u32) -> Result<()> {
+        let index = self.index_of(pointer)?;
+        let words = self.memory.words();
+        if !words.replace(index, identity, 0)? {
+            return Err(Fault::AlreadyFreed);
+        }
+        self.release_and(pointer, || self.roots.forget(pointer))
+            .inspect_err(|_| drop(words.exchange(index, identity)))
+    }
+
+    fn place_into(
+        &self,
+        slot: u32,
+        allocate: impl FnOnce(&mut State) -> Result<u32>,
+    ) -> Result<u32> {
+        let index = self.index_of(slot)?;
+        let pointer = allocate(&mut self.known.lock())?;
+        self.memory.words().exchange(index, pointer)?;
+        Ok(pointer)
+    }
+
+    // The index of the word at a byte offset that this thread sees.
+    fn index_of(&self, slot: u32) -> Result<u32> {
+        let seen = u64::from(slot) < self.memory.words().byte_length();
+        if seen && slot.is_multiple_of(4) { Ok(slot / 4) } else { Err(Fault::Stale) }
+    }
+
+    fn allocate(
+        &self,
+        state: &mut State,
+        byte_length: u32,
+        align: u32,
+        search: Search,
+    ) -> Result<u32> {
+        match state.book {
+            Some(_) => self.debug_malloc_in(state, byte_length, align, search),
+            None => self.malloc_in(state, byte_length, align, search),
+        }
+    }
+
+    fn release_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
+        if self.is_debug() {
+            self.debug_free_and(pointer, then)
+        } else {
+            self.free_and(pointer, then)
+        }
+    }
+
+    // Writes the words of a block that nobody else knows of: `image`, then zeros.
+    fn fill(&self, pointer: u32, byte_length: u32, image: &[u32]) -> Result<()> {
+        let words = self.memory.words();
+        for (index, word) in
+            (0..byte_length / 4).zip(image.iter().copied().chain(std::iter::repeat(0)))
+        {
+            words.set(pointer / 4 + index, word)?;
+        }
+        Ok(())
+    }
+}
