@@ -64,6 +64,11 @@ export type ErrorCode =
   | 'ERR_STORAGE_UNAVAILABLE'
   | 'ERR_ADDON_UNAVAILABLE'
   | 'ERR_DEBUG_UNAVAILABLE'
+  | 'ERR_NOT_A_STRUCTURE'
+  | 'ERR_STRUCTURE_MISMATCH'
+  | 'ERR_DEADLOCK'
+  | 'ERR_NOT_LOCKED'
+  | 'ERR_TIMED_OUT'
 
 /** Who owns the pages: Rust ('native') or the engine. */
 export type Storage = 'native' | 'engine'
@@ -1240,7 +1245,8 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   ): 'ok' | 'not-equal' | 'timed-out'
 
   /**
-   * Waits for a notification without putting the thread to sleep. The memory must be shared.
+   * Waits for a notification without putting the thread to sleep. The memory must be shared. The thread stays alive until
+   * the promise is settled.
    *
    * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
    * @param index elements
@@ -1259,7 +1265,8 @@ export class LocalSharedMemory extends WebAssembly.Memory {
     | { async: true; value: Promise<'ok' | 'timed-out'> }
 
   /**
-   * Waits for a notification without putting the thread to sleep. The memory must be shared.
+   * Waits for a notification without putting the thread to sleep. The memory must be shared. The thread stays alive until
+   * the promise is settled.
    *
    * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
    * @param index elements

@@ -4,6 +4,7 @@
 import { types } from 'node:util'
 import { ArrayMemory } from './arrays.js'
 import { checkInteger, invalidArgType, refused } from './errors.js'
+import { keepAlive } from './keep-alive.js'
 import { refresh, refreshNow, viewsOf } from './pages.js'
 
 /** A constant of this module, which the compiler sees through; an imported binding costs a check on every call. */
@@ -53,18 +54,6 @@ const currentArrayAt = (memory, TypedArray, index) => {
 const checkIndex = (array, index) => {
   checkInteger('index', index, 0, array.length - 1, 'elements')
   return array
-}
-
-/**
- * The arrays of pending waitAsync calls. The engine forgets a waiter whose buffer is collected, so each is kept
- * until its promise settles.
- */
-const awaited = new Set()
-
-const keepUntilSettled = (array, promise) => {
-  const entry = { array }
-  awaited.add(entry)
-  promise.then(() => awaited.delete(entry))
 }
 
 /**
@@ -267,7 +256,7 @@ export class AtomicMemory extends ArrayMemory {
   }
 
   /**
-   * Waits for a notification without putting the thread to sleep.
+   * Waits for a notification without putting the thread to sleep. The thread stays alive until then.
    *
    * @param {IntegerArrayConstructor | IntegerArray} TypedArray
    * @param {number} index elements
@@ -282,7 +271,7 @@ export class AtomicMemory extends ArrayMemory {
     const array = arrayAt(this, TypedArray, index)
     try {
       const result = Atomics.waitAsync(array, index, value, timeout)
-      if (result.async) keepUntilSettled(array, result.value)
+      if (result.async) keepAlive(array, result.value)
       return result
     } catch (cause) {
       throw refused('Atomics.waitAsync', cause)
