@@ -11,9 +11,10 @@ import { importsOf } from './lib/imports.js'
 import { inspectMemory } from './lib/inspect.js'
 import { checkName } from './lib/names.js'
 import { bufferOf } from './lib/pages.js'
+import { giveHeapOf } from './lib/placing.js'
 import { openHeap } from './lib/session.js'
 import { sharedMemory } from './lib/shared.js'
-import { checkStorage, placeBytes, prepareStorage, storageOf } from './lib/storage.js'
+import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
 import { StringMemory } from './lib/strings.js'
 import { ThreadCache } from './lib/thread-cache.js'
 
@@ -83,6 +84,10 @@ export class LocalSharedMemory extends StringMemory {
   #cache = new ThreadCache()
   #heap
 
+  static {
+    giveHeapOf((memory) => memory.#heap)
+  }
+
   /**
    * Takes what WebAssembly.Memory takes, or three arguments.
    *
@@ -106,7 +111,6 @@ export class LocalSharedMemory extends StringMemory {
       return
     }
     const request = readDescriptor(isObject(initial) ? initial : { initial, maximum, shared })
-    if (request !== null) prepareStorage(request)
     super(request)
     this.#heap = claimHeap(this, this.#cache, request)
   }

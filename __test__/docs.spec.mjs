@@ -7,7 +7,7 @@ import test from 'ava'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'benchmark/README.md']
-const MAPPED = ['lib', 'src']
+const MAPPED = ['lib', 'structures', 'src']
 
 const read = (name) => readFileSync(join(ROOT, name), 'utf8')
 

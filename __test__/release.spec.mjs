@@ -24,6 +24,8 @@ const PUBLISHED = [
   'package.json',
 ]
 
+const PUBLISHED_FOLDERS = ['bin', 'lib', 'structures']
+
 const read = (name) => readFileSync(`${ROOT}/${name}`, 'utf8')
 const sorted = (values) => [...values].toSorted()
 const filesIn = (folder) =>
@@ -110,7 +112,13 @@ test('the tarball holds what is needed to load the package and to build it, and 
   t.true(source.length > 20 && tests.length > 2)
   t.deepEqual(
     sorted(files.map(({ path }) => path)),
-    sorted([...PUBLISHED, ...filesIn('bin'), ...filesIn('lib'), ...source]),
+    sorted([
+      ...PUBLISHED,
+      ...filesIn('bin'),
+      ...filesIn('lib'),
+      ...filesIn('structures'),
+      ...source,
+    ]),
   )
 })
 

@@ -15,7 +15,7 @@ const FRAMES = 16
 const ownFiles = () => {
   const [, root] = /^(file:.*\/)(?:lib\/debug-heap\.js|index\.cjs)$/.exec(import.meta.url) ?? []
   if (root === undefined) return []
-  const urls = ['index.js', 'index.cjs', 'lib/'].map((path) => root + path)
+  const urls = ['index.js', 'index.cjs', 'lib/', 'structures/'].map((path) => root + path)
   return urls.concat(urls.map((url) => fileURLToPath(url)))
 }
 
@@ -71,6 +71,11 @@ export const withCallers = (native, catchUp) => {
     malloc: called(native.malloc),
     free: called(native.free),
     resize: called(native.resize),
+    mallocInto: called(native.mallocInto),
+    callocInto: called(native.callocInto),
+    freeFrom: called(native.freeFrom),
+    place: called(native.place),
+    remove: called(native.remove),
   }
 }
 

@@ -133,6 +133,46 @@ export const addonUnavailable = (cause) => {
 export const debugUnavailable = (message) => withCode(new Error(message), 'ERR_DEBUG_UNAVAILABLE')
 
 /**
+ * A block that is not the structure that it was taken for, or no longer.
+ *
+ * @param {string} message which block, and what was expected there
+ * @returns {Error} with code ERR_NOT_A_STRUCTURE
+ */
+export const notAStructure = (message) => withCode(new Error(message), 'ERR_NOT_A_STRUCTURE')
+
+/**
+ * A structure of the right kind that was made by another version of the package or with other options.
+ *
+ * @param {string} message which structure, and in what it differs
+ * @returns {Error} with code ERR_STRUCTURE_MISMATCH
+ */
+export const structureMismatch = (message) => withCode(new Error(message), 'ERR_STRUCTURE_MISMATCH')
+
+/**
+ * A thread that would wait for itself.
+ *
+ * @param {string} message what it holds already
+ * @returns {Error} with code ERR_DEADLOCK
+ */
+export const deadlock = (message) => withCode(new Error(message), 'ERR_DEADLOCK')
+
+/**
+ * Something to give up that the thread does not hold.
+ *
+ * @param {string} message what it is
+ * @returns {Error} with code ERR_NOT_LOCKED
+ */
+export const notLocked = (message) => withCode(new Error(message), 'ERR_NOT_LOCKED')
+
+/**
+ * A wait that took longer than it was allowed to.
+ *
+ * @param {string} message what was waited for, and how many milliseconds
+ * @returns {Error} with code ERR_TIMED_OUT
+ */
+export const timedOut = (message) => withCode(new Error(message), 'ERR_TIMED_OUT')
+
+/**
  * Checks a whole number of a unit.
  *
  * @param {string} name the argument, as the documentation calls it

@@ -48,9 +48,34 @@ export class Heap extends Session {
     return this.#allocate(byteLength, alignBytes, QUICK)
   }
 
+  /**
+   * Allocates by another native call than malloc, and grows the memory as malloc does.
+   *
+   * @param {(native: object, search: number) => number} call
+   * @param {number} byteLength bytes
+   * @param {number} alignBytes a power of two
+   * @returns {number} pointer
+   * @throws {RangeError} ERR_OUT_OF_MEMORY
+   */
+  allocateBy(call, byteLength, alignBytes) {
+    for (;;) {
+      const ptr = this.#pointerOf(call, QUICK)
+      if (ptr !== 0) return ptr
+      if (growFor(this, byteLength, alignBytes)) continue
+      const last = this.#pointerOf(call, EXHAUSTIVE)
+      if (last !== 0) return last
+      throw this.#full(byteLength)
+    }
+  }
+
   #allocate(byteLength, alignBytes, search) {
+    return this.#pointerOf((native) => native.malloc(byteLength, alignBytes, search), search)
+  }
+
+  // What an attempt to allocate gives; 0 when there is no room.
+  #pointerOf(call, search) {
     if (!this.ready()) return 0
-    const ptr = this.answerOf((native) => native.malloc(byteLength, alignBytes, search))
+    const ptr = this.answerOf((native) => call(native, search))
     if (ptr > 0) return ptr
     if (ptr === Fault.OutOfMemory) return 0
     throw this.errorOf(ptr)

@@ -43,6 +43,8 @@ class Views {
     this.f16 = Float16Array && new Float16Array(buffer, 0, byteLength / 2)
     this.f32 = new Float32Array(buffer, 0, byteLength / 4)
     this.f64 = new Float64Array(buffer, 0, byteLength / 8)
+    // A Buffer, once someone needs one.
+    this.bytes = undefined
   }
 
   /** @returns the view of that type over the whole memory; undefined when it is no typed array constructor */
@@ -142,6 +144,17 @@ export class Pages extends Memory {
     this.#data = views.data
     this.#limit = views.limit
   }
+}
+
+/**
+ * The cached views' bytes with the methods that a Buffer alone has.
+ *
+ * @param {Pages} memory
+ * @returns {Buffer} the whole memory
+ */
+export const nodeBufferOf = (memory) => {
+  const views = viewsOf(memory)
+  return (views.bytes ??= Buffer.from(views.buffer, 0, views.byteLength))
 }
 
 const covers = (views, offset, byteLength) =>

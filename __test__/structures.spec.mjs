@@ -1,0 +1,228 @@
+// What all structures have in common: the ways in, atomic over all threads; the way out; what is refused.
+
+import test from 'ava'
+import LocalSharedMemory from '../index.js'
+import { isAlive, SELF } from '../structures/liveness.js'
+import { HEADER_WORDS, magicOf, Structure, wordsOf } from '../structures/structure.js'
+import * as structures from '../structures/index.js'
+import { callocInto, freeFrom, mallocInto } from '../lib/placing.js'
+import { launch, reportsOf, within } from './fixtures/launch.mjs'
+import { Sample } from './fixtures/sample-structure.mjs'
+
+const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
+const OUT_OF_MEMORY = { instanceOf: RangeError, code: 'ERR_OUT_OF_MEMORY' }
+const INVALID_POINTER = { instanceOf: Error, code: 'ERR_INVALID_POINTER' }
+const NOT_A_STRUCTURE = { instanceOf: Error, code: 'ERR_NOT_A_STRUCTURE' }
+const MISMATCH = { instanceOf: Error, code: 'ERR_STRUCTURE_MISMATCH' }
+
+const LATEST = 60_000
+
+const newMemory = (options) =>
+  new LocalSharedMemory({ initial: 1, maximum: 100, shared: true, ...options })
+
+/** One of another kind, one of another layout, as other versions of the package would have them. */
+class Other extends Structure {
+  static kind = { name: 'Other', magic: magicOf('OTHR'), version: 1 }
+  static plan = () => ({ settings: {}, words: [] })
+}
+class Later extends Sample {
+  static kind = { ...Sample.kind, version: 2 }
+}
+
+test('a structure is made, found by its pointer and by its name, and destroyed without a trace', (t) => {
+  for (const debug of [false, true]) {
+    const memory = newMemory({ debug })
+    const made = Sample.create(memory, { start: 7 })
+    t.is(made.memory, memory)
+    t.is(Sample.at(memory, made.ptr).value, 7)
+    const named = Sample.open(memory, 'sample', { start: 8 })
+    t.not(named.ptr, made.ptr)
+    t.is(memory.getRoot('sample'), named.ptr)
+    t.is(Sample.open(memory, 'sample', { start: 8 }).ptr, named.ptr)
+    t.is(memory.stats().blockCount, 2)
+    memory.setRoot('second name', named.ptr)
+    named.destroy()
+    t.is(memory.getRoot('sample'), undefined)
+    t.is(memory.getRoot('second name'), undefined)
+    t.is(Sample.open(memory, 'sample', { start: 9 }).value, 9)
+    Sample.open(memory, 'sample', { start: 9 }).destroy()
+    made.destroy()
+    t.is(memory.length, 0)
+    t.deepEqual(memory.check(), [])
+  }
+})
+
+test('a block begins with what was planned, and is zero behind it', (t) => {
+  const memory = newMemory()
+  const dirty = memory.malloc(2000)
+  memory.memset(dirty, 0xff, 2000)
+  memory.free(dirty)
+  const made = Sample.create(memory, { start: 5, byteLength: 1000, alignBytes: 4096 })
+  t.is(made.ptr % 4096, 0)
+  t.is(memory.sizeof(made.ptr), 1000)
+  const words = [...wordsOf(made)].slice(HEADER_WORDS)
+  t.is(words.shift(), 5)
+  t.true(words.every((word) => word === 0))
+  t.is(words.length, 1000 / 4 - HEADER_WORDS - 1)
+})
+
+test('what was destroyed is refused, through each handle and once more', (t) => {
+  const memory = newMemory()
+  const made = Sample.create(memory)
+  const again = Sample.at(memory, made.ptr)
+  made.destroy()
+  t.throws(() => made.value, NOT_A_STRUCTURE)
+  t.throws(() => again.value, NOT_A_STRUCTURE)
+  t.throws(() => made.destroy(), NOT_A_STRUCTURE)
+  const replaced = Sample.create(memory)
+  t.is(replaced.ptr, made.ptr)
+  t.throws(() => again.value, NOT_A_STRUCTURE)
+  t.throws(() => again.destroy(), NOT_A_STRUCTURE)
+  t.is(replaced.value, 0)
+})
+
+test('another kind of block, another version and other options are refused', (t) => {
+  const memory = newMemory()
+  const block = memory.calloc(64)
+  const small = memory.malloc(8)
+  const other = Other.create(memory)
+  const later = Later.create(memory)
+  for (const ptr of [block, small, other.ptr])
+    t.throws(() => Sample.at(memory, ptr), NOT_A_STRUCTURE)
+  t.throws(() => Sample.at(memory, later.ptr), MISMATCH)
+  memory.setRoot('block', block)
+  t.throws(() => Sample.open(memory, 'block'), NOT_A_STRUCTURE)
+  memory.setRoot('later', later.ptr)
+  t.throws(() => Sample.open(memory, 'later'), MISMATCH)
+  const sample = Sample.open(memory, 'sample', { start: 1 })
+  t.throws(() => Sample.open(memory, 'sample', { start: 2 }), MISMATCH)
+  t.throws(() => Sample.open(memory, 'sample'), MISMATCH)
+  t.is(Sample.at(memory, sample.ptr).value, 1)
+  memory.free(sample.ptr)
+  t.throws(() => Sample.open(memory, 'sample', { start: 1 }), INVALID_POINTER)
+  t.throws(() => Sample.at(memory, block + 16), INVALID_POINTER)
+})
+
+test('bad arguments are refused', (t) => {
+  const memory = newMemory()
+  const plain = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+  for (const bad of [undefined, null, {}, plain, new LocalSharedMemory(1, 2, false)]) {
+    t.throws(() => Sample.create(bad), INVALID_TYPE)
+    t.throws(() => Sample.at(bad, 16), INVALID_TYPE)
+    t.throws(() => Sample.open(bad, 'name'), INVALID_TYPE)
+  }
+  for (const bad of [undefined, '16', 16n]) t.throws(() => Sample.at(memory, bad), INVALID_TYPE)
+  for (const bad of [0, -16, 1.5, NaN, 2 ** 32])
+    t.throws(() => Sample.at(memory, bad), OUT_OF_RANGE)
+  for (const bad of [undefined, 1]) t.throws(() => Sample.open(memory, bad), INVALID_TYPE)
+  for (const bad of ['', 'x'.repeat(257)]) t.throws(() => Sample.open(memory, bad), OUT_OF_RANGE)
+  t.is(memory.length, 0)
+})
+
+test('a structure for which there is no room leaves nothing behind, and one that needs room grows the memory', (t) => {
+  const full = new LocalSharedMemory(1, 1)
+  t.throws(() => Sample.open(full, 'sample', { byteLength: 100_000 }), OUT_OF_MEMORY)
+  t.is(full.getRoot('sample'), undefined)
+  t.is(full.length, 0)
+  const growing = newMemory()
+  const made = Sample.open(growing, 'sample', { byteLength: 1_000_000 })
+  t.is(growing.sizeof(made.ptr), 1_000_000)
+  const empty = newMemory({ initial: 0 })
+  t.is(Sample.create(empty, { start: 3 }).value, 3)
+})
+
+test('a handle stays good while the memory grows', (t) => {
+  const memory = newMemory()
+  const made = Sample.create(memory, { start: 3 })
+  memory.malloc(3_000_000)
+  t.is(made.value, 3)
+  made.destroy()
+})
+
+test('threads that open one name at the same moment get one structure', async (t) => {
+  const [threads, rounds] = [3, 300]
+  const memory = newMemory()
+  const gate = new SharedArrayBuffer(4)
+  const launched = Array.from({ length: threads }, () =>
+    launch('opening-structure-worker.mjs', { memory, gate, threads, rounds }),
+  )
+  const reports = await reportsOf(LATEST, launched)
+  t.is(reports[0].length, rounds)
+  for (const report of reports) t.deepEqual(report, reports[0])
+  t.is(memory.stats().blockCount, rounds)
+})
+
+test('threads that open a name which others destroy get a structure that is whole', async (t) => {
+  const threads = 3
+  const memory = newMemory()
+  const gate = new SharedArrayBuffer(4)
+  const launched = Array.from({ length: threads }, () =>
+    launch('opening-structure-worker.mjs', { memory, gate, threads, rounds: 0, destroys: 2000 }),
+  )
+  t.deepEqual(await reportsOf(LATEST, launched), ['whole', 'whole', 'whole'])
+  if (memory.getRoot('contended')) Sample.open(memory, 'contended').destroy()
+  t.is(memory.length, 0)
+})
+
+test('a pointer that is in a word comes and goes with its block', (t) => {
+  for (const debug of [false, true]) {
+    const memory = newMemory({ debug })
+    const slot = memory.calloc(16) + 4
+    const ptr = mallocInto(memory, slot, 1001, 256)
+    t.is(memory.getUint32(slot), ptr)
+    t.is(memory.sizeof(ptr), 1001)
+    t.is(ptr % 256, 0)
+    freeFrom(memory, slot)
+    t.is(memory.getUint32(slot), 0)
+    t.is(memory.stats().blockCount, 1)
+    freeFrom(memory, slot)
+    const zeroed = callocInto(memory, slot, 200_000)
+    t.is(memory.getUint32(slot), zeroed)
+    t.true(new Uint8Array(memory.arrayBuffer(zeroed)).every((byte) => byte === 0))
+    freeFrom(memory, slot)
+    t.throws(() => mallocInto(memory, slot, 100 * 65_536), OUT_OF_MEMORY)
+    t.is(memory.getUint32(slot), 0)
+    memory.setUint32(slot, 24)
+    t.throws(() => freeFrom(memory, slot), INVALID_POINTER)
+    t.is(memory.getUint32(slot), 24)
+    t.throws(() => mallocInto(memory, 2 ** 31, 8), OUT_OF_RANGE)
+    t.deepEqual(memory.check(), [])
+  }
+})
+
+test('a thread is alive until it ends, in whichever way', async (t) => {
+  t.true(Number.isInteger(SELF) && SELF > 0 && SELF < 2 ** 31)
+  t.true(isAlive(SELF))
+  for (const nobody of [0, SELF + 1_000_000, 2 ** 31 - 1]) t.false(isAlive(nobody))
+  const seen = new Set([SELF])
+  for (const how of [
+    'return',
+    'throw',
+    'exit',
+    'terminate',
+    'terminate in a loop',
+    'terminate asleep',
+  ]) {
+    const { worker, end } = launch('token-worker.mjs', { how })
+    // oxlint-disable-next-line no-await-in-loop -- one by one
+    const token = await within(
+      LATEST,
+      how,
+      new Promise((resolve) => worker.once('message', resolve)),
+    )
+    t.false(seen.has(token))
+    seen.add(token)
+    if (how.startsWith('terminate')) {
+      t.true(isAlive(token))
+      worker.terminate()
+    }
+    // oxlint-disable-next-line no-await-in-loop
+    await within(LATEST, how, end)
+    t.false(isAlive(token), how)
+  }
+})
+
+test('what the second entry point has is named after its class', (t) => {
+  for (const [name, value] of Object.entries(structures)) t.is(value.name, name)
+})

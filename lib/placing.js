@@ -1,0 +1,87 @@
+// Blocks that are allocated, or freed, together with what refers to them: a word of the memory, or a name. Each is one
+// native call, which terminate() does not interrupt. For the package's own structures; users have malloc and setRoot.
+
+import { bufferOf, viewsCovering } from './pages.js'
+
+const DEFAULT_ALIGN = 16
+/** Blocks that are zeroed or copied by the native side are so by words. */
+const WORD = 4
+
+/** @type {(memory: import('../index.js').LocalSharedMemory) => import('./heap.js').Heap} */
+let heapOf
+
+/** Called once, by the class that has the heap. */
+export const giveHeapOf = (getter) => {
+  heapOf = getter
+}
+
+const wholeWords = (byteLength) => Math.ceil(byteLength / WORD) * WORD
+
+/**
+ * Allocates a block and writes its pointer to a word of the memory. Its bytes are not cleared.
+ *
+ * @param {import('../index.js').LocalSharedMemory} memory
+ * @param {number} slot byte offset of the word, a multiple of 4; what it held is not freed
+ * @param {number} byteLength bytes
+ * @param {number} [alignBytes] a power of two up to 65,536
+ * @returns {number} pointer
+ * @throws {RangeError} ERR_OUT_OF_MEMORY: the word is as it was
+ */
+export const mallocInto = (memory, slot, byteLength, alignBytes = DEFAULT_ALIGN) => {
+  viewsCovering(memory, slot, WORD, 'slot')
+  const call = (native, search) => native.mallocInto(slot, byteLength, alignBytes, search)
+  return heapOf(memory).allocateBy(call, byteLength, alignBytes)
+}
+
+/** The same with all bytes zero before anyone can see the pointer. */
+export const callocInto = (memory, slot, byteLength, alignBytes = DEFAULT_ALIGN) => {
+  viewsCovering(memory, slot, WORD, 'slot')
+  const size = wholeWords(byteLength)
+  const call = (native, search) => native.callocInto(slot, size, alignBytes, search)
+  return heapOf(memory).allocateBy(call, size, alignBytes)
+}
+
+/**
+ * Sets a word of the memory to 0 and frees the block whose pointer it held; 0 is no block.
+ *
+ * @param {import('../index.js').LocalSharedMemory} memory
+ * @param {number} slot byte offset of the word, a multiple of 4
+ * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED: the word is as it was
+ */
+export const freeFrom = (memory, slot) => {
+  const ptr = viewsCovering(memory, slot, WORD, 'slot').u32[slot / WORD]
+  heapOf(memory).ask((native) => native.freeFrom(slot), ptr)
+}
+
+/**
+ * Allocates a block whose first bytes are given, the others being zero, and gives it a name. When there is a block of that
+ * name already, nothing is allocated.
+ *
+ * @param {import('../index.js').LocalSharedMemory} memory
+ * @param {Uint32Array} image the first words
+ * @param {number} byteLength bytes, those of the image included
+ * @param {number} [alignBytes] a power of two up to 65,536
+ * @param {string} [name] empty for none
+ * @returns {number} pointer to the block that has the name
+ * @throws {RangeError} ERR_OUT_OF_MEMORY
+ */
+export const place = (memory, image, byteLength, alignBytes = DEFAULT_ALIGN, name = '') => {
+  const size = wholeWords(byteLength)
+  const call = (native, search) => native.place(image, size, alignBytes, name, search)
+  return heapOf(memory).allocateBy(call, size, alignBytes)
+}
+
+/**
+ * Frees a block and takes its names away. Its first word becomes 0 before anyone else can have the block.
+ *
+ * @param {import('../index.js').LocalSharedMemory} memory
+ * @param {number} ptr pointer
+ * @param {number} identity what the first word must be
+ * @throws {Error} ERR_INVALID_POINTER, also when the first word is another; ERR_HEAP_CORRUPTED: nothing has changed
+ */
+export const remove = (memory, ptr, identity) => {
+  heapOf(memory).ask((native) => native.remove(ptr, identity), ptr)
+}
+
+/** @returns {boolean} whether other threads can have the memory */
+export const isShared = (memory) => bufferOf(memory) instanceof SharedArrayBuffer

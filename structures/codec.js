@@ -1,0 +1,171 @@
+// JavaScript values as bytes. Numbers, strings, bigints, booleans, null and bytes are stored as they are; everything else that
+// structured clone takes goes through v8.serialize. `undefined` is no value.
+//
+//   const byteLength = prepare(value)    measures, and remembers the value until the next prepare of this thread; throws
+//                                        ERR_INVALID_ARG_TYPE. It may run the value's getters: call it before you lock
+//   prepared.tag                         what kind of bytes they are, 1 to 15: keep it beside them
+//   prepared.byteLength                  the same number once more
+//   write(memory, ptr)                   writes them to ptr, any offset; runs nobody's code, allocates nothing in the heap
+//   forget()                             lets go of the value
+//   read(memory, ptr, byteLength, tag)   the value. It copies first and then decodes, so that bytes which another thread
+//                                        writes meanwhile give another value or ERR_HEAP_CORRUPTED, and no more
+
+import { deserialize, serialize } from 'node:v8'
+import { heapCorrupted, invalidArgType, refused } from '../lib/errors.js'
+import { nodeBufferOf, viewsCovering } from '../lib/pages.js'
+
+/** What bytes are. */
+export const Tag = {
+  Null: 1,
+  False: 2,
+  True: 3,
+  Number: 4,
+  /** 64 bits. */
+  BigInt: 5,
+  /** A byte a unit. */
+  Latin1: 6,
+  /** Two bytes a unit. */
+  Utf16: 7,
+  Bytes: 8,
+  /** What v8.serialize makes. */
+  Clone: 9,
+}
+
+/** Up to here, in bytes, a loop is faster than a call of the engine's own method. */
+const SHORT_WRITE = 16
+const SHORT_READ = 4
+const SHORT_TEST = 8
+
+/** The value that prepare was given. */
+export const prepared = { tag: 0, byteLength: 0, value: undefined }
+
+const WIDE = /[^\u0000-\u00ff]/ // oxlint-disable-line no-control-regex
+
+const keep = (tag, byteLength, value) => {
+  prepared.tag = tag
+  prepared.byteLength = byteLength
+  prepared.value = value
+  return byteLength
+}
+
+const isLatin1 = (text) => {
+  if (text.length > SHORT_TEST) return !WIDE.test(text)
+  let units = 0
+  for (let at = 0; at < text.length; at++) units |= text.charCodeAt(at)
+  return units < 256
+}
+
+const prepareText = (text) =>
+  isLatin1(text) ? keep(Tag.Latin1, text.length, text) : keep(Tag.Utf16, text.length * 2, text)
+
+const prepareClone = (value) => {
+  let bytes
+  try {
+    bytes = serialize(value)
+  } catch (cause) {
+    throw refused('v8.serialize', cause)
+  }
+  return keep(Tag.Clone, bytes.length, bytes)
+}
+
+const prepareObject = (value) => {
+  if (value === null) return keep(Tag.Null, 0, null)
+  if (value instanceof Uint8Array) return keep(Tag.Bytes, value.length, value)
+  return prepareClone(value)
+}
+
+/**
+ * Measures a value, and remembers it for write.
+ *
+ * @param {unknown} value
+ * @returns {number} bytes
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE for undefined, and what cannot be cloned
+ */
+export const prepare = (value) => {
+  switch (typeof value) {
+    case 'number':
+      return keep(Tag.Number, 8, value)
+    case 'string':
+      return prepareText(value)
+    case 'boolean':
+      return keep(value ? Tag.True : Tag.False, 0, value)
+    case 'bigint':
+      return BigInt.asIntN(64, value) === value ? keep(Tag.BigInt, 8, value) : prepareClone(value)
+    case 'object':
+      return prepareObject(value)
+    default:
+      throw invalidArgType('value', 'a value that structured clone takes, not undefined', value)
+  }
+}
+
+/** Lets go of the value that was prepared. */
+export const forget = () => {
+  prepared.value = undefined
+}
+
+const writeLatin1 = (memory, { u8 }, ptr, text) => {
+  if (text.length > SHORT_WRITE) nodeBufferOf(memory).latin1Write(text, ptr, text.length)
+  else for (let at = 0; at < text.length; at++) u8[ptr + at] = text.charCodeAt(at)
+}
+
+/**
+ * Writes the value that was prepared.
+ *
+ * @param {import('../index.js').LocalSharedMemory} memory
+ * @param {number} ptr byte offset
+ */
+export const write = (memory, ptr) => {
+  const { tag, byteLength, value } = prepared
+  if (byteLength === 0) return
+  const views = viewsCovering(memory, ptr, byteLength, 'ptr')
+  if (tag === Tag.Number) views.data.setFloat64(ptr, value, true)
+  else if (tag === Tag.Latin1) writeLatin1(memory, views, ptr, value)
+  else if (tag === Tag.Utf16) nodeBufferOf(memory).ucs2Write(value, ptr, byteLength)
+  else if (tag === Tag.BigInt) views.data.setBigInt64(ptr, value, true)
+  else views.u8.set(value, ptr)
+}
+
+const readShort = (u8, ptr, byteLength) => {
+  let text = ''
+  for (let at = 0; at < byteLength; at++) text += String.fromCharCode(u8[ptr + at])
+  return text
+}
+
+const readUtf16 = (u8, ptr, byteLength) =>
+  Buffer.from(u8.subarray(ptr, ptr + byteLength)).ucs2Slice(0, byteLength)
+
+const readClone = (u8, ptr, byteLength) => {
+  try {
+    return deserialize(Buffer.from(u8.subarray(ptr, ptr + byteLength)))
+  } catch (cause) {
+    throw heapCorrupted(`The value at byte ${ptr} cannot be read: ${cause.message}`)
+  }
+}
+
+/**
+ * Reads a value.
+ *
+ * @param {import('../index.js').LocalSharedMemory} memory
+ * @param {number} ptr byte offset
+ * @param {number} byteLength bytes
+ * @param {number} tag
+ * @returns {unknown}
+ * @throws {RangeError} ERR_OUT_OF_RANGE when the bytes are not inside the memory
+ * @throws {Error} ERR_HEAP_CORRUPTED when they are no value
+ */
+export const read = (memory, ptr, byteLength, tag) => {
+  if (tag === Tag.Null) return null
+  if (tag === Tag.True || tag === Tag.False) return tag === Tag.True
+  const views = viewsCovering(memory, ptr, byteLength, 'ptr')
+  if (tag === Tag.Number) return views.data.getFloat64(ptr, true)
+  if (tag === Tag.Latin1) {
+    return byteLength > SHORT_READ
+      ? nodeBufferOf(memory).latin1Slice(ptr, ptr + byteLength)
+      : readShort(views.u8, ptr, byteLength)
+  }
+  if (tag === Tag.Utf16) return readUtf16(views.u8, ptr, byteLength)
+  if (tag === Tag.BigInt) return views.data.getBigInt64(ptr, true)
+  if (tag === Tag.Bytes) return new Uint8Array(views.u8.subarray(ptr, ptr + byteLength))
+  if (tag === Tag.Clone) return readClone(views.u8, ptr, byteLength)
+  throw heapCorrupted(`The value at byte ${ptr} has a kind that does not exist: ${tag}`)
+}

@@ -1,0 +1,142 @@
+// A lock in a word of the memory that outlives its owner. The word is 0 when it is free, else the token of the thread that
+// holds it, negative while others may be waiting. Free, it takes one compare-exchange to lock and one to unlock.
+//
+// When the owner's thread has ended, whoever comes next gets the lock and is told: what the lock guards may be half changed,
+// and has to be repaired before anything else is done. If that thread ends too, the next one is told again.
+//
+//   tryLock(words, index)                        'locked' | 'ownerDied' | false; false also when this thread holds it
+//   lock(words, index, deadline = Infinity)      'locked' | 'ownerDied' | false when the deadline has passed; throws
+//                                                ERR_DEADLOCK when this thread holds it
+//   lockAsync(words, index, deadline, signal)    a promise of the same; what another task of this thread holds is waited
+//                                                for; rejected with the signal's reason
+//   unlock(words, index)                         throws ERR_NOT_LOCKED when this thread does not hold it
+//   isMine(words, index)                         whether this thread holds it
+//   ownerOf(words, index)                        the token of who holds it, 0 for nobody
+//
+// `words` is an Int32Array over shared bytes: the whole memory, or a structure's block from its header on. In the second case
+// waiting ends with ERR_NOT_A_STRUCTURE when the block is destroyed meanwhile. No function here runs anyone else's code.
+
+import { deadlock, notAStructure, notLocked } from '../lib/errors.js'
+import { isAlive, SELF } from './liveness.js'
+import { nap, napAsync } from './waiting.js'
+
+const WAITERS = -(2 ** 31)
+const OWNER = 2 ** 31 - 1
+/** How often to look before going to sleep: some microsecond, the time that a short task takes another thread. */
+const LOOKS = 100
+
+/** A constant of this module, which the compiler sees through. */
+const self = SELF
+
+// The lock of a thread that has ended. Others may be waiting for it.
+const takeOver = (words, index, word) => {
+  const owner = word & OWNER
+  if (owner === self || isAlive(owner)) return false
+  return Atomics.compareExchange(words, index, word, self | WAITERS) === word ? 'ownerDied' : false
+}
+
+/**
+ * Takes the lock if that can be done at once.
+ *
+ * @param {Int32Array} words
+ * @param {number} index
+ * @returns {'locked' | 'ownerDied' | false}
+ */
+export const tryLock = (words, index) => {
+  const word = Atomics.compareExchange(words, index, 0, self)
+  return word === 0 ? 'locked' : takeOver(words, index, word)
+}
+
+const look = (words, index) => {
+  for (let looks = 0; looks < LOOKS; looks++) {
+    if (Atomics.load(words, index) === 0) return
+  }
+}
+
+// One attempt of a thread that has to wait. Returns what to wait on, when it did not get the lock: the word, marked.
+const attempt = (words, index, mine) => {
+  for (;;) {
+    const word = Atomics.compareExchange(words, index, 0, mine)
+    if (word === 0) return 'locked'
+    if (takeOver(words, index, word)) return 'ownerDied'
+    const marked = word | WAITERS
+    if (marked === word || Atomics.compareExchange(words, index, word, marked) === word) {
+      return marked
+    }
+  }
+}
+
+const checkSame = (words, identity) => {
+  if (words[0] !== identity) throw notAStructure('It was destroyed while this thread waited for it')
+}
+
+const lockSlowly = (words, index, deadline) => {
+  if (isMine(words, index)) throw deadlock('This thread holds the lock already')
+  look(words, index)
+  const identity = words[0]
+  // Who has waited does not know whether others do.
+  for (let mine = self; ; mine = self | WAITERS) {
+    const outcome = attempt(words, index, mine)
+    if (typeof outcome === 'string') return outcome
+    if (!nap(words, index, outcome, deadline)) return false
+    checkSame(words, identity)
+  }
+}
+
+/**
+ * Takes the lock, and puts the thread to sleep until it can be had.
+ *
+ * @param {Int32Array} words
+ * @param {number} index
+ * @param {number} [deadline] as deadlineOf makes it
+ * @returns {'locked' | 'ownerDied' | false} false when the deadline has passed
+ * @throws {Error} ERR_DEADLOCK when this thread holds it
+ */
+export const lock = (words, index, deadline = Infinity) =>
+  Atomics.compareExchange(words, index, 0, self) === 0
+    ? 'locked'
+    : lockSlowly(words, index, deadline)
+
+/**
+ * The same without putting the thread to sleep.
+ *
+ * @param {Int32Array} words
+ * @param {number} index
+ * @param {number} [deadline] as deadlineOf makes it
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<'locked' | 'ownerDied' | false>} rejected with the signal's reason
+ */
+export const lockAsync = async (words, index, deadline = Infinity, signal = undefined) => {
+  const identity = words[0]
+  for (let mine = self; ; mine = self | WAITERS) {
+    const outcome = attempt(words, index, mine)
+    if (typeof outcome === 'string') return outcome
+    // oxlint-disable-next-line no-await-in-loop -- until it can be had
+    if (!(await napAsync(words, index, outcome, deadline, signal))) return false
+    checkSame(words, identity)
+  }
+}
+
+/**
+ * Gives the lock up, and wakes one who waits for it.
+ *
+ * @param {Int32Array} words
+ * @param {number} index
+ * @throws {Error} ERR_NOT_LOCKED when this thread does not hold it
+ */
+export const unlock = (words, index) => {
+  const word = Atomics.compareExchange(words, index, self, 0)
+  if (word !== self) unlockContended(words, index, word)
+}
+
+const unlockContended = (words, index, word) => {
+  if (word !== (self | WAITERS)) throw notLocked('This thread does not hold the lock')
+  Atomics.store(words, index, 0)
+  Atomics.notify(words, index, 1)
+}
+
+/** @returns {number} the token of the thread that holds the lock, 0 for none */
+export const ownerOf = (words, index) => Atomics.load(words, index) & OWNER
+
+/** @returns {boolean} whether this thread holds the lock */
+export const isMine = (words, index) => ownerOf(words, index) === self

@@ -1,0 +1,157 @@
+// A lock that no thread takes with it when it ends: the next one gets it, and is told. What it guards is the user's.
+
+import { inspect } from 'node:util'
+import { timedOut } from '../lib/errors.js'
+import { isMine, lock, lockAsync, ownerOf, tryLock, unlock } from './lock.js'
+import { isAlive } from './liveness.js'
+import { checkAlive, HEADER_WORDS, magicOf, Structure, wordsOf } from './structure.js'
+import { checkTimeout, deadlineOf } from './waiting.js'
+
+/** The word of the lock. */
+const LOCK = HEADER_WORDS
+
+const late = (timeout) => timedOut(`The mutex could not be had within ${timeout} ms`)
+
+/** A lock that is held until it is disposed of, once. */
+class Guard {
+  #mutex
+  #outcome
+
+  constructor(mutex, outcome) {
+    this.#mutex = mutex
+    this.#outcome = outcome
+  }
+
+  /** @returns {boolean} whether the owner before ended while it held the lock */
+  get ownerDied() {
+    return this.#outcome === 'ownerDied'
+  }
+
+  [Symbol.dispose]() {
+    const mutex = this.#mutex
+    this.#mutex = undefined
+    mutex?.unlock()
+  }
+}
+
+/** A lock for all threads. */
+export class Mutex extends Structure {
+  static kind = { name: 'Mutex', magic: magicOf('MUTX'), version: 1 }
+
+  static plan() {
+    return { settings: {}, words: [0] }
+  }
+
+  #words = wordsOf(this)
+
+  /**
+   * Takes the lock; the thread sleeps until it can be had.
+   *
+   * @param {object} [options]
+   * @param {number} [options.timeout] milliseconds, for ever when left out
+   * @returns {'locked' | 'ownerDied'} 'ownerDied' when the thread that held it has ended meanwhile
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_TIMED_OUT, ERR_DEADLOCK when this thread holds it, ERR_NOT_A_STRUCTURE when it was destroyed
+   */
+  lock(options) {
+    checkAlive(this)
+    if (options === undefined) return lock(this.#words, LOCK)
+    const { timeout } = options
+    checkTimeout(timeout)
+    const outcome = lock(this.#words, LOCK, deadlineOf(timeout))
+    if (outcome === false) throw late(timeout)
+    return outcome
+  }
+
+  /**
+   * Takes the lock if it can be had at once.
+   *
+   * @returns {'locked' | 'ownerDied' | false} false when a thread holds it, this one included
+   * @throws {Error} ERR_NOT_A_STRUCTURE when it was destroyed
+   */
+  tryLock() {
+    checkAlive(this)
+    return tryLock(this.#words, LOCK)
+  }
+
+  /**
+   * Takes the lock without putting the thread to sleep. It waits for other tasks of this thread too, and keeps the thread alive.
+   *
+   * @param {object} [options]
+   * @param {number} [options.timeout] milliseconds, for ever when left out
+   * @param {AbortSignal} [options.signal] ends the wait
+   * @returns {Promise<'locked' | 'ownerDied'>} rejected with ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_TIMED_OUT,
+   * ERR_NOT_A_STRUCTURE, or the signal's reason
+   */
+  async lockAsync({ timeout, signal } = {}) {
+    checkAlive(this)
+    checkTimeout(timeout)
+    signal?.throwIfAborted()
+    const outcome = await lockAsync(this.#words, LOCK, deadlineOf(timeout), signal)
+    if (outcome === false) throw late(timeout)
+    return outcome
+  }
+
+  /**
+   * Gives the lock up.
+   *
+   * @throws {Error} ERR_NOT_LOCKED when this thread does not hold it, ERR_NOT_A_STRUCTURE when it was destroyed
+   */
+  unlock() {
+    checkAlive(this)
+    unlock(this.#words, LOCK)
+  }
+
+  /**
+   * Takes the lock for as long as a scope, with `using`.
+   *
+   * @param {object} [options] of lock()
+   * @returns {Disposable & { ownerDied: boolean }} disposing of it gives the lock up, once
+   * @throws {Error} as lock() does
+   */
+  acquire(options) {
+    return new Guard(this, this.lock(options))
+  }
+
+  /**
+   * Takes the lock for as long as a function runs; until its promise is settled, when it returns one.
+   *
+   * @param {(outcome: 'locked' | 'ownerDied') => unknown} run
+   * @param {object} [options] of lock()
+   * @returns {unknown} what it returns
+   * @throws {Error} as lock() does, and what it throws
+   */
+  withLock(run, options) {
+    const outcome = this.lock(options)
+    let result
+    try {
+      result = run(outcome)
+    } catch (error) {
+      this.unlock()
+      throw error
+    }
+    if (typeof result?.then === 'function') return this.#unlockAfter(result)
+    this.unlock()
+    return result
+  }
+
+  async #unlockAfter(promise) {
+    try {
+      return await promise
+    } finally {
+      this.unlock()
+    }
+  }
+
+  get #state() {
+    const owner = ownerOf(this.#words, LOCK)
+    if (owner === 0) return 'free'
+    if (isMine(this.#words, LOCK)) return 'locked by this thread'
+    return isAlive(owner) ? 'locked by another thread' : 'locked by a thread that has ended'
+  }
+
+  [inspect.custom]() {
+    return `Mutex { ptr: ${this.ptr}, state: '${this.#state}' }`
+  }
+}

@@ -1,0 +1,88 @@
+// Waiting on a word of the memory, in slices: whoever waits looks around every now and then, so that no notification that
+// was lost with a terminated thread, and no owner that died, keeps it for ever.
+//
+//   checkTimeout(timeout)      throws for what is no number of milliseconds; undefined is for ever
+//   deadlineOf(timeout)        the moment when it has passed, to give to the next two
+//   nap(words, index, value, deadline)                 sleeps while the word holds the value, for a slice at the most;
+//                                                      false, at once, when the deadline has passed. Look again after it
+//   napAsync(words, index, value, deadline, signal)    the same as a promise, which keeps the thread alive; it is rejected
+//                                                      with the signal's reason when that is aborted
+
+import { invalidArgType, outOfRange } from '../lib/errors.js'
+import { keepAlive } from '../lib/keep-alive.js'
+
+/** Milliseconds until a waiter looks around: half of what it may take to notice that an owner died. */
+export const SLICE_MS = 50
+
+/**
+ * @param {unknown} timeout milliseconds
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a number
+ * @throws {RangeError} ERR_OUT_OF_RANGE when it is below 0 or NaN
+ */
+export const checkTimeout = (timeout) => {
+  if (timeout === undefined) return
+  if (typeof timeout !== 'number') throw invalidArgType('timeout', 'a number', timeout)
+  if (!(timeout >= 0)) throw outOfRange('timeout', '0 milliseconds or more', timeout)
+}
+
+/**
+ * @param {number} [timeout] milliseconds, for ever when left out
+ * @returns {number} the moment, as performance.now() has it
+ */
+export const deadlineOf = (timeout = Infinity) =>
+  timeout === Infinity ? Infinity : performance.now() + timeout
+
+const sliceUntil = (deadline) =>
+  deadline === Infinity ? SLICE_MS : Math.min(SLICE_MS, deadline - performance.now())
+
+/**
+ * Sleeps while a word holds a value, for a slice at the most.
+ *
+ * @param {Int32Array} words
+ * @param {number} index
+ * @param {number} value
+ * @param {number} deadline
+ * @returns {boolean} false when the deadline has passed
+ */
+export const nap = (words, index, value, deadline) => {
+  const slice = sliceUntil(deadline)
+  if (slice <= 0) return false
+  Atomics.wait(words, index, value, slice)
+  return true
+}
+
+/** The outcome, or the signal's reason; a notification that comes too late goes to the next waiter. */
+const unlessAborted = (outcome, signal, passOn) =>
+  new Promise((resolve, reject) => {
+    const abort = () => {
+      reject(signal.reason)
+      outcome.then((how) => how === 'ok' && passOn())
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    outcome.then(() => {
+      signal.removeEventListener('abort', abort)
+      resolve()
+    })
+  })
+
+/**
+ * The same without putting the thread to sleep. The thread stays alive meanwhile.
+ *
+ * @param {Int32Array} words
+ * @param {number} index
+ * @param {number} value
+ * @param {number} deadline
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<boolean>} false when the deadline has passed; rejected with the signal's reason
+ */
+export const napAsync = async (words, index, value, deadline, signal) => {
+  signal?.throwIfAborted()
+  const slice = sliceUntil(deadline)
+  if (slice <= 0) return false
+  const { async, value: outcome } = Atomics.waitAsync(words, index, value, slice)
+  if (!async) return true
+  keepAlive(words, outcome)
+  if (signal === undefined) await outcome
+  else await unlessAborted(outcome, signal, () => Atomics.notify(words, index, 1))
+  return true
+}
