@@ -112,13 +112,7 @@ test('the tarball holds what is needed to load the package and to build it, and 
   t.true(source.length > 20 && tests.length > 2)
   t.deepEqual(
     sorted(files.map(({ path }) => path)),
-    sorted([
-      ...PUBLISHED,
-      ...filesIn('bin'),
-      ...filesIn('lib'),
-      ...filesIn('structures'),
-      ...source,
-    ]),
+    sorted([...PUBLISHED, ...PUBLISHED_FOLDERS.flatMap(filesIn), ...source]),
   )
 })
 
