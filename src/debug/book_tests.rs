@@ -13,19 +13,14 @@ use proptest::prelude::*;
 
 use super::{Book, Finding, Place};
 use crate::fault::Fault;
-use crate::heap::{GRAIN, Heap, PAGE, Part, Search, Territory, Words};
+use crate::heap::{GRAIN, Heap, PAGE, Part, Search};
+use crate::tests::fixture::{WORDS_PER_PAGE, pages, whole_heap};
 
 /// Enough for the largest block here to be kept in quarantine.
 const PAGES: u32 = 20;
 
-fn pages(count: u32) -> Vec<AtomicU32> {
-    (0..count * PAGE / 4).map(|_| AtomicU32::new(0)).collect()
-}
-
 fn format(words: &[AtomicU32]) -> Heap<'_> {
-    let end_page = words.len() as u32 * 4 / PAGE;
-    let territory = Territory { start: GRAIN, end_page, maximum: end_page, owns_all: true };
-    Heap::format(Words::new(words), territory).expect("room for a heap")
+    whole_heap(words, (words.len() / WORDS_PER_PAGE) as u32)
 }
 
 fn at(line: u32) -> Place {

@@ -220,14 +220,15 @@ fn segment_pages(units: u32, total: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use std::sync::atomic::Ordering::Relaxed;
 
     use super::super::Search;
     use super::*;
+    use crate::tests::fixture::pages;
 
     #[test]
     fn pages_of_threads_that_grow_at_the_same_moment_are_added_in_any_order() {
-        let words: Vec<_> = (0..20 * PAGE / 4).map(|_| AtomicU32::new(0)).collect();
+        let words = pages(20);
         let (start, end_page, maximum) = (6 * PAGE, 8, 20);
         let territory = Territory { start, end_page, maximum, owns_all: false };
         let heap = Heap::format(Words::new(&words), territory).expect("room for a heap");

@@ -8,31 +8,21 @@
 #![forbid(unsafe_code)]
 
 mod block;
-mod check;
 mod growth;
-mod guard;
+mod inspect;
 mod layout;
-mod map;
 mod run;
 mod segment;
 mod size_class;
 mod span;
-mod walk;
+#[cfg(test)]
+mod tests;
 mod words;
 
-#[cfg(test)]
-mod corruption;
-#[cfg(test)]
-mod failure;
-#[cfg(test)]
-mod properties;
-
 pub use block::Search;
-pub use check::{Damage, Part};
+pub use inspect::{Area, Block, Damage, Part, Stats, Use};
 pub use layout::{GRAIN, HEADER, PAGE, UNIT};
-pub use map::{Area, Use};
 pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_for};
-pub use walk::{Block, Stats};
 pub use words::Words;
 
 use crate::fault::{Fault, Result};

@@ -28,6 +28,8 @@ impl<'m> Words<'m> {
     /// [`Fault::Corrupted`] when `index` lies outside the memory.
     #[inline]
     pub fn get(self, index: u32) -> Result<u32> {
+        #[cfg(test)]
+        steps::READ.set(steps::READ.get() + 1);
         self.0.get(index as usize).map(|word| word.load(Relaxed)).ok_or(Fault::Corrupted)
     }
 
@@ -37,6 +39,8 @@ impl<'m> Words<'m> {
     /// [`Fault::Corrupted`] when `index` lies outside the memory.
     #[inline]
     pub fn set(self, index: u32, value: u32) -> Result<()> {
+        #[cfg(test)]
+        steps::WRITTEN.set(steps::WRITTEN.get() + 1);
         let word = self.0.get(index as usize).ok_or(Fault::Corrupted)?;
         word.store(value, Relaxed);
         Ok(())
@@ -56,5 +60,16 @@ impl<'m> Words<'m> {
     pub fn replace(self, index: u32, expected: u32, value: u32) -> Result<bool> {
         let word = self.0.get(index as usize).ok_or(Fault::Corrupted)?;
         Ok(word.compare_exchange(expected, value, AcqRel, Relaxed).is_ok())
+    }
+}
+
+/// How many words this thread has read and written, for tests of how long something takes.
+#[cfg(test)]
+pub mod steps {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub static READ: Cell<u64> = const { Cell::new(0) };
+        pub static WRITTEN: Cell<u64> = const { Cell::new(0) };
     }
 }

@@ -1,3 +1,4 @@
 //! Tests of several layers together.
 
+pub mod fixture;
 mod stress;

@@ -1,10 +1,10 @@
 //! The memory as a map: what each range of its bytes is for, ascending and without gaps.
 
-use super::layout::{UNIT, root};
-use super::segment::Segment;
 use super::walk::{Piece, Slot};
-use super::{Heap, Words};
 use crate::fault::{Fault, Result};
+use crate::heap::layout::{UNIT, root};
+use crate::heap::segment::Segment;
+use crate::heap::{Heap, Words};
 
 /// What a range of bytes is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,11 +15,12 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use proptest::prelude::*;
 
-use super::layout::{BINS, HEADER, NEXT, PREVIOUS, UNIT, root};
-use super::size_class::COUNT;
-use super::walk::Piece;
-use super::{Area, Block, GRAIN, Heap, PAGE, Search, Territory, Use, Words};
 use crate::fault::Fault;
+use crate::heap::inspect::walk::Piece;
+use crate::heap::layout::{BINS, HEADER, NEXT, PREVIOUS, UNIT, root};
+use crate::heap::size_class::COUNT;
+use crate::heap::{Area, Block, GRAIN, Heap, PAGE, Search, Territory, Use, Words};
+use crate::tests::fixture::{WORDS_PER_PAGE, pages};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -38,15 +39,17 @@ struct Shadow {
     blocks: BTreeMap<u32, (u32, u32)>,
 }
 
-const WORDS_PER_PAGE: usize = PAGE as usize / 4;
-
 impl Shadow {
     fn new(territory: Territory) -> Self {
-        let words = (0..territory.maximum as usize * WORDS_PER_PAGE).map(|_| AtomicU32::new(0));
         let visible = territory.end_page as usize;
         let blocks = BTreeMap::new();
-        let shadow =
-            Self { words: words.collect(), visible, search: Search::Exhaustive, territory, blocks };
+        let shadow = Self {
+            words: pages(territory.maximum),
+            visible,
+            search: Search::Exhaustive,
+            territory,
+            blocks,
+        };
         Heap::format(shadow.view(), territory).expect("the territory holds a heap");
         shadow
     }

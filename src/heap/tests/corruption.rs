@@ -16,19 +16,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
-use super::layout::{
+use crate::fault::Fault;
+use crate::heap::layout::{
     BITS, HEADER, MAX_PAGES, MAX_SEGMENTS, NEXT, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, root,
 };
-use super::segment::Segment;
-use super::{CLASS_COUNT, CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
-use crate::fault::Fault;
+use crate::heap::segment::Segment;
+use crate::heap::words::steps::READ;
+use crate::heap::{CLASS_COUNT, CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
+use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages, whole_heap};
 
 const ROUNDS: u64 = 250;
 const OPERATIONS: u32 = 60;
-const LONGEST_CASE: Duration = Duration::from_secs(5);
-const WORDS_PER_PAGE: usize = PAGE as usize / 4;
+/// Words that a call reads at most, for each word of the memory: one that does not end reads more.
+const MOST_READS: u64 = 8;
 
 /// Initial pages, heap base, pages of each growth.
 type Shape = (u32, Option<u32>, &'static [u32]);
@@ -41,25 +42,8 @@ const SHAPES: [Shape; 5] = [
     (2, Some(100_000), &[1, 2, 12]),
 ];
 
-/// splitmix64.
-struct Random(u64);
-
+/// What the calls and the damage are.
 impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let bits = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn below(&mut self, limit: u32) -> u32 {
-        (self.bits() % u64::from(limit)) as u32
-    }
-
-    fn one_in(&mut self, chances: u32) -> bool {
-        self.below(chances) == 0
-    }
-
     fn size(&mut self) -> u32 {
         let most = [64, 600, 5_000, 40_000, 200_000][self.below(5) as usize];
         1 + self.below(most)
@@ -110,8 +94,8 @@ impl Case {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let (end_page, base, growths) = SHAPES[random.below(SHAPES.len() as u32) as usize];
-        let pages = end_page + growths.iter().sum::<u32>() + 4;
-        let words = (0..pages as usize * WORDS_PER_PAGE).map(|_| AtomicU32::new(0)).collect();
+        let all_pages = end_page + growths.iter().sum::<u32>() + 4;
+        let words = pages(all_pages);
         let root = base.unwrap_or(GRAIN).next_multiple_of(GRAIN);
         let mut case = Self {
             random,
@@ -125,7 +109,7 @@ impl Case {
             faults: 0,
         };
         let owns_all = base.is_none();
-        let territory = Territory { start: root, end_page, maximum: pages, owns_all };
+        let territory = Territory { start: root, end_page, maximum: all_pages, owns_all };
         Heap::format(case.view(), territory).expect("room for a heap");
         case.fill();
         for &growth in growths {
@@ -405,8 +389,8 @@ impl Case {
     }
 
     fn run(&mut self, damaged: u32) {
-        let begin = Instant::now();
         self.damage(damaged);
+        let begin = READ.get();
         for _ in 0..OPERATIONS {
             if let Err((fault, expected)) = self.use_damaged() {
                 assert!(expected.contains(&fault), "{fault:?} is not one of {expected:?}");
@@ -417,7 +401,8 @@ impl Case {
             self.confirm_live();
         }
         assert!(self.words[..4].iter().all(|word| word.load(Relaxed) == 0), "bytes 0 to 15");
-        assert!(begin.elapsed() < LONGEST_CASE);
+        let most = u64::from(OPERATIONS) * self.words.len() as u64 * MOST_READS;
+        assert!(READ.get() - begin < most);
     }
 }
 
@@ -497,16 +482,9 @@ fn a_check_finds_any_changed_word_that_it_answers_for() {
 
 /// A heap that has all of the words, and a block in it.
 pub(super) fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
-    let end_page = (words.len() / WORDS_PER_PAGE) as u32;
-    let maximum = end_page + 10;
-    let territory = Territory { start: GRAIN, end_page, maximum, owns_all: true };
-    let heap = Heap::format(Words::new(words), territory).expect("room for a heap");
+    let heap = whole_heap(words, (words.len() / WORDS_PER_PAGE) as u32 + 10);
     let block = heap.malloc(200, GRAIN, Search::Quick).expect("room for a block");
     (heap, block)
-}
-
-pub(super) fn pages(count: usize) -> Vec<AtomicU32> {
-    (0..count * WORDS_PER_PAGE).map(|_| AtomicU32::new(0)).collect()
 }
 
 #[test]
@@ -619,7 +597,7 @@ fn a_circle_of_free_runs_is_left_soon() {
     }
     let run = blocks[6] / UNIT;
     heap.own_segment(run).unwrap().set_record(run, NEXT, run).unwrap();
-    let begin = Instant::now();
+    let begin = READ.get();
     assert_eq!(heap.malloc(size, PAGE, Search::Exhaustive), Err(Fault::Corrupted));
-    assert!(begin.elapsed() < Duration::from_millis(50));
+    assert!(READ.get() - begin < words.len() as u64);
 }

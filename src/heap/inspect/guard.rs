@@ -1,10 +1,10 @@
 //! Bytes that nobody should write: filling them with a value and finding the first that has another,
 //! and what a block that has such bytes behind its own needs besides.
 
-use super::Heap;
-use super::layout::{HEADER, UNIT, UnitKind};
-use super::size_class::CLASSES;
 use crate::fault::{Fault, Result};
+use crate::heap::Heap;
+use crate::heap::layout::{HEADER, UNIT, UnitKind};
+use crate::heap::size_class::CLASSES;
 
 impl Heap<'_> {
     /// Bytes from `pointer` to the end of the taken block there, padding included. Headers are not looked

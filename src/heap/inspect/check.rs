@@ -7,16 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Heap;
-use super::block::Large;
-use super::layout::{
+use crate::fault::{Fault, Result};
+use crate::heap::Heap;
+use crate::heap::block::Large;
+use crate::heap::layout::{
     BINS, HEADER, NEXT, PREVIOUS, SEGMENT_WORDS, UNIT, UNITS_PER_PAGE, UnitKind, root,
 };
-use super::run::bin_of;
-use super::segment::{Segment, ascend};
-use super::size_class::COUNT;
-use super::span::Span;
-use crate::fault::{Fault, Result};
+use crate::heap::run::bin_of;
+use crate::heap::segment::{Segment, ascend};
+use crate::heap::size_class::COUNT;
+use crate::heap::span::Span;
 
 /// What was written over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,14 +2,15 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::corruption::{pages, small_heap};
-use super::layout::root;
+use super::corruption::small_heap;
 use super::properties::verify;
-use super::{GRAIN, Heap, Search, UNIT, class_for};
 use crate::fault::Fault;
+use crate::heap::layout::root;
+use crate::heap::{GRAIN, Heap, Search, UNIT, class_for};
+use crate::tests::fixture::pages;
 
 /// Pages of the heap.
-const PAGES: usize = 8;
+const PAGES: u32 = 8;
 
 /// Damages each used word of the records, one at a time, and calls `act` with a block of its choice. When
 /// `act` fails and the word is mended, the heap is as it was. Returns how often `act` failed.

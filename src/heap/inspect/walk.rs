@@ -1,10 +1,10 @@
 //! Walking the heap: the live blocks in ascending order, and what all bytes are used for.
 
-use super::layout::{HEADER, UNIT, UnitKind};
-use super::segment::{Segment, ascend};
-use super::span::Span;
-use super::{GRAIN, Heap};
 use crate::fault::{Fault, Result};
+use crate::heap::layout::{HEADER, UNIT, UnitKind};
+use crate::heap::segment::{Segment, ascend};
+use crate::heap::span::Span;
+use crate::heap::{GRAIN, Heap};
 
 /// A live block; lengths in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Stats {
 }
 
 /// One thing that a walk meets.
-pub(super) enum Piece<'m> {
+pub(in crate::heap) enum Piece<'m> {
     Span(Span<'m>),
     Block(Block),
     /// First unit and length in units.
@@ -104,7 +104,10 @@ impl<'m> Heap<'m> {
         Ok(stats)
     }
 
-    pub(super) fn each_piece(&self, mut visit: impl FnMut(Piece<'m>) -> Result<()>) -> Result<()> {
+    pub(in crate::heap) fn each_piece(
+        &self,
+        mut visit: impl FnMut(Piece<'m>) -> Result<()>,
+    ) -> Result<()> {
         for segment in self.segments_ascending()? {
             let mut unit = segment.first;
             while unit < segment.end {

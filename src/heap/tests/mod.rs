@@ -1,0 +1,5 @@
+//! Tests of the whole allocator.
+
+mod corruption;
+mod failure;
+mod properties;

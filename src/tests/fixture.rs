@@ -1,0 +1,44 @@
+//! What tests make heaps of, and the numbers that they are random by.
+
+use std::sync::atomic::AtomicU32;
+
+use crate::heap::{Heap, PAGE, Territory, Words};
+
+/// Words of a page.
+pub const WORDS_PER_PAGE: usize = PAGE as usize / 4;
+
+/// A memory of `count` pages, all zero.
+pub fn pages(count: u32) -> Vec<AtomicU32> {
+    (0..count as usize * WORDS_PER_PAGE).map(|_| AtomicU32::new(0)).collect()
+}
+
+/// A heap that has all of a memory, which may grow to `maximum` pages.
+pub fn whole_heap(words: &[AtomicU32], maximum: u32) -> Heap<'_> {
+    let (start, end_page) = (Heap::WHOLE_MEMORY_ROOT, (words.len() / WORDS_PER_PAGE) as u32);
+    let territory = Territory { start, end_page, maximum, owns_all: true };
+    Heap::format(Words::new(words), territory).expect("room for a heap")
+}
+
+/// splitmix64: the same numbers from the same seed.
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let bits = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u32) -> u32 {
+        (self.bits() % u64::from(limit)) as u32
+    }
+
+    /// True once in `chances` times.
+    pub fn one_in(&mut self, chances: u32) -> bool {
+        self.below(chances) == 0
+    }
+}
