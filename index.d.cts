@@ -2,10 +2,16 @@
 
 import type * as types from './index.js' with { 'resolution-mode': 'import' }
 
-declare const LocalSharedMemory: typeof types.LocalSharedMemory
+declare const LocalSharedMemory: typeof types.LocalSharedMemory & {
+  /** The class itself, as a module would export it. */
+  readonly LocalSharedMemory: typeof types.LocalSharedMemory
+  /** The class itself, as a module would export it. */
+  readonly default: typeof types.LocalSharedMemory
+}
 type LocalSharedMemory = types.LocalSharedMemory
 
 declare namespace LocalSharedMemory {
+  export type LocalSharedMemory = types.LocalSharedMemory
   export type BigIntArrayConstructor = types.BigIntArrayConstructor
   export type NumberArrayConstructor = types.NumberArrayConstructor
   export type TypedArrayConstructor = types.TypedArrayConstructor

@@ -81,6 +81,16 @@ export class LocalSharedMemory extends StringMemory {
   /** The default of `initial` in pages of 65,536 bytes, read when a memory is constructed. */
   static devicePageSize = 1000
 
+  /** The class itself, for `const { LocalSharedMemory } = require('local-shared-memory')`: `require` returns the class. */
+  static get LocalSharedMemory() {
+    return LocalSharedMemory
+  }
+
+  /** The class itself, for compilers that make `require('local-shared-memory').default` of an import. */
+  static get default() {
+    return LocalSharedMemory
+  }
+
   #cache = new ThreadCache()
   #heap
 
@@ -130,11 +140,8 @@ export class LocalSharedMemory extends StringMemory {
    */
   static from(memory, { heapBase, debug } = {}) {
     if (memory instanceof LocalSharedMemory) return memory
-    if (!(memory instanceof WebAssembly.Memory)) {
-      throw invalidArgType('memory', 'a WebAssembly.Memory', memory)
-    }
-    checkAddressOf(memory)
     const bytes = bytesOf(memory)
+    checkAddressOf(memory)
     checkHeapBase(heapBase, bytes.length)
     checkDebug(debug)
     const initial = bytes.length / PAGE

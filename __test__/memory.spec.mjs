@@ -1,6 +1,7 @@
 // LocalSharedMemory is a WebAssembly.Memory: what the engine's own class does, it does.
 
 import { once } from 'node:events'
+import { createContext, runInContext } from 'node:vm'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory, { LocalSharedMemory as Named } from '../index.js'
@@ -238,6 +239,26 @@ test('from adopts a plain memory itself, and returns what has the class already'
     memory.setInt32(memory.malloc(64), 7)
     t.is(memory.allocs().length, 1)
     t.is(LocalSharedMemory.from(memory), memory)
+  }
+})
+
+test('from takes a memory of another context, whose classes are others', (t) => {
+  for (const shared of [true, false]) {
+    const context = createContext({ shared })
+    const plain = runInContext(
+      'new WebAssembly.Memory({ initial: 1, maximum: 3, shared })',
+      context,
+    )
+    t.false(plain instanceof WebAssembly.Memory)
+    const memory = LocalSharedMemory.from(plain)
+    t.is(memory, plain)
+    const small = memory.malloc(64)
+    memory.setInt32(small, 7)
+    memory.free(memory.malloc(PAGE))
+    t.is(memory.buffer.byteLength > PAGE, true)
+    t.is(memory.getInt32(small), 7)
+    memory.free(small)
+    t.is(memory.length, 0)
   }
 })
 

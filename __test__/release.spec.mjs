@@ -18,9 +18,11 @@ const PUBLISHED = [
   'README.md',
   'binding.cjs',
   'build.rs',
+  'index.cjs',
   'index.d.cts',
   'index.d.ts',
   'index.js',
+  'index.mjs',
   'package.json',
 ]
 

@@ -3,9 +3,10 @@
 import addon from './addon.cjs'
 import { addonUnavailable } from './errors.js'
 
-// The loader tells of every file that it has looked for; what matters is an addon that is there and cannot be loaded.
+// The loader tells of every file that it has looked for, in a chain of causes without codes; what matters is an addon that
+// is there and cannot be loaded.
 const failedLoad = (error) =>
-  error === undefined || error?.code === 'ERR_DLOPEN_FAILED' ? error : failedLoad(error?.cause)
+  error?.message.startsWith('Cannot find ') ? failedLoad(error.cause) : (error ?? undefined)
 
 if (addon.binding === undefined) throw addonUnavailable(failedLoad(addon.error))
 

@@ -1,6 +1,6 @@
 // Growing a memory whose heap is full.
 
-import { bufferOf } from './pages.js'
+import { bufferOf, isShared } from './pages.js'
 
 const growMemory = WebAssembly.Memory.prototype.grow
 
@@ -30,7 +30,7 @@ const growBy = (heap, pages) => {
   const first = heap.native.grow(heap.memory, growMemory, pages)
   if (first < 0) return false
   heap.attach()
-  if (!(bufferOf(heap.memory) instanceof SharedArrayBuffer)) addPages(heap, first, first + pages)
+  if (!isShared(bufferOf(heap.memory))) addPages(heap, first, first + pages)
   return true
 }
 

@@ -1,6 +1,7 @@
 // The memory itself and the views over its bytes. Every view that the package keeps is made here, and made again
 // here when the memory has grown; nothing in this file reads or writes a byte.
 
+import { types } from 'node:util'
 import { invalidArgType, outOfRange } from './errors.js'
 
 const { Float16Array } = globalThis
@@ -16,6 +17,15 @@ const { get: getBuffer } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.pr
  */
 export const bufferOf = (memory) => getBuffer.call(memory)
 
+/**
+ * Whether other threads see the bytes. A message gives the main context's classes to a receiver in one of its own, such as a
+ * test of Jest's, so `instanceof` says nothing.
+ *
+ * @param {ArrayBuffer | SharedArrayBuffer} buffer
+ * @returns {boolean}
+ */
+export const isShared = (buffer) => types.isSharedArrayBuffer(buffer)
+
 /** No accessor is wider than this, in bytes. */
 const WIDEST = 8
 
@@ -29,7 +39,7 @@ class Views {
     this.buffer = buffer
     this.byteLength = byteLength
     // The last offset at which every accessor may use `data` unasked; 0 when the buffer may be detached.
-    this.limit = buffer instanceof SharedArrayBuffer ? Math.max(byteLength - WIDEST, 0) : 0
+    this.limit = isShared(buffer) ? Math.max(byteLength - WIDEST, 0) : 0
     this.data = new DataView(buffer, 0, byteLength)
     this.i8 = new Int8Array(buffer, 0, byteLength)
     this.u8 = new Uint8Array(buffer, 0, byteLength)
@@ -114,7 +124,7 @@ export let refresh
  * @returns {boolean} true when the views are new
  */
 export const refreshNow = (memory) => {
-  if (bufferOf(memory) instanceof SharedArrayBuffer) grow.call(memory, 0)
+  if (isShared(bufferOf(memory))) grow.call(memory, 0)
   return refresh(memory)
 }
 

@@ -6,7 +6,7 @@ import binding from './binding.js'
 import { DEBUG_BY_DEFAULT, withCallers } from './debug-heap.js'
 import { debugUnavailable, notAHeap } from './errors.js'
 import { errorOf, Fault } from './faults.js'
-import { bufferOf, refresh, refreshNow, viewsOf } from './pages.js'
+import { bufferOf, isShared, refresh, refreshNow, viewsOf } from './pages.js'
 
 const WHOLE_MEMORY = -1
 
@@ -46,7 +46,7 @@ export const openHeap = (memory, bytes, claim) => {
 // never be collected; that of a clone has the same bytes and does not. It may be longer, if another thread grows the
 // memory at this moment, so only what was seen of it is shown.
 const keeperOf = (memory, bytes) =>
-  bytes.buffer instanceof SharedArrayBuffer
+  isShared(bytes.buffer)
     ? new Uint8Array(bufferOf(structuredClone(memory)), 0, bytes.length)
     : bytes
 

@@ -42,9 +42,9 @@ const install = (folder, ...packages) => [
 ]
 
 /** @returns {string} path of the tarball */
-const pack = (folder) => {
+const pack = (folder, ...flags) => {
   const [{ filename }] = JSON.parse(
-    succeed('npm', ['pack', '--json', '--pack-destination', scratch], folder),
+    succeed('npm', ['pack', '--json', '--pack-destination', scratch, ...flags], folder),
   )
   return join(scratch, filename)
 }
@@ -90,7 +90,7 @@ const release = async (tarball) => {
   await cli.artifacts({ cwd })
   await cli.prePublish({ cwd, ghRelease: false, skipOptionalPublish: true })
   const platforms = fs.readdirSync(join(cwd, 'npm')).map((name) => join(cwd, 'npm', name))
-  return [cwd, ...platforms].map(pack)
+  return [cwd, ...platforms].map((folder) => pack(folder, '--ignore-scripts'))
 }
 
 let source
@@ -131,6 +131,11 @@ test('where none is prebuilt, importing names the command that builds one, and t
   assert.match(addon, /\.node$/)
   assert.deepEqual(others, [])
   runPrograms(folder)
+
+  fs.writeFileSync(join(folder, INSTALLED, addon), 'no addon')
+  const [program] = fs.readdirSync(PROGRAMS)
+  const { stderr } = run(process.execPath, [program], folder)
+  assert.match(stderr, /code: 'ERR_ADDON_UNAVAILABLE',\s+\[cause\]/)
 })
 
 test('without cargo nothing is built, and the command says what to install', () => {

@@ -12,5 +12,10 @@ expectTypeOf(memory.arrayView(Int16Array, 16)).toEqualTypeOf<
 class Subclass extends LocalSharedMemory {}
 expectTypeOf(new Subclass(1).malloc(8)).toEqualTypeOf<number>()
 
-// @ts-expect-error the class itself is what require returns
-void LocalSharedMemory.LocalSharedMemory
+// The class has itself under the names that a module would export.
+import { LocalSharedMemory as Named, type Allocation } from 'local-shared-memory'
+const named: Named = new Named(1, 10)
+expectTypeOf(named).toEqualTypeOf(memory)
+expectTypeOf(named.allocs()).toEqualTypeOf<Allocation[]>()
+expectTypeOf(LocalSharedMemory.default).toEqualTypeOf(LocalSharedMemory.LocalSharedMemory)
+expectTypeOf(new LocalSharedMemory.default(1)).toEqualTypeOf(memory)
