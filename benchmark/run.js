@@ -12,10 +12,13 @@ const { measure } = await import('./harness/measure.js')
 const { evaluate } = await import('./report/goals.js')
 const { goalTable, groupSection, markdown } = await import('./report/markdown.js')
 
+const ONCE = { rounds: 1, target: 0 }
+
 async function measureGroup(workload) {
   const { cases, ...group } = workload
   const parts = []
-  for (const each of cases(settings)) parts.push(await measure(workload, each, settings))
+  for (const each of cases(settings))
+    parts.push(await measure(workload, each, workload.once ? ONCE : settings))
   const order = contenders.map(({ name }) => name)
   const entries = parts.flatMap((part) => part.entries)
   return { ...group, order, entries, absent: parts.flatMap((part) => part.absent) }

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 import { assemblyScriptHeap } from './build.js'
 import { version } from './version.js'
 
-function open(initial) {
-  const memory = new WebAssembly.Memory({ initial, maximum: 65_536, shared: true })
+function open(initial, maximum = 65_536) {
+  const memory = new WebAssembly.Memory({ initial, maximum, shared: true })
   const module = new WebAssembly.Module(readFileSync(assemblyScriptHeap))
   const imports = { env: { memory, abort: () => {} } }
   const { malloc, free, realloc } = new WebAssembly.Instance(module, imports).exports
@@ -19,5 +19,5 @@ export const contender = {
   locking: 'one thread, shared memory',
   lacks: { threads: 'not safe between threads' },
   open: () => open(1000),
-  openSmall: () => open(1),
+  openSmall: (maximum) => open(1, maximum),
 }

@@ -2,7 +2,7 @@
 //
 //   name, version, language, locking, alignment (16 unless given), sizeOf   for the tables
 //   open() -> { malloc, free, realloc? }   a heap of its own, or runNatively(…) in its place
-//   openSmall() -> the same with a `buffer` that starts at one page and grows
+//   openSmall(maximum = 65_536) -> the same with a `buffer` that starts at one page and grows to `maximum`
 //   share(heap) -> what a worker is sent;  attach(received) -> the heap there
 //   module        what a worker imports to find the contender
 //   lacks: { duty: why }, limits: [{ what, most, why }]   what it cannot do
@@ -11,6 +11,7 @@
 
 import { contender as assemblyScript } from './assemblyscript.js'
 import { contender as codemix } from './codemix-malloc.js'
+import { contender as floor } from './floor.js'
 import { contender as koffi } from './koffi-glibc.js'
 import { close, contenders as native } from './native.js'
 import { contender as nothing } from './nothing.js'
@@ -34,6 +35,7 @@ export const contenders = [
   codemix,
   sharedMemoryObjects,
   koffi,
+  floor,
   nothing,
   native[2],
 ]

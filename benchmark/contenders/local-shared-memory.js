@@ -15,7 +15,7 @@ export const contender = {
   sizeOf: 'requested',
   Class: LocalSharedMemory,
   open: () => new LocalSharedMemory({ initial: 1000, maximum: MAXIMUM, shared: true }),
-  openSmall: () => new LocalSharedMemory({ initial: 1, maximum: MAXIMUM, shared: true }),
+  openSmall: (maximum = MAXIMUM) => new LocalSharedMemory({ initial: 1, maximum, shared: true }),
   share: (memory) => memory,
   attach: (received) => LocalSharedMemory.from(received),
   check: (memory) => {

@@ -32,7 +32,8 @@ async function warm({ run, most, step = 1 }, target) {
   const tooLong = async (ops) => (await run(ops)) > target && (await run(ops)) > target
   let ops = Math.min(most, multiple(most / 64, step))
   while (ops < most && !(await tooLong(ops))) ops = Math.min(most, multiple(ops * 4, step))
-  for (let runs = 0, spent = 0; runs < WARM_RUNS && spent < target; runs++) spent += await run(ops)
+  const end = performance.now() + target / 1e6
+  for (let runs = 0; runs < WARM_RUNS && performance.now() < end; runs++) await run(ops)
   return ops
 }
 

@@ -8,7 +8,7 @@ const HEADER = 8
 const GRAIN = 16
 
 /** The recorded programs. */
-export const traceNames = ['git', 'sqlite', 'python']
+export const traceNames = ['git', 'sqlite', 'python', 'bash', 'gcc', 'jq', 'perl']
 
 /**
  * Reads a trace and what it asks of a heap.

@@ -7,6 +7,7 @@
 //   convert(figure)        from cost per operation in nanoseconds to the unit
 //   difference             a difference to the reference in place of a ratio
 //   transposed             cases as rows
+//   once                   one round is enough: nothing is timed
 
 import { groups as access } from './access.js'
 import { groups as allocs } from './allocs.js'
@@ -14,6 +15,7 @@ import { groups as construct } from './construct.js'
 import { groups as live } from './live.js'
 import { groups as order } from './order.js'
 import { groups as sizes } from './sizes.js'
+import { groups as space } from './space.js'
 import { groups as threads } from './threads.js'
 import { groups as traces } from './traces.js'
 import { groups as wasm } from './wasm.js'
@@ -23,6 +25,7 @@ export const groups = [
   ...live,
   ...sizes,
   ...traces,
+  ...space,
   ...threads,
   ...wasm,
   ...access,
