@@ -118,6 +118,16 @@ export interface PlaceInfo {
 }
 
 /**
+ * Finds out whether memories may have a maximum above their initial pages on native storage: what the
+ * engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
+ * to two, and `read` is a function of a module that reads the byte at an offset of it.
+ *
+ * # Errors
+ * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+ */
+export declare function proveGuards(view: Uint8Array, read: Function): void
+
+/**
  * The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no other's. It is
  * alive until the environment ends, in whichever way.
  *

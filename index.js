@@ -14,7 +14,7 @@ import { bufferOf } from './lib/pages.js'
 import { giveHeapOf } from './lib/placing.js'
 import { openHeap } from './lib/session.js'
 import { sharedMemory } from './lib/shared.js'
-import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
+import { checkStorage, placeBytes, prepareStorage, storageOf } from './lib/storage.js'
 import { StringMemory } from './lib/strings.js'
 import { ThreadCache } from './lib/thread-cache.js'
 
@@ -121,6 +121,7 @@ export class LocalSharedMemory extends StringMemory {
       return
     }
     const request = readDescriptor(isObject(initial) ? initial : { initial, maximum, shared })
+    if (request !== null) prepareStorage(request)
     super(request)
     this.#heap = claimHeap(this, this.#cache, request)
   }
