@@ -44,6 +44,8 @@ export declare const enum Fault {
   FreedTwice = -9,
   /** The memory holds something that is not a heap. */
   NotAHeap = -8,
+  /** Another build of this addon has the memory, or made the heap in it. */
+  OtherBuild = -10,
 }
 
 /** Something that is wrong with a block or the heap. */
@@ -91,13 +93,13 @@ export interface LeakInfo {
  * Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
  * use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
  * says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
- * of functions that answer with numbers, those below 0 being faults, or null when the memory holds
- * something else. The object's `debug` says whether the memory is in debug mode.
+ * of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
+ * The object's `debug` says whether the memory is in debug mode.
  *
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
-export declare function openHeap(view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean): object | null
+export declare function openHeap(view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean): object | number
 
 /**
  * Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared

@@ -136,7 +136,8 @@ export class LocalSharedMemory extends StringMemory {
    * @returns {LocalSharedMemory}
    * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory, `heapBase` not a number, or `debug` not a boolean
    * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` lies outside the memory, or the memory has 64-bit addresses
-   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
+   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_ADDON_MISMATCH when another version of the package
+   * has it open or made its heap, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
    * and is in use without it; it is left as it was
    */
   static from(memory, { heapBase, debug } = {}) {

@@ -2,7 +2,7 @@
 
 import binding from './binding.js'
 import { describe, storyOf } from './debug-heap.js'
-import { heapCorrupted, invalidPointer } from './errors.js'
+import { addonMismatch, heapCorrupted, invalidPointer, notAHeap, outOfMemory } from './errors.js'
 
 /** The numbers that stand for faults, all below 0. */
 export const { Fault } = binding
@@ -14,6 +14,15 @@ const POINTER_FAULTS = new Map([
   [Fault.FreedTwice, 'a block that was freed before it was freed by two threads at the same time'],
 ])
 
+const MEMORY_FAULTS = new Map([
+  [Fault.NotAHeap, () => notAHeap('The first 65536 bytes of the memory hold something else')],
+  [
+    Fault.OtherBuild,
+    () => addonMismatch('The heap in the memory belongs to another version of local-shared-memory'),
+  ],
+  [Fault.OutOfMemory, () => outOfMemory('There is no room for what is known of the heap')],
+])
+
 const damageNear = (ptr) =>
   ptr === undefined
     ? 'The records of the heap were written over'
@@ -22,7 +31,7 @@ const damageNear = (ptr) =>
 const plainError = (fault, ptr) =>
   POINTER_FAULTS.has(fault)
     ? invalidPointer(ptr, POINTER_FAULTS.get(fault))
-    : heapCorrupted(damageNear(ptr))
+    : (MEMORY_FAULTS.get(fault)?.() ?? heapCorrupted(damageNear(ptr)))
 
 // The same when debug mode knows more.
 const toldError = (fault, ptr, finding) => {
@@ -39,7 +48,8 @@ const toldError = (fault, ptr, finding) => {
  * @param {number} fault
  * @param {number} [ptr] pointer that the call was about
  * @param {object | null} [finding] what debug mode can tell
- * @returns {Error} ERR_INVALID_POINTER or ERR_HEAP_CORRUPTED
+ * @returns {Error} ERR_INVALID_POINTER or ERR_HEAP_CORRUPTED; for a heap that could not be opened or made ERR_NOT_A_HEAP,
+ * ERR_ADDON_MISMATCH or ERR_OUT_OF_MEMORY
  */
 export const errorOf = (fault, ptr, finding) =>
   finding ? toldError(fault, ptr, finding) : plainError(fault, ptr)

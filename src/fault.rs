@@ -28,6 +28,8 @@ pub enum Fault {
     FreedTwice = -9,
     /// The memory holds something that is not a heap.
     NotAHeap = -8,
+    /// Another build of this addon has the memory, or made the heap in it.
+    OtherBuild = -10,
 }
 
 /// The result of a heap operation.

@@ -5,13 +5,14 @@
 mod callback;
 mod debug_calls;
 mod handle;
+pub mod image;
 pub mod memory;
 pub mod threads;
 
 use std::ffi::CStr;
 
-use napi::bindgen_prelude::{Float64Array, FromNapiValue, Object, Uint32Array};
-use napi::{Env, Error, JsValue as _, Result, Status, sys};
+use napi::bindgen_prelude::{Either, Float64Array, FromNapiValue, Object, Uint32Array};
+use napi::{Env, JsValue as _, Result, sys};
 use napi_derive::napi;
 
 use crate::cache;
@@ -36,14 +37,14 @@ impl FromNapiValue for Argument {
 /// Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
 /// use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
 /// says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
-/// of functions that answer with numbers, those below 0 being faults, or null when the memory holds
-/// something else. The object's `debug` says whether the memory is in debug mode.
+/// of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
+/// The object's `debug` says whether the memory is in debug mode.
 ///
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(
     ts_args_type = "view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean",
-    ts_return_type = "object | null"
+    ts_return_type = "object | number"
 )]
 pub fn open_heap(
     env: &Env,
@@ -53,14 +54,13 @@ pub fn open_heap(
     maximum: u32,
     made_here: bool,
     debug: bool,
-) -> Result<Option<Object<'_>>> {
+) -> Result<Either<Object<'_>, i32>> {
     // The end of a memory of 4 GiB is one more than 32 bits hold; no heap fits behind either.
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
     let claim = Claim { heap_base, initial, maximum, made_here, debug };
     let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
         Ok(heap) => heap,
-        Err(Fault::NotAHeap) => return Ok(None),
-        Err(fault) => return Err(Error::new(Status::GenericFailure, format!("{fault:?}"))),
+        Err(fault) => return Ok(Either::B(fault as i32)),
     };
     let mut object = Object::new(env)?;
     let debug = heap.is_debug();
@@ -100,7 +100,7 @@ pub fn open_heap(
             drop(define_cache(env.raw(), object.raw(), &heap));
         }
     }
-    Ok(Some(object))
+    Ok(Either::A(object))
 }
 
 /// Where the part of the thread cache that is JavaScript finds things, as word indices.

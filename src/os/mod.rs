@@ -6,6 +6,8 @@
 //! object lives for as long as a mapping of it does, so its descriptor is closed at once.
 
 pub mod guards;
+#[cfg_attr(windows, path = "image_windows.rs")]
+pub mod image;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
