@@ -1,11 +1,10 @@
 // A lock that no thread takes with it when it ends: the next one gets it, and is told. What it guards is the user's.
 
-import { inspect } from 'node:util'
-import { timedOut } from '../lib/errors.js'
+import { invalidArgType, timedOut } from '../lib/errors.js'
 import { isMine, lock, lockAsync, ownerOf, tryLock, unlock } from './lock.js'
 import { isAlive } from './liveness.js'
-import { checkAlive, HEADER_WORDS, magicOf, Structure, wordsOf } from './structure.js'
-import { checkTimeout, deadlineOf } from './waiting.js'
+import { checkAlive, FACTS, HEADER_WORDS, magicOf, Structure, wordsOf } from './structure.js'
+import { checkWait, deadlineOf } from './waiting.js'
 
 /** The word of the lock. */
 const LOCK = HEADER_WORDS
@@ -57,8 +56,7 @@ export class Mutex extends Structure {
   lock(options) {
     checkAlive(this)
     if (options === undefined) return lock(this.#words, LOCK)
-    const { timeout } = options
-    checkTimeout(timeout)
+    const { timeout } = checkWait(options)
     const outcome = lock(this.#words, LOCK, deadlineOf(timeout))
     if (outcome === false) throw late(timeout)
     return outcome
@@ -84,9 +82,9 @@ export class Mutex extends Structure {
    * @returns {Promise<'locked' | 'ownerDied'>} rejected with ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_TIMED_OUT,
    * ERR_NOT_A_STRUCTURE, or the signal's reason
    */
-  async lockAsync({ timeout, signal } = {}) {
+  async lockAsync(options) {
     checkAlive(this)
-    checkTimeout(timeout)
+    const { timeout, signal } = checkWait(options)
     signal?.throwIfAborted()
     const outcome = await lockAsync(this.#words, LOCK, deadlineOf(timeout), signal)
     if (outcome === false) throw late(timeout)
@@ -120,9 +118,11 @@ export class Mutex extends Structure {
    * @param {(outcome: 'locked' | 'ownerDied') => unknown} run
    * @param {object} [options] of lock()
    * @returns {unknown} what it returns
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {Error} as lock() does, and what it throws
    */
   withLock(run, options) {
+    if (typeof run !== 'function') throw invalidArgType('run', 'a function', run)
     const outcome = this.lock(options)
     let result
     try {
@@ -151,7 +151,7 @@ export class Mutex extends Structure {
     return isAlive(owner) ? 'locked by another thread' : 'locked by a thread that has ended'
   }
 
-  [inspect.custom]() {
-    return `Mutex { ptr: ${this.ptr}, state: '${this.#state}' }`
+  [FACTS]() {
+    return { state: this.#state }
   }
 }

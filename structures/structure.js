@@ -19,6 +19,7 @@
 //     }
 //     #words = wordsOf(this)              // Int32Array over the block: the header too, valid whatever grows
 //     …                                   // each method begins with `checkAlive(this)` or its own look at word 0
+//     [FACTS]() { return { width } }      // what console.log shows behind the pointer, while it is not destroyed
 //   }
 //
 // create(memory, options), open(memory, name, options), at(memory, ptr), `ptr`, `memory` and destroy() come with it. The block is
@@ -26,6 +27,7 @@
 // hang on words of this one: callocInto and freeFrom of lib/placing.js put them there. A kind that has such blocks frees
 // them before it calls super.destroy(), and frees them in such a way that another thread can go on where one was terminated.
 
+import { inspect } from 'node:util'
 import { LocalSharedMemory } from '../index.js'
 import {
   checkInteger,
@@ -101,6 +103,9 @@ const make = (Kind, memory, name, plan) => {
   const { byteLength = image.byteLength, alignBytes } = plan
   return place(memory, image, byteLength, alignBytes, name)
 }
+
+/** The method that says what console.log shows. */
+export const FACTS = Symbol('facts')
 
 /**
  * @type {(structure: Structure) => Int32Array} its block, header included
@@ -198,6 +203,15 @@ export class Structure {
 
   #refuse() {
     throw notAStructure(`The ${this.constructor.kind.name} at byte ${this.#ptr} was destroyed`)
+  }
+
+  /** What util.inspect shows: a line. */
+  [inspect.custom](depth, options) {
+    const { name } = this.constructor.kind
+    if (depth < 0) return options.stylize(`[${name}]`, 'special')
+    const destroyed = this.#words[IDENTITY] !== this.#identity
+    const facts = destroyed ? { state: 'destroyed' } : this[FACTS]()
+    return `${name} ${inspect({ ptr: this.#ptr, ...facts }, { ...options, breakLength: Infinity })}`
   }
 
   /** @returns {LocalSharedMemory} the memory that it lies in */

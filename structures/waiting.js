@@ -1,7 +1,7 @@
 // Waiting on a word of the memory, in slices: whoever waits looks around every now and then, so that no notification that
 // was lost with a terminated thread, and no owner that died, keeps it for ever.
 //
-//   checkTimeout(timeout)      throws for what is no number of milliseconds; undefined is for ever
+//   checkWait(options)         { timeout, signal } of them; throws for what is no number of milliseconds, or no AbortSignal
 //   deadlineOf(timeout)        the moment when it has passed, to give to the next two
 //   nap(words, index, value, deadline)                 sleeps while the word holds the value, for a slice at the most;
 //                                                      false, at once, when the deadline has passed. Look again after it
@@ -14,15 +14,33 @@ import { keepAlive } from '../lib/keep-alive.js'
 /** Milliseconds until a waiter looks around: half of what it may take to notice that an owner died. */
 export const SLICE_MS = 50
 
-/**
- * @param {unknown} timeout milliseconds
- * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a number
- * @throws {RangeError} ERR_OUT_OF_RANGE when it is below 0 or NaN
- */
-export const checkTimeout = (timeout) => {
-  if (timeout === undefined) return
+const checkTimeout = (timeout) => {
   if (typeof timeout !== 'number') throw invalidArgType('timeout', 'a number', timeout)
   if (!(timeout >= 0)) throw outOfRange('timeout', '0 milliseconds or more', timeout)
+}
+
+const checkSignal = (signal) => {
+  if (signal === null || typeof signal !== 'object' || !('aborted' in signal)) {
+    throw invalidArgType('signal', 'an AbortSignal', signal)
+  }
+}
+
+/**
+ * Checks how long to wait.
+ *
+ * @param {unknown} [options]
+ * @returns {{ timeout?: number, signal?: AbortSignal }} timeout in milliseconds
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE
+ * @throws {RangeError} ERR_OUT_OF_RANGE when the timeout is below 0 or NaN
+ */
+export const checkWait = (options = {}) => {
+  if (options === null || typeof options !== 'object') {
+    throw invalidArgType('options', 'an object', options)
+  }
+  const { timeout, signal } = options
+  if (timeout !== undefined) checkTimeout(timeout)
+  if (signal !== undefined) checkSignal(signal)
+  return { timeout, signal }
 }
 
 /**
