@@ -7,6 +7,8 @@ import { SELF } from '../structures/liveness.js'
 import { Mutex } from '../structures/index.js'
 import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
+import { Note } from './fixtures/mutex-scenario.mjs'
+import { explore, killAtEachStep } from './fixtures/stepping.mjs'
 
 const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
 const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
@@ -303,4 +305,71 @@ test('it shows itself in a line', async (t) => {
   t.is(inspect(mutex), line('locked by a thread that has ended'))
   mutex.destroy()
   t.is(inspect(mutex), `Mutex { ptr: ${mutex.ptr}, state: 'destroyed' }`)
+})
+
+/** A mutex and two words for mutex-scenario.mjs. */
+const newScenario = (ways, rounds) => {
+  const memory = new LocalSharedMemory(1, 10)
+  const mutex = Mutex.create(memory)
+  const first = memory.calloc(8)
+  const words = memory.arrayView(Int32Array, first, 2)
+  const data = { ptr: mutex.ptr, first, ways, rounds }
+  const before = () => words.fill(0)
+  return {
+    mutex,
+    words,
+    before,
+    scenario: 'mutex-scenario.mjs',
+    memory,
+    data,
+    threads: ways.length,
+  }
+}
+
+const ORDERS = [
+  { ways: ['lock', 'lock'], rounds: 2, preemptions: 3 },
+  { ways: ['lock', 'lock', 'lock'], rounds: 1, preemptions: 2 },
+  { ways: ['lock', 'tryLock', 'lock with a timeout'], rounds: 1, preemptions: 2 },
+]
+
+for (const { ways, rounds, preemptions } of ORDERS) {
+  test(`in every order of atomic operations one thread at a time has it, and nobody sleeps for ever: ${ways}`, async (t) => {
+    const { words, mutex, ...scenario } = newScenario(ways, rounds)
+    const check = (notes) => {
+      const all = notes.flat()
+      const locked = all.filter((note) => note === Note.Locked).length
+      t.deepEqual([...words], [locked, locked])
+      t.false(all.includes(Note.Torn) || all.includes(Note.OwnerDied))
+      t.is(wordsOf(mutex)[HEADER_WORDS], 0)
+      for (const [thread, way] of ways.entries()) {
+        if (way === 'lock') t.true(notes[thread].every((note) => note === Note.Locked))
+        t.is(notes[thread].length, rounds)
+      }
+    }
+    const orders = await explore({ ...scenario, preemptions, check })
+    t.log(orders)
+    t.true(orders > 100)
+  })
+}
+
+test('a thread that is terminated at any of its operations is followed by one that is told iff it had the lock', async (t) => {
+  for (const lead of [0, 1, 3]) {
+    const ways = ['lock', 'lock', 'lock with a timeout', 'tryLock']
+    const { words, mutex, ...scenario } = newScenario(ways, 2)
+    const told = new Set()
+    const check = ([, ...others], killedAt) => {
+      const all = others.flat()
+      const died = all.filter((note) => note === Note.OwnerDied).length
+      told.add(died)
+      t.true(died <= 1)
+      t.false(all.includes(Note.Torn), `killed at ${killedAt}`)
+      if (mutex.tryLock() === 'ownerDied') t.is(died, 0)
+      else t.is(words[0], words[1], `killed at ${killedAt}`)
+      mutex.unlock()
+    }
+    // oxlint-disable-next-line no-await-in-loop -- one by one
+    const steps = await killAtEachStep({ ...scenario, lead, check })
+    t.true(steps >= 8)
+    t.deepEqual([...told].toSorted(), [0, 1])
+  }
 })
