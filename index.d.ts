@@ -61,7 +61,6 @@ export type ErrorCode =
   | 'ERR_INVALID_POINTER'
   | 'ERR_HEAP_CORRUPTED'
   | 'ERR_NOT_A_HEAP'
-  | 'ERR_ADDON_MISMATCH'
   | 'ERR_STORAGE_UNAVAILABLE'
   | 'ERR_ADDON_UNAVAILABLE'
   | 'ERR_DEBUG_UNAVAILABLE'
@@ -70,6 +69,8 @@ export type ErrorCode =
   | 'ERR_DEADLOCK'
   | 'ERR_NOT_LOCKED'
   | 'ERR_TIMED_OUT'
+  | 'ERR_WEBASSEMBLY_NOT_SUPPORTED'
+  | 'ERR_INTERNAL'
 
 /** Who owns the pages: Rust ('native') or the engine. */
 export type Storage = 'native' | 'engine'
@@ -222,14 +223,14 @@ export class LocalSharedMemory extends WebAssembly.Memory {
   static devicePageSize: number
 
   /**
-   * Gives a memory that came from another thread this class: the same bytes, the same heap.
+   * Gives a memory that came from another thread this class: the same bytes, the same heap. On a subclass, its constructor is
+   * called without arguments; what it calls `super` with does not matter: it becomes the memory that was given.
    *
    * @param memory as it was received
    * @param options `heapBase` in bytes, as it was given to the constructor; `debug`: true when it must be in debug mode
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory, a frozen one, or a constructor that returns another
    * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` outside the memory, or a memory with 64-bit addresses
-   * @throws {Error} ERR_NOT_A_HEAP: it holds something else; ERR_ADDON_MISMATCH: another version of the package has it open, or
-   * made its heap; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
+   * @throws {Error} ERR_NOT_A_HEAP: it holds something else; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
    */
   static from(
     memory: WebAssembly.Memory,

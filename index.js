@@ -4,17 +4,18 @@
 import { checkAddress, checkAddressOf } from './lib/address.js'
 import { checkDebug, DEBUG_BY_DEFAULT } from './lib/debug-heap.js'
 import { allocArray } from './lib/disposable.js'
+import { bufferOf } from './lib/engine.js'
 import { checkInteger, checkSize, invalidArgType, MAX_BYTES, outOfRange } from './lib/errors.js'
 import { areasOf } from './lib/heap-map.js'
 import { Heap } from './lib/heap.js'
 import { importsOf } from './lib/imports.js'
 import { inspectMemory } from './lib/inspect.js'
 import { checkName } from './lib/names.js'
-import { bufferOf } from './lib/pages.js'
+import { withNewBlock } from './lib/new-block.js'
 import { giveHeapOf } from './lib/placing.js'
 import { openHeap } from './lib/session.js'
 import { sharedMemory } from './lib/shared.js'
-import { checkStorage, placeBytes, prepareStorage, storageOf } from './lib/storage.js'
+import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
 import { StringMemory } from './lib/strings.js'
 import { ThreadCache } from './lib/thread-cache.js'
 
@@ -50,8 +51,27 @@ const release = (heap, ptr) => {
   if (ptr !== 0) heap.free(ptr)
 }
 
-/** In place of `initial`: what follows is a memory that `from` received, and the heap in it. */
-const ADOPTED = Symbol('adopted')
+/** A memory that `from` received, the heap in it and the class that it is to have, until the constructor takes them. */
+let received
+
+const takeReceived = (Class) => {
+  if (received?.Class !== Class) return undefined
+  const taken = received
+  received = undefined
+  return taken
+}
+
+// Whatever a constructor of a subclass does, and gives to `super`, it becomes that memory, or `from` throws.
+const construct = (Class, memory, claim, native) => {
+  const outer = received
+  received = { Class, memory, claim, native }
+  try {
+    if (new Class() === memory) return memory
+  } finally {
+    received = outer
+  }
+  throw invalidArgType('this', 'a class whose constructor returns what super() made', Class)
+}
 
 /** A live block, as allocs() lists it. */
 class Allocation {
@@ -114,41 +134,44 @@ export class LocalSharedMemory extends StringMemory {
    * @throws {Error} ERR_STORAGE_UNAVAILABLE when `storage` is 'native' and that cannot be had
    */
   constructor(initial = LocalSharedMemory.devicePageSize, maximum = initial, shared = true) {
-    if (initial === ADOPTED) {
-      const { memory, claim, native } = maximum
-      super(undefined, memory)
-      this.#heap = new Heap(this, this.#cache, claim, native)
+    const existing = takeReceived(new.target)
+    if (existing !== undefined) {
+      super(undefined, existing.memory)
+      this.#heap = new Heap(this, this.#cache, existing.claim, existing.native)
       return
     }
     const request = readDescriptor(isObject(initial) ? initial : { initial, maximum, shared })
-    if (request !== null) prepareStorage(request)
     super(request)
     this.#heap = claimHeap(this, this.#cache, request)
   }
 
   /**
-   * Gives this class to a memory that came from another thread: the same bytes, the same heap.
+   * Gives this class to a memory that came from another thread: the same bytes, the same heap. The constructor of a subclass is
+   * called without arguments.
    *
    * @param {WebAssembly.Memory} memory as it was received; it is the object that is returned
    * @param {object} [options]
    * @param {number} [options.heapBase] the first byte that the heap may use, for a memory that has no heap yet
    * @param {boolean} [options.debug] whether it must be in debug mode; a memory that others have open is as it is for them
    * @returns {LocalSharedMemory}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory, `heapBase` not a number, or `debug` not a boolean
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory or is frozen, `heapBase` not a number, `debug` not a
+   * boolean, or the constructor returns something else
    * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` lies outside the memory, or the memory has 64-bit addresses
-   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_ADDON_MISMATCH when another version of the package
-   * has it open or made its heap, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
+   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
    * and is in use without it; it is left as it was
    */
   static from(memory, { heapBase, debug } = {}) {
-    if (memory instanceof LocalSharedMemory) return memory
+    if (isObject(memory) && memory !== null && #heap in memory) return memory
     const bytes = bytesOf(memory)
+    if (!Object.isExtensible(memory)) {
+      throw invalidArgType('memory', 'a memory that can get a prototype: it is frozen', memory)
+    }
     checkAddressOf(memory)
     checkHeapBase(heapBase, bytes.length)
     checkDebug(debug)
     const initial = bytes.length / PAGE
     const claim = { heapBase, initial, maximum: MAX_PAGES, madeHere: false, debug }
-    return new this(ADOPTED, { memory, claim, native: openHeap(memory, bytes, claim) })
+    return construct(this, memory, claim, openHeap(memory, bytes, claim))
   }
 
   /**
@@ -197,9 +220,13 @@ export class LocalSharedMemory extends StringMemory {
     checkSize('byteLength', byteLength)
     checkSize('count * byteLength', count * byteLength)
     checkAlign(alignBytes)
-    const ptr = this.malloc(count * byteLength, alignBytes)
-    this.memset(ptr, 0, count * byteLength)
-    return ptr
+    const total = count * byteLength
+    const make = () => this.malloc(total, alignBytes)
+    const use = (ptr) => {
+      this.memset(ptr, 0, total)
+      return ptr
+    }
+    return withNewBlock(this, make, use)
   }
 
   /**

@@ -19,13 +19,13 @@ const grownElsewhere = () => {
     cache: { classOf: () => -1, pop: () => 0, push: () => false },
     resize: () => false,
     sizeof: () => 100,
+    makeRoomFor: () => 0,
     attempt() {
       memory.grow(7)
       return NEW
     },
     release(ptr) {
       freed.push(ptr)
-      return 0
     },
   }
 }

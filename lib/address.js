@@ -1,9 +1,8 @@
 // Pointers, block headers and the heap's records are 32-bit, so a memory with 64-bit addresses (`address: 'i64'`) is
 // refused, on every engine alike: those that do not know the option would ignore it.
 
+import { grow } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
-
-const { grow } = WebAssembly.Memory.prototype
 
 /**
  * @param {unknown} address what a descriptor asks for

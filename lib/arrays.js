@@ -4,6 +4,7 @@
 import { types } from 'node:util'
 import { AccessorMemory } from './accessors.js'
 import { MAX_BYTES, checkInteger, invalidArgType, outOfRange, refused } from './errors.js'
+import { withNewBlock } from './new-block.js'
 import { refresh, refreshNow, viewsCovering, viewsOf } from './pages.js'
 
 /** The view of that type; throws ERR_INVALID_ARG_TYPE when it is no typed array constructor. */
@@ -27,7 +28,7 @@ const rangeAt = (memory, offset, length, elementBytes) => {
 
 /** A copy of source as an array of that type, unless it is one: a value that cannot be converted is found here. */
 const valuesOf = (TypedArray, source) => {
-  if (source instanceof TypedArray) return source
+  if (types.isTypedArray(source) && source instanceof TypedArray) return source
   if (typeof source !== 'object' || source === null) {
     throw invalidArgType('source', 'a number, an iterable or an array-like', source)
   }
@@ -44,23 +45,31 @@ const valuesOf = (TypedArray, source) => {
  * @param {ArrayMemory} memory
  * @param {TypedArrayConstructor} TypedArray
  * @param {number | Iterable | ArrayLike} source length in elements, or the values
+ * @param {(array: TypedArray) => TypedArray} [finish] what is to be done with it while the block can still be freed
  * @returns {TypedArray} live view; its elements are as malloc left them when only a length is given
  * @throws {TypeError} ERR_INVALID_ARG_TYPE when the source is of another type, or a value cannot be converted
  * @throws {RangeError} ERR_OUT_OF_RANGE when there would be no element, or too many
  * @throws {RangeError} ERR_OUT_OF_MEMORY when the heap cannot hold it
  */
-export const newArray = (memory, TypedArray, source) => {
+export const newArray = (memory, TypedArray, source, finish) => {
   const values = typeof source === 'number' ? undefined : valuesOf(TypedArray, source)
   const length = values === undefined ? source : values.length
   const { BYTES_PER_ELEMENT } = TypedArray
   checkInteger('length', length, 1, Math.floor(MAX_BYTES / BYTES_PER_ELEMENT), 'elements')
-  const ptr = memory.malloc(length * BYTES_PER_ELEMENT)
+  const make = () => memory.malloc(length * BYTES_PER_ELEMENT)
+  const use = (ptr) => {
+    const array = filledArray(memory, TypedArray, ptr, length, values)
+    return finish === undefined ? array : finish(array)
+  }
+  return withNewBlock(memory, make, use)
+}
+
+const filledArray = (memory, TypedArray, ptr, length, values) => {
   try {
     const array = memory.arrayView(TypedArray, ptr, length)
     if (values !== undefined) array.set(values)
     return array
   } catch (cause) {
-    memory.free(ptr)
     throw refused(TypedArray.name, cause)
   }
 }

@@ -1,6 +1,7 @@
 // Debug mode as JavaScript sees it: says to the native side where in the program each call comes from, and puts what the
 // native side has found into words. The records, guards and freed blocks themselves are kept by src/debug/.
 
+import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { threadId } from 'node:worker_threads'
 import { invalidArgType } from './errors.js'
@@ -13,7 +14,7 @@ const FRAMES = 16
 
 /** How the files of this package appear in a stack, unless a bundler has put them into one with others. */
 const ownFiles = () => {
-  const [, root] = /^(file:.*\/)lib\/(?:debug-heap\.js|common\.cjs)$/.exec(import.meta.url) ?? []
+  const [, root] = /^(file:.*\/)(?:lib\/debug-heap\.js|index\.cjs)$/.exec(import.meta.url) ?? []
   if (root === undefined) return []
   const urls = ['index.js', 'index.cjs', 'lib/', 'structures/'].map((path) => root + path)
   return urls.concat(urls.map((url) => fileURLToPath(url)))

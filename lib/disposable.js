@@ -2,22 +2,35 @@
 
 import { newArray, viewOfType } from './arrays.js'
 import { invalidPointer } from './errors.js'
+import { isOutOfStack } from './new-block.js'
 import { viewsOf } from './pages.js'
 
+/** A realm of its own, as a vm context has it, may lack what Node.js adds to the first one. */
+const { dispose = Symbol.for('nodejs.dispose') } = Symbol
+
 /**
- * Frees the block on the first call. The array may have outlived it all the same, if someone freed it by its pointer:
- * then the bytes are another's, or nobody's.
+ * Frees the block on the first call, or on the first for which there is room on the stack. The array may have outlived it
+ * all the same, if someone freed it by its pointer: then the bytes are another's, or nobody's.
  */
 const disposer = (memory, ptr, byteLength) => {
   let owned = true
   return () => {
     if (!owned) return
-    owned = false
-    if (memory.sizeof(ptr) !== byteLength) {
-      throw invalidPointer(ptr, 'it was freed before, and another block is there')
+    try {
+      freeOwn(memory, ptr, byteLength)
+    } catch (error) {
+      owned = isOutOfStack(error)
+      throw error
     }
-    memory.free(ptr)
+    owned = false
   }
+}
+
+const freeOwn = (memory, ptr, byteLength) => {
+  if (memory.sizeof(ptr) !== byteLength) {
+    throw invalidPointer(ptr, 'it was freed before, and another block is there')
+  }
+  memory.free(ptr)
 }
 
 /**
@@ -30,9 +43,9 @@ const disposer = (memory, ptr, byteLength) => {
  */
 export const allocArray = (memory, TypedArray, source) => {
   viewOfType(viewsOf(memory), TypedArray)
-  const array = newArray(memory, TypedArray, source)
-  const { byteOffset, byteLength } = array
-  return Object.defineProperty(array, Symbol.dispose, {
-    value: disposer(memory, byteOffset, byteLength),
+  return newArray(memory, TypedArray, source, (array) => {
+    const { byteOffset, byteLength } = array
+    const value = disposer(memory, byteOffset, byteLength)
+    return Object.defineProperty(array, dispose, { value })
   })
 }

@@ -1,6 +1,7 @@
 // The errors that a user meets, and the only place that builds them. Each has a `code` to branch on and a message
 // that holds the offending value and its unit. Functions here return errors; the caller throws.
 
+import process from 'node:process'
 import { inspect } from 'node:util'
 
 /** No offset and no size goes beyond this, in bytes: they are kept in 32 bits. */
@@ -97,15 +98,10 @@ export const heapCorrupted = (message) => withCode(new Error(message), 'ERR_HEAP
  * @param {string} message what was found
  * @returns {Error} with code ERR_NOT_A_HEAP
  */
-export const notAHeap = (message) => withCode(new Error(message), 'ERR_NOT_A_HEAP')
+/** A fault of the package's own. */
+export const internalError = (message) => withCode(new Error(message), 'ERR_INTERNAL')
 
-/**
- * A memory that another build of the addon works on.
- *
- * @param {string} message what was found
- * @returns {Error} with code ERR_ADDON_MISMATCH
- */
-export const addonMismatch = (message) => withCode(new Error(message), 'ERR_ADDON_MISMATCH')
+export const notAHeap = (message) => withCode(new Error(message), 'ERR_NOT_A_HEAP')
 
 /**
  * The storage that was asked for by name cannot be had here.
@@ -138,6 +134,12 @@ export const addonUnavailable = (cause) => {
  * @param {string} message the reason
  * @returns {Error} with code ERR_DEBUG_UNAVAILABLE
  */
+export const webAssemblyUnavailable = () =>
+  withCode(
+    new Error('local-shared-memory needs WebAssembly, which this process was started without'),
+    'ERR_WEBASSEMBLY_NOT_SUPPORTED',
+  )
+
 export const debugUnavailable = (message) => withCode(new Error(message), 'ERR_DEBUG_UNAVAILABLE')
 
 /**

@@ -1,13 +1,11 @@
 // Growing a memory whose heap is full.
 
-import { bufferOf, isShared } from './pages.js'
-
-const growMemory = WebAssembly.Memory.prototype.grow
+import { bufferOf, grow, isShared } from './engine.js'
 
 // Before there is a heap.
 const growAlone = (memory, pages) => {
   try {
-    return growMemory.call(memory, pages)
+    return grow.call(memory, pages)
   } catch {
     return -1
   }
@@ -27,7 +25,7 @@ const growFirst = (heap) => {
 
 const growBy = (heap, pages) => {
   if (!(pages > 0)) return false
-  const first = heap.native.grow(heap.memory, growMemory, pages)
+  const first = heap.native.grow(heap.memory, grow, pages)
   if (first < 0) return false
   heap.attach()
   if (!isShared(bufferOf(heap.memory))) addPages(heap, first, first + pages)

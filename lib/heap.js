@@ -2,10 +2,10 @@
 // come here.
 
 import { describe } from './debug-heap.js'
+import { bufferOf, later } from './engine.js'
 import { outOfMemory } from './errors.js'
 import { Fault } from './faults.js'
 import { growFor } from './growth.js'
-import { bufferOf } from './pages.js'
 import { realloc } from './realloc.js'
 import { Session } from './session.js'
 
@@ -83,19 +83,23 @@ export class Heap extends Session {
 
   /** @param {number} ptr pointer */
   free(ptr) {
-    const fault = this.release(ptr)
+    const fault = this.makeRoomFor(ptr)
+    this.release(ptr)
     if (fault < 0) throw this.errorOf(fault, ptr)
   }
 
-  /** Frees a block. Returns a fault of other blocks that was met on the way, 0 if there was none. */
-  release(ptr) {
+  /** Lets the cache take a block, if it is of a kind that is kept. Returns a fault of other blocks, 0 if there was none. */
+  makeRoomFor(ptr) {
     const sizeClass = this.cache.classOf(ptr)
-    if (this.cache.keeps(sizeClass)) {
-      const fault = this.answerOf((native) => native.makeRoom(sizeClass))
-      if (this.cache.large) this.#restSoon()
-      if (this.cache.push(ptr)) return fault
-    }
-    return this.ask((native) => native.free(ptr), ptr)
+    if (!this.cache.keeps(sizeClass)) return 0
+    const fault = this.answerOf((native) => native.makeRoom(sizeClass))
+    if (this.cache.large) this.#restSoon()
+    return fault
+  }
+
+  /** Frees a block, by way of the cache if that takes it. */
+  release(ptr) {
+    if (!this.cache.push(ptr)) this.ask((native) => native.free(ptr), ptr)
   }
 
   /**
@@ -166,7 +170,8 @@ export class Heap extends Session {
 
   /** @returns what LocalSharedMemory.stats() returns */
   stats() {
-    const figures = this.ready() ? this.ask((native) => native.stats()) : new Float64Array(6)
+    const figures = new Float64Array(6)
+    if (this.ready()) this.ask((native) => native.stats(figures))
     const [usedBytes, requestedBytes, freeBytes, cachedBytes, largestFreeBlock, blockCount] =
       figures
     return {
@@ -206,7 +211,7 @@ export class Heap extends Session {
       this.#restless = false
       this.answerOf((native) => native.rest())
     }
-    setTimeout(rest, REST_AFTER_MS).unref()
+    later(rest, REST_AFTER_MS)
   }
 
   #full(byteLength) {

@@ -3,6 +3,7 @@
 // the module, since a C program has no way to be told of it. WebAssembly hands over signed numbers: `>>> 0` undoes that.
 
 import { MAX_BYTES } from './errors.js'
+import { withNewBlock } from './new-block.js'
 
 const NULL = 0
 const WORD = 4
@@ -79,10 +80,12 @@ export const importsOf = (memory) => {
     if (!isPowerOfTwo(alignBytes >>> 0) || alignBytes >>> 0 < WORD) return EINVAL
     // Throws before anything is allocated when there is no word to write to.
     memory.getUint32(pointerAt >>> 0)
-    const ptr = allocateAligned(memory, alignBytes >>> 0, byteLength >>> 0)
-    if (ptr === NULL) return ENOMEM
-    memory.setUint32(pointerAt >>> 0, ptr)
-    return 0
+    const make = () => allocateAligned(memory, alignBytes >>> 0, byteLength >>> 0)
+    const use = (ptr) => {
+      memory.setUint32(pointerAt >>> 0, ptr)
+      return ptr
+    }
+    return withNewBlock(memory, make, use) === NULL ? ENOMEM : 0
   }
 
   // The padding behind these bytes is not the caller's: realloc does not carry it over.

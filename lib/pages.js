@@ -1,30 +1,10 @@
 // The memory itself and the views over its bytes. Every view that the package keeps is made here, and made again
 // here when the memory has grown; nothing in this file reads or writes a byte.
 
-import { types } from 'node:util'
+import { bufferOf, EngineMemory, grow, isShared } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
 
 const { Float16Array } = globalThis
-
-// The engine's own, whatever a subclass puts in their place.
-const { grow } = WebAssembly.Memory.prototype
-const { get: getBuffer } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer')
-
-/**
- * @param {WebAssembly.Memory} memory
- * @returns {ArrayBuffer | SharedArrayBuffer} its present buffer
- * @throws {TypeError} the engine's own, when it is no memory
- */
-export const bufferOf = (memory) => getBuffer.call(memory)
-
-/**
- * Whether other threads see the bytes. A message gives the main context's classes to a receiver in one of its own, such as a
- * test of Jest's, so `instanceof` says nothing.
- *
- * @param {ArrayBuffer | SharedArrayBuffer} buffer
- * @returns {boolean}
- */
-export const isShared = (buffer) => types.isSharedArrayBuffer(buffer)
 
 /** No accessor is wider than this, in bytes. */
 const WIDEST = 8
@@ -79,7 +59,7 @@ class Views {
 const NO_VIEWS = new Views(new SharedArrayBuffer(0))
 
 /** A new WebAssembly.Memory, or one that exists already and becomes an instance of the class under construction. */
-class Memory extends WebAssembly.Memory {
+class Memory extends EngineMemory {
   /**
    * @param {WebAssembly.MemoryDescriptor} descriptor what WebAssembly.Memory takes
    * @param {WebAssembly.Memory} [existing] a plain memory to adopt instead; it can be adopted once

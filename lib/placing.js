@@ -1,7 +1,8 @@
 // Blocks that are allocated, or freed, together with what refers to them: a word of the memory, or a name. Each is one
 // native call, which terminate() does not interrupt. For the package's own structures; users have malloc and setRoot.
 
-import { bufferOf, viewsCovering } from './pages.js'
+import { bufferOf, isShared as isSharedBuffer } from './engine.js'
+import { viewsCovering } from './pages.js'
 
 const DEFAULT_ALIGN = 16
 /** Blocks that are zeroed or copied by the native side are so by words. */
@@ -84,4 +85,4 @@ export const remove = (memory, ptr, identity) => {
 }
 
 /** @returns {boolean} whether other threads can have the memory */
-export const isShared = (memory) => bufferOf(memory) instanceof SharedArrayBuffer
+export const isShared = (memory) => isSharedBuffer(bufferOf(memory))

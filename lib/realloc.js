@@ -2,10 +2,10 @@
 // fails on the way, the block is as it was.
 
 import { growBehind } from './growth.js'
-import { viewsCovering, viewsOf } from './pages.js'
+import { withNewBlock } from './new-block.js'
+import { viewsCovering } from './pages.js'
 
 const DEFAULT_ALIGN = 16
-const HEADER = 8
 
 const resizedHere = (heap, ptr, byteLength) => {
   const sizeClass = heap.cache.classOf(ptr)
@@ -33,21 +33,12 @@ const placeFor = (heap, ptr, byteLength) => {
   }
 }
 
-// Makes the block that went into the cache last live again.
-const takeBack = (heap, ptr, byteLength) => {
-  const { u32 } = viewsOf(heap.memory)
-  const header = (ptr - HEADER) / 4
-  heap.cache.pop(u32[header + 1] - HEADER)
-  u32[header] = byteLength
-}
-
-// Frees the block that realloc moved from. On any fault the block stays.
-const giveUp = (heap, ptr, byteLength) => {
+// Frees the block that realloc moved from. On any fault, of other blocks too, the block stays.
+const giveUp = (heap, ptr) => {
   if (heap.cache.push(ptr)) return
-  const fault = heap.release(ptr)
-  if (fault === 0) return
-  takeBack(heap, ptr, byteLength)
-  throw heap.errorOf(fault, ptr)
+  const fault = heap.makeRoomFor(ptr)
+  if (fault < 0) throw heap.errorOf(fault, ptr)
+  heap.release(ptr)
 }
 
 const move = (heap, ptr, moved, byteLength, before) => {
@@ -55,7 +46,8 @@ const move = (heap, ptr, moved, byteLength, before) => {
   // The native side may have seen more of the memory than this thread's views show.
   const { u8 } = viewsCovering(heap.memory, moved, byteLength)
   u8.copyWithin(moved, ptr, ptr + count)
-  giveUp(heap, ptr, before)
+  giveUp(heap, ptr)
+  return moved
 }
 
 /**
@@ -68,13 +60,7 @@ const move = (heap, ptr, moved, byteLength, before) => {
 export const realloc = (heap, ptr, byteLength) => {
   if (resizedHere(heap, ptr, byteLength)) return ptr
   const before = heap.sizeof(ptr)
-  const moved = placeFor(heap, ptr, byteLength)
-  if (moved === 0) return ptr
-  try {
-    move(heap, ptr, moved, byteLength, before)
-  } catch (error) {
-    heap.free(moved)
-    throw error
-  }
-  return moved
+  const make = () => placeFor(heap, ptr, byteLength)
+  const use = (moved) => move(heap, ptr, moved, byteLength, before)
+  return withNewBlock(heap, make, use) || ptr
 }

@@ -4,9 +4,11 @@
 
 import binding from './binding.js'
 import { DEBUG_BY_DEFAULT, withCallers } from './debug-heap.js'
-import { debugUnavailable } from './errors.js'
+import { bufferOf, cloneOf, isShared } from './engine.js'
+import { debugUnavailable, notAHeap } from './errors.js'
 import { errorOf, Fault } from './faults.js'
-import { bufferOf, isShared, refresh, refreshNow, viewsOf } from './pages.js'
+import { freePending } from './new-block.js'
+import { refresh, refreshNow, viewsOf } from './pages.js'
 
 const WHOLE_MEMORY = -1
 
@@ -28,9 +30,8 @@ const WHOLE_MEMORY = -1
  * @param {Uint8Array} bytes the whole memory
  * @param {Claim} claim
  * @returns {object | undefined} the native functions; undefined for a memory without bytes
- * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_ADDON_MISMATCH when another build works on it,
- * ERR_DEBUG_UNAVAILABLE when it must be in debug mode and is not
- * @throws {RangeError} ERR_OUT_OF_MEMORY
+ * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
+ * and is not
  */
 export const openHeap = (memory, bytes, claim) => {
   if (bytes.length === 0) return undefined
@@ -38,7 +39,7 @@ export const openHeap = (memory, bytes, claim) => {
   const kept = keeperOf(memory, bytes)
   const wished = debug ?? DEBUG_BY_DEFAULT
   const native = binding.openHeap(kept, heapBase, initial, maximum, madeHere, wished)
-  if (typeof native === 'number') throw errorOf(native)
+  if (native === null) throw notAHeap('The first 65536 bytes of the memory hold something else')
   if (debug && !native.debug) throw debugUnavailable('The memory is in use without debug mode')
   return native
 }
@@ -47,12 +48,13 @@ export const openHeap = (memory, bytes, claim) => {
 // never be collected; that of a clone has the same bytes and does not. It may be longer, if another thread grows the
 // memory at this moment, so only what was seen of it is shown.
 const keeperOf = (memory, bytes) =>
-  isShared(bytes.buffer)
-    ? new Uint8Array(bufferOf(structuredClone(memory)), 0, bytes.length)
-    : bytes
+  isShared(bytes.buffer) ? new Uint8Array(bufferOf(cloneOf(memory)), 0, bytes.length) : bytes
 
 /** One thread's access to the native side of a heap. */
 export class Session {
+  // Fields, which nobody intercepts, as an assignment is by a setter that someone planted on Object.prototype.
+  memory
+  cache
   /** The native functions, which may have seen less of the memory than there is: `current` gives them caught up. */
   native
   #claim
@@ -75,6 +77,7 @@ export class Session {
 
   /** @returns {boolean} whether there is a native side, after an attempt to open it */
   ready() {
+    freePending()
     return this.native !== undefined || this.attach()
   }
 
@@ -135,11 +138,11 @@ export class Session {
 
   /** @returns {Error} for a fault, with what debug mode has to tell about it */
   errorOf(fault, ptr) {
-    return errorOf(fault, ptr, this.native?.takeFinding?.())
+    return errorOf(fault, ptr, this.native?.takeFinding())
   }
 
   #use(native) {
     this.native = native.debug ? withCallers(native, () => this.current()) : native
-    if (native.cache !== undefined) this.cache.open(native.cache)
+    if (native.cache !== null) this.cache.open(native.cache)
   }
 }

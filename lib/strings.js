@@ -1,9 +1,11 @@
 // Text in the memory, as UTF-8. Encoders and decoders refuse shared bytes, and what they did with bytes that another
 // thread writes would not be safe: they work on bytes of this thread's own, which are copied in or out.
 
-import { constants } from 'node:buffer'
+import { Buffer, constants } from 'node:buffer'
+import { TextEncoder } from 'node:util'
 import { AtomicMemory } from './atomics.js'
 import { checkInteger, invalidArgType, MAX_BYTES, outOfRange } from './errors.js'
+import { withNewBlock } from './new-block.js'
 import { viewsCovering } from './pages.js'
 
 /** The most bytes that one UTF-16 unit becomes. */
@@ -14,9 +16,12 @@ const SHORT = 64
 const encoder = new TextEncoder()
 const scratch = Buffer.alloc(1024)
 
-/** The text as UTF-8, in bytes that are valid until the next call. */
-const encode = (text) => {
+const checkText = (text) => {
   if (typeof text !== 'string') throw invalidArgType('text', 'a string', text)
+}
+
+/** The text as UTF-8, in bytes that are valid until the next call, of whoever it is. */
+const encode = (text) => {
   if (text.length * UTF8_BYTES > scratch.length) return Buffer.from(text)
   return scratch.subarray(0, encoder.encodeInto(text, scratch).written)
 }
@@ -55,8 +60,9 @@ export class StringMemory extends AtomicMemory {
    * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
    */
   setString(ptr, text) {
-    const bytes = encode(text)
+    checkText(text)
     const room = this.sizeof(ptr)
+    const bytes = encode(text)
     if (bytes.length > room) {
       throw outOfRange('text', `at most ${room} bytes in UTF-8, not ${bytes.length}`, text)
     }
@@ -95,10 +101,14 @@ export class StringMemory extends AtomicMemory {
    * @throws {RangeError} ERR_OUT_OF_MEMORY
    */
   mallocString(text) {
-    const bytes = encode(text)
-    const room = bytes.length + 1
-    const ptr = this.malloc(room)
-    write(this, ptr, bytes, room)
-    return ptr
+    checkText(text)
+    const room = encode(text).length + 1
+    const make = () => this.malloc(room)
+    // Encoded once more: malloc may have run code that uses strings, of a subclass or of whoever formats stacks.
+    const use = (ptr) => {
+      write(this, ptr, encode(text), room)
+      return ptr
+    }
+    return withNewBlock(this, make, use)
   }
 }

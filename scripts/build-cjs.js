@@ -1,6 +1,5 @@
-// Writes index.cjs and structures/index.cjs, the package as CommonJS, for what cannot load ES modules: Jest as it is by default.
-// Node.js is led to index.js by package.json's conditions, for `require` too; where `require` gets what is made here, `import`
-// gets the same through a wrapper. So there is one class in a process.
+// Writes index.cjs, the package as one CommonJS file, for what cannot load ES modules: Jest as it is by default. Node.js and
+// bundlers are led to index.js by package.json's conditions, for `require` too, so that there is one class in a process.
 
 import { fileURLToPath } from 'node:url'
 import { rollup } from 'rollup'
@@ -15,19 +14,15 @@ const ownUrl = {
 }
 
 const bundle = await rollup({
-  input: { index: `${ROOT}/index.js`, 'structures/index': `${ROOT}/structures/index.js` },
+  input: `${ROOT}/index.js`,
   external: /^node:|\.cjs$/,
   plugins: [ownUrl],
 })
 await bundle.write({
-  dir: ROOT,
-  entryFileNames: '[name].cjs',
-  chunkFileNames: 'lib/common.cjs',
-  manualChunks: (id) =>
-    /[/\\\\](?:index|structures)\b/.test(id.slice(ROOT.length - 1)) ? null : 'common',
+  file: `${ROOT}/index.cjs`,
   format: 'cjs',
   exports: 'named',
   interop: 'default',
   // The class itself, as index.js gives it to Node.js's own `require`.
-  footer: ({ name }) => (name === 'index' ? 'module.exports = exports.default' : ''),
+  footer: 'module.exports = LocalSharedMemory',
 })

@@ -103,17 +103,14 @@ const leaveOpen = (memory) => {
   openAtExit.push(memory)
 }
 
-// Deno reserves no more for a memory than its maximum, and not always that.
-const expectedStorage = ({ mayGrow }) => {
+const expectedStorage = () => {
   const native = process.platform === 'linux' || process.platform === 'darwin'
-  const { bun, deno } = process.versions
-  return native && !bun && !(deno && mayGrow) ? 'native' : 'engine'
+  return native && !process.versions.bun ? 'native' : 'engine'
 }
 
 if (isMainThread) {
   const memory = new LocalSharedMemory(1, 100)
-  assert.equal(memory.storage, expectedStorage({ mayGrow: true }))
-  assert.equal(new LocalSharedMemory(100).storage, expectedStorage({ mayGrow: false }))
+  assert.equal(memory.storage, expectedStorage())
   for (const part of [heap, accessors, atomics, growth, modules]) part(memory)
   await threads(memory)
   for (const storage of new Set(['engine', memory.storage])) {

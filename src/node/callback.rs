@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::null_mut;
+use std::ptr::{copy_nonoverlapping, null_mut};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,6 +20,11 @@ use crate::session::SharedHeap;
 
 /// The most arguments a function takes.
 const MAX_ARGUMENTS: usize = 5;
+
+/// What an assignment makes of a property.
+const PLAIN_PROPERTY: sys::napi_property_attributes = sys::PropertyAttributes::writable
+    | sys::PropertyAttributes::enumerable
+    | sys::PropertyAttributes::configurable;
 
 /// The arguments of a call. JavaScript checks them first; a missing one is 0.
 pub struct Arguments {
@@ -62,6 +67,38 @@ impl Arguments {
         words.map_or_else(|_| Vec::new(), |words| words.to_vec())
     }
 
+    /// Copies `numbers` to the start of argument `index`, a Float64Array that JavaScript owns. One that was made
+    /// for each answer would be released only when the event loop turns.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`] when it is no such array, or too short.
+    pub fn fill(&self, index: usize, numbers: &[f64]) -> core::result::Result<(), Fault> {
+        let (mut kind, mut length, mut data) = (0, 0, null_mut());
+        // SAFETY: `values` are live handles of the running call in `env`, undefined ones included; the out
+        // pointers are locals, or null where that is allowed.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(
+                self.env,
+                self.values[index],
+                &mut kind,
+                &mut length,
+                &mut data,
+                null_mut(),
+                null_mut(),
+            )
+        };
+        let usable = status == sys::Status::napi_ok
+            && kind == sys::TypedarrayType::float64_array
+            && length >= numbers.len();
+        if !usable {
+            return Err(Fault::Internal);
+        }
+        // SAFETY: `data` points at `length` numbers, as was just checked, which JavaScript does not move or free
+        // during the call. They are in JavaScript's hands, so that `numbers` cannot overlap with them.
+        unsafe { copy_nonoverlapping(numbers.as_ptr(), data.cast::<f64>(), numbers.len()) };
+        Ok(())
+    }
+
     /// Argument `index` as it is.
     pub fn value(&self, index: usize) -> JsValue {
         // SAFETY: `values` are handles of the running call in `env`, and `Arguments` does not outlive
@@ -80,7 +117,31 @@ pub trait Callback {
     fn run(heap: &SharedHeap, arguments: &Arguments) -> core::result::Result<Self::Output, Fault>;
 }
 
-/// Sets `object[C::NAME]` to a function that runs `C` on `heap`.
+/// Gives `object` a property of its own: a setter that someone has put on its prototype is not called.
+///
+/// # Safety
+/// `env` is the environment of the running call, `object` and `value` are handles of it.
+pub unsafe fn define_property(
+    env: sys::napi_env,
+    object: sys::napi_value,
+    name: &CStr,
+    value: sys::napi_value,
+) -> Result<()> {
+    let property = sys::napi_property_descriptor {
+        utf8name: name.as_ptr(),
+        name: null_mut(),
+        method: None,
+        getter: None,
+        setter: None,
+        value,
+        attributes: PLAIN_PROPERTY,
+        data: null_mut(),
+    };
+    // SAFETY: the caller vouches for `env`, `object` and `value`; the descriptor is read in the call only.
+    check_status!(unsafe { sys::napi_define_properties(env, object, 1, &property) })
+}
+
+/// Gives `object` the property `C::NAME`, a function that runs `C` on `heap`.
 ///
 /// # Safety
 /// `env` is the environment of the running call and `object` one of its handles.
@@ -98,7 +159,7 @@ pub unsafe fn define<C: Callback>(
     unsafe {
         let function = make_function(env, name, Some(call::<C>), data)
             .inspect_err(|_| release(env, data, null_mut()))?;
-        check_status!(sys::napi_set_named_property(env, object, name, function))
+        define_property(env, object, C::NAME, function)
     }
 }
 
@@ -126,7 +187,7 @@ unsafe fn make_function(
     Ok(function)
 }
 
-/// Sets `object.cache` to an ArrayBuffer of the words of the heap's thread cache.
+/// Gives `object` the property `cache`, an ArrayBuffer of the words of the heap's thread cache.
 ///
 /// # Errors
 /// When the engine takes no buffers from outside.
@@ -147,7 +208,7 @@ pub unsafe fn define_cache(
     // atomics.
     unsafe {
         let buffer = make_buffer(env, data, size_of_val(words), release_owner, owner)?;
-        check_status!(sys::napi_set_named_property(env, object, c"cache".as_ptr(), buffer))
+        define_property(env, object, c"cache", buffer)
     }
 }
 
@@ -172,6 +233,49 @@ unsafe fn make_buffer(
         check_status!(status)?;
     }
     Ok(buffer)
+}
+
+/// Numbers for JavaScript, in an array whose bytes are the engine's own: it collects them when it needs to,
+/// those of a buffer from outside only when the event loop turns.
+pub struct Numbers<T>(pub Vec<T>);
+
+/// A number that a typed array can hold.
+pub trait Element: Copy {
+    /// The kind of the array.
+    const KIND: sys::napi_typedarray_type;
+}
+
+impl Element for u32 {
+    const KIND: sys::napi_typedarray_type = sys::TypedarrayType::uint32_array;
+}
+
+impl Element for f64 {
+    const KIND: sys::napi_typedarray_type = sys::TypedarrayType::float64_array;
+}
+
+impl<T: Element> ToNapiValue for Numbers<T> {
+    unsafe fn to_napi_value(env: sys::napi_env, Self(numbers): Self) -> Result<sys::napi_value> {
+        let (mut data, mut buffer, mut array) = (null_mut(), null_mut(), null_mut());
+        let byte_length = size_of_val(numbers.as_slice());
+        // SAFETY: `env` is that of the running call and the out pointers are locals. `data` points at
+        // `byte_length` new bytes, aligned for any number, that nobody else has yet.
+        unsafe {
+            check_status!(sys::napi_create_arraybuffer(env, byte_length, &mut data, &mut buffer))?;
+            if byte_length > 0 {
+                copy_nonoverlapping(numbers.as_ptr(), data.cast::<T>(), numbers.len());
+            }
+            let length = numbers.len();
+            check_status!(sys::napi_create_typedarray(
+                env,
+                T::KIND,
+                length,
+                buffer,
+                0,
+                &mut array
+            ))?;
+        }
+        Ok(array)
+    }
 }
 
 /// Bytes outside the memory that all threads share, for JavaScript to have as an ArrayBuffer.
@@ -237,7 +341,7 @@ unsafe extern "C" fn call<C: Callback>(
     let outcome = catch_unwind(AssertUnwindSafe(work));
     // SAFETY: `env` is that of the running call.
     let value = unsafe {
-        match outcome.unwrap_or(Err(Fault::Corrupted)) {
+        match outcome.unwrap_or(Err(Fault::Internal)) {
             Ok(output) => C::Output::to_napi_value(env, output),
             Err(fault) => i32::to_napi_value(env, fault as i32),
         }

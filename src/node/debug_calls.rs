@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use napi::bindgen_prelude::{Float64Array, Uint32Array};
 use napi::{Result, sys};
 use napi_derive::napi;
 
@@ -11,7 +10,7 @@ use super::{blocks_of, callbacks, figures_of};
 use crate::debug::{Book, Finding, Group, Place};
 use crate::fault::Fault;
 use crate::heap::Part;
-use crate::node::callback::{Arguments, Callback, define};
+use crate::node::callback::{Arguments, Callback, Numbers, define};
 use crate::node::handle::Handle;
 use crate::session::SharedHeap;
 
@@ -30,11 +29,11 @@ pub unsafe fn define_all(
     unsafe {
         define::<Check>(env, object, heap)?;
         define::<Leaks>(env, object, heap)?;
+        define::<TakeFinding>(env, object, heap)?;
         if !debug {
             return Ok(());
         }
         define::<SetCaller>(env, object, heap)?;
-        define::<TakeFinding>(env, object, heap)?;
         define::<Malloc>(env, object, heap)?;
         define::<Free>(env, object, heap)?;
         define::<Resize>(env, object, heap)?;
@@ -164,11 +163,11 @@ callbacks! {
     GrowthToExtend c"growthToExtend" (heap, arguments) -> u32 {
         heap.growth_to_extend(arguments.number(0), Book::request(arguments.number(1)))
     }
-    Blocks c"blocks" (heap, _arguments) -> Uint32Array {
+    Blocks c"blocks" (heap, _arguments) -> Numbers<u32> {
         heap.debug_blocks().map(|blocks| blocks_of(&blocks))
     }
-    Stats c"stats" (heap, _arguments) -> Float64Array {
-        heap.debug_stats().map(figures_of)
+    Stats c"stats" (heap, arguments) -> u32 {
+        arguments.fill(0, &figures_of(heap.debug_stats()?)).map(|()| 0)
     }
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.debug_trim().map(|bytes| bytes as f64)

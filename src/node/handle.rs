@@ -41,9 +41,9 @@ impl Handle {
     /// Works on the heap.
     ///
     /// # Errors
-    /// Those of `act`; [`Fault::Corrupted`] once the heap is closed.
+    /// Those of `act`; [`Fault::Internal`] once the heap is closed.
     pub fn run<T>(&self, act: impl FnOnce(&SharedHeap) -> Result<T>) -> Result<T> {
-        self.heap.borrow().as_ref().ok_or(Fault::Corrupted).and_then(act)
+        self.heap.borrow().as_ref().ok_or(Fault::Internal).and_then(act)
     }
 
     /// The free blocks that the thread keeps, which JavaScript has until it is collected.

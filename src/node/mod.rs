@@ -5,29 +5,27 @@
 mod callback;
 mod debug_calls;
 mod handle;
-pub mod image;
 pub mod memory;
 pub mod threads;
 
 use std::ffi::CStr;
 
-use napi::bindgen_prelude::{Either, Float64Array, FromNapiValue, Object, Uint32Array};
-use napi::{Env, JsValue as _, Result, sys};
+use napi::bindgen_prelude::{FromNapiValue, Null, Object, ToNapiValue};
+use napi::{Env, Error, JsValue as _, Result, Status, sys};
 use napi_derive::napi;
 
 use crate::cache;
 use crate::fault::Fault;
 use crate::heap::{self, Area, PAGE};
-use crate::os::guards;
 use crate::session::{Claim, SharedHeap};
-use callback::{Arguments, Callback, SharedBytes, define, define_cache};
+use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_property};
 use handle::Handle;
 use memory::{JsValue, Memory};
 
-/// An argument as it was passed.
-pub struct Argument(JsValue);
+/// A view over the whole of a memory, as it was passed.
+pub struct WholeMemory(JsValue);
 
-impl FromNapiValue for Argument {
+impl FromNapiValue for WholeMemory {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         // SAFETY: napi-derive calls this with the environment and an argument of the running call.
         Ok(Self(unsafe { JsValue::new(env, value) }))
@@ -37,37 +35,41 @@ impl FromNapiValue for Argument {
 /// Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
 /// use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
 /// says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
-/// of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
-/// The object's `debug` says whether the memory is in debug mode.
+/// of functions that answer with numbers, those below 0 being faults, or null when the memory holds
+/// something else. The object's `debug` says whether the memory is in debug mode, and `cache` is an
+/// ArrayBuffer of the words of the thread's cache, or null. All that lib/session.js reads is the object's own:
+/// code that has put accessors on its prototype never gets hold of it.
 ///
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(
     ts_args_type = "view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean",
-    ts_return_type = "object | number"
+    ts_return_type = "object | null"
 )]
 pub fn open_heap(
     env: &Env,
-    view: Argument,
+    view: WholeMemory,
     heap_base: i64,
     initial: u32,
     maximum: u32,
     made_here: bool,
     debug: bool,
-) -> Result<Either<Object<'_>, i32>> {
+) -> Result<Option<Object<'_>>> {
     // The end of a memory of 4 GiB is one more than 32 bits hold; no heap fits behind either.
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
     let claim = Claim { heap_base, initial, maximum, made_here, debug };
     let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
         Ok(heap) => heap,
-        Err(fault) => return Ok(Either::B(fault as i32)),
+        Err(Fault::NotAHeap) => return Ok(None),
+        Err(fault) => return Err(Error::new(Status::GenericFailure, format!("{fault:?}"))),
     };
-    let mut object = Object::new(env)?;
+    let object = Object::new(env)?;
     let debug = heap.is_debug();
-    object.set("debug", debug)?;
     let heap = Handle::new(env, heap)?;
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
+        let is_debug = bool::to_napi_value(env.raw(), debug)?;
+        define_property(env.raw(), object.raw(), c"debug", is_debug)?;
         define::<Refresh>(env.raw(), object.raw(), &heap)?;
         define::<Malloc>(env.raw(), object.raw(), &heap)?;
         define::<Free>(env.raw(), object.raw(), &heap)?;
@@ -95,12 +97,13 @@ pub fn open_heap(
         define::<Place>(env.raw(), object.raw(), &heap)?;
         define::<Remove>(env.raw(), object.raw(), &heap)?;
         debug_calls::define_all(env.raw(), object.raw(), &heap, debug)?;
-        if !debug {
-            // Some engines take no buffers from outside; the heap works without the cache too.
-            drop(define_cache(env.raw(), object.raw(), &heap));
+        // Some engines take no buffers from outside; the heap works without the cache too.
+        if debug || define_cache(env.raw(), object.raw(), &heap).is_err() {
+            let nothing = Null::to_napi_value(env.raw(), Null)?;
+            define_property(env.raw(), object.raw(), c"cache", nothing)?;
         }
     }
-    Ok(Either::A(object))
+    Ok(Some(object))
 }
 
 /// Where the part of the thread cache that is JavaScript finds things, as word indices.
@@ -127,21 +130,6 @@ pub fn cache_layout() -> CacheLayout {
     }
 }
 
-/// Finds out whether memories may have a maximum above their initial pages on native storage: what the
-/// engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
-/// to two, and `read` is a function of a module that reads the byte at an offset of it.
-///
-/// # Errors
-/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
-#[napi(ts_args_type = "view: Uint8Array, read: Function")]
-pub fn prove_guards(view: Argument, read: Argument) -> Result<()> {
-    let memory = Memory::open(view.0)?;
-    // SAFETY: only lib/storage.js calls this, with a memory that it made just for it, after another of the
-    // kind has grown to two pages: so many are reserved.
-    unsafe { memory.prove_guards(view.0, read.0) };
-    Ok(())
-}
-
 /// Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
 /// one that was just made with a maximum of `maximum` pages and that nobody has used. Returns why
 /// that could not be done, in which case the memory is as it was, or null.
@@ -149,17 +137,12 @@ pub fn prove_guards(view: Argument, read: Argument) -> Result<()> {
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(ts_args_type = "view: Uint8Array, maximum: number")]
-pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
+pub fn overlay_storage(view: WholeMemory, maximum: u32) -> Result<Option<String>> {
     let memory = Memory::open(view.0)?;
-    let maximum = maximum as usize * PAGE as usize;
-    if maximum > memory.byte_length() && !guards::are_proven() {
-        return Ok(Some("how much the engine has reserved for the memory is not known".into()));
-    }
     // SAFETY: only the constructor in index.js calls this, right after `super(descriptor)` and before
     // anyone else has the object. `maximum` is the very number that the engine accepted, read from the
-    // caller's descriptor once. So many bytes are reserved: they are all accessible, or the engine
-    // reserves 4 GiB for every memory, which was proven.
-    let outcome = unsafe { memory.overlay(maximum) };
+    // caller's descriptor once; that the range is mapped as far as that is checked by the first step.
+    let outcome = unsafe { memory.overlay(maximum as usize * PAGE as usize) };
     Ok(outcome.err().map(|(step, error)| format!("{step:?}: {error}")))
 }
 
@@ -168,16 +151,16 @@ pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(ts_args_type = "view: Uint8Array")]
-pub fn is_overlaid(view: Argument) -> Result<bool> {
+pub fn is_overlaid(view: WholeMemory) -> Result<bool> {
     Ok(Memory::open(view.0)?.is_overlaid())
 }
 
-fn blocks_of(blocks: &[heap::Block]) -> Uint32Array {
+fn blocks_of(blocks: &[heap::Block]) -> Numbers<u32> {
     let words = |block: &heap::Block| [block.pointer, block.byte_length, block.buffer_size];
-    Uint32Array::new(blocks.iter().flat_map(words).collect())
+    Numbers(blocks.iter().flat_map(words).collect())
 }
 
-fn figures_of(stats: heap::Stats) -> Float64Array {
+fn figures_of(stats: heap::Stats) -> [f64; 6] {
     let figures = [
         stats.used_bytes,
         stats.requested_bytes,
@@ -186,7 +169,7 @@ fn figures_of(stats: heap::Stats) -> Float64Array {
         stats.largest_free_block,
         u64::from(stats.block_count),
     ];
-    Float64Array::new(figures.map(|figure| figure as f64).to_vec())
+    figures.map(|figure| figure as f64)
 }
 
 /// Declares a callback: its type, its name in JavaScript, its output and its body.
@@ -212,7 +195,7 @@ pub(crate) use callbacks;
 
 callbacks! {
     Refresh c"refresh" (heap, arguments) -> u32 {
-        heap.refresh(arguments.value(0)).map(|()| 0).map_err(|_| Fault::Corrupted)
+        heap.refresh(arguments.value(0)).map(|()| 0).map_err(|_| Fault::Internal)
     }
     Malloc c"malloc" (heap, arguments) -> u32 {
         heap.malloc(arguments.number(0), arguments.number(1), arguments.search(2))
@@ -244,10 +227,10 @@ callbacks! {
     AddPages c"addPages" (heap, arguments) -> u32 {
         heap.add_pages(arguments.number(0), arguments.number(1)).map(|()| 0)
     }
-    Blocks c"blocks" (heap, _arguments) -> Uint32Array {
+    Blocks c"blocks" (heap, _arguments) -> Numbers<u32> {
         heap.blocks().map(|blocks| blocks_of(&blocks))
     }
-    Map c"map" (heap, _arguments) -> Float64Array {
+    Map c"map" (heap, _arguments) -> Numbers<f64> {
         let map = heap.map()?;
         let row = |area: &Area| {
             let trimmed = heap.trimmed_bytes(area);
@@ -256,7 +239,7 @@ callbacks! {
             let (length, kind) = (area.end - area.start, area.used_as as u64);
             [kind, area.start, length, trimmed, block_bytes, live, cached, free]
         };
-        Ok(Float64Array::new(map.iter().flat_map(row).map(|number| number as f64).collect()))
+        Ok(Numbers(map.iter().flat_map(row).map(|number| number as f64).collect()))
     }
     Refill c"refill" (heap, arguments) -> u32 {
         heap.refill(arguments.number(0) as usize)
@@ -298,7 +281,7 @@ callbacks! {
     Trim c"trim" (heap, _arguments) -> f64 {
         heap.trim().map(|bytes| bytes as f64)
     }
-    Stats c"stats" (heap, _arguments) -> Float64Array {
-        heap.stats().map(figures_of)
+    Stats c"stats" (heap, arguments) -> u32 {
+        arguments.fill(0, &figures_of(heap.stats()?)).map(|()| 0)
     }
 }

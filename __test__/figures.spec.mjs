@@ -1,0 +1,53 @@
+// What the native side answers with: figures that take up no memory for longer than JavaScript has them, and numbers for
+// refusals, each of which becomes the error that it stands for.
+
+import test from 'ava'
+import binding from '../lib/binding.js'
+import { errorOf, Fault } from '../lib/faults.js'
+import { runChild } from './fixtures/child.mjs'
+
+const MEBI = 2 ** 20
+
+for (const [what, calls] of [
+  ['length', 100_000],
+  ['stats', 100_000],
+  ['allocs', 3000],
+  ['heapMap', 50_000],
+]) {
+  test(`a loop over ${what} that never lets the event loop turn does not make the process grow`, async (t) => {
+    const { code, stdout, stderr } = await runChild('figures-loop.mjs', [what, String(calls)])
+    t.is(code, 0, stderr)
+    t.true(Number(stdout) < 12 * MEBI, `${stdout} bytes`)
+  })
+}
+
+const opened = () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true })
+  return binding.openHeap(new Uint8Array(memory.buffer), -1, 1, 2, false, false)
+}
+
+test('what the native side cannot use is a fault of ours, and changes nothing', (t) => {
+  const native = opened()
+  const figures = new Float64Array(6).fill(7)
+  for (const bad of [undefined, {}, new Float32Array(6), new Float64Array(5), [1, 2, 3, 4, 5, 6]]) {
+    t.is(native.stats(bad), Fault.Internal)
+  }
+  for (const bad of [undefined, {}, new Int8Array(8), new Uint8Array(new ArrayBuffer(8), 4)]) {
+    t.is(native.refresh(bad), Fault.Internal)
+  }
+  t.is(native.stats(figures), 0)
+  t.deepEqual([...figures], [0, 0, 0, 0, 0, 0])
+})
+
+test('each fault is an error with a code', (t) => {
+  const codes = Object.values(Fault)
+    .filter((fault) => typeof fault === 'number')
+    .map((fault) => [fault, errorOf(fault, 16).code])
+  t.deepEqual(
+    codes.filter(([, code]) => code === 'ERR_INVALID_POINTER').map(([fault]) => fault),
+    [Fault.NeverAllocated, Fault.InsideBlock, Fault.AlreadyFreed, Fault.FreedTwice],
+  )
+  t.is(errorOf(Fault.Internal).code, 'ERR_INTERNAL')
+  t.is(errorOf(Fault.Internal, 16, null).code, 'ERR_INTERNAL')
+  t.is(errorOf(Fault.Corrupted).code, 'ERR_HEAP_CORRUPTED')
+})

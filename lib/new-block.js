@@ -1,0 +1,45 @@
+// A new block until its caller has it: whatever is thrown in between, the block is freed. A thread that is at the end of
+// its stack may fail at that too, at any call; then the block is kept in mind, which calls nothing, and freed later.
+
+/** Blocks that are still to be freed, the last one first: { heap, ptr, next }. */
+let pending = null
+
+/** Whether an error is the engine's: there is no more room on the stack. */
+export const isOutOfStack = (error) => error instanceof RangeError && error.code === undefined
+
+/** Frees what could not be freed before, if there is more room on the stack now. */
+export const freePending = () => {
+  while (pending !== null) {
+    const block = pending
+    pending = block.next
+    try {
+      block.heap.free(block.ptr)
+    } catch (error) {
+      if (!isOutOfStack(error)) continue
+      block.next = pending
+      pending = block
+      return
+    }
+  }
+}
+
+/**
+ * @template T
+ * @param {{ free(ptr: number): void }} heap that the block is from
+ * @param {() => number} make allocates the block; 0 when there is none
+ * @param {(ptr: number) => T} use what is done with it; nothing is called any more once that has returned
+ * @returns {T | 0} what `use` returns; 0 when there is no block
+ * @throws what `make` or `use` throws
+ */
+export const withNewBlock = (heap, make, use) => {
+  if (pending !== null) freePending()
+  const ptr = make()
+  if (ptr === 0) return 0
+  try {
+    return use(ptr)
+  } catch (error) {
+    pending = { heap, ptr, next: pending }
+    freePending()
+    throw error
+  }
+}
