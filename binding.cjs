@@ -841,4 +841,5 @@ module.exports.isAlive = nativeBinding.isAlive
 module.exports.isOverlaid = nativeBinding.isOverlaid
 module.exports.openHeap = nativeBinding.openHeap
 module.exports.overlayStorage = nativeBinding.overlayStorage
+module.exports.proveGuards = nativeBinding.proveGuards
 module.exports.threadToken = nativeBinding.threadToken

@@ -42,10 +42,12 @@ export declare const enum Fault {
   MustMove = -7,
   /** The block was freed, but one freed earlier turned out to have been freed by two threads at once. */
   FreedTwice = -9,
-  /** The native side met what it takes for impossible: the fault is its own. */
-  Internal = -10,
   /** The memory holds something that is not a heap. */
   NotAHeap = -8,
+  /** Another build of this addon has the memory, or made the heap in it. */
+  OtherBuild = -10,
+  /** The native side met what it takes for impossible: the fault is its own. */
+  Internal = -11,
 }
 
 /** Something that is wrong with a block or the heap. */
@@ -93,15 +95,15 @@ export interface LeakInfo {
  * Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
  * use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
  * says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
- * of functions that answer with numbers, those below 0 being faults, or null when the memory holds
- * something else. The object's `debug` says whether the memory is in debug mode, and `cache` is an
- * ArrayBuffer of the words of the thread's cache, or null. All that lib/session.js reads is the object's own:
- * code that has put accessors on its prototype never gets hold of it.
+ * of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
+ * The object's `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer of the words
+ * of the thread's cache, or null. All that lib/session.js reads is the object's own: code that has put
+ * accessors on its prototype never gets hold of it.
  *
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
-export declare function openHeap(view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean): object | null
+export declare function openHeap(view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean): object | number
 
 /**
  * Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
@@ -120,6 +122,16 @@ export interface PlaceInfo {
   /** The JavaScript stack, a line a frame. */
   stack: string
 }
+
+/**
+ * Finds out whether memories may have a maximum above their initial pages on native storage: what the
+ * engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
+ * to two, and `read` is a function of a module that reads the byte at an offset of it.
+ *
+ * # Errors
+ * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+ */
+export declare function proveGuards(view: Uint8Array, read: Function): void
 
 /**
  * The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no other's. It is

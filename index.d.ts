@@ -61,6 +61,7 @@ export type ErrorCode =
   | 'ERR_INVALID_POINTER'
   | 'ERR_HEAP_CORRUPTED'
   | 'ERR_NOT_A_HEAP'
+  | 'ERR_ADDON_MISMATCH'
   | 'ERR_STORAGE_UNAVAILABLE'
   | 'ERR_ADDON_UNAVAILABLE'
   | 'ERR_DEBUG_UNAVAILABLE'
@@ -230,7 +231,8 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @param options `heapBase` in bytes, as it was given to the constructor; `debug`: true when it must be in debug mode
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory, a frozen one, or a constructor that returns another
    * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` outside the memory, or a memory with 64-bit addresses
-   * @throws {Error} ERR_NOT_A_HEAP: it holds something else; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
+   * @throws {Error} ERR_NOT_A_HEAP: it holds something else; ERR_ADDON_MISMATCH: another version of the package has it open, or
+   * made its heap; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
    */
   static from(
     memory: WebAssembly.Memory,

@@ -15,7 +15,7 @@ import { withNewBlock } from './lib/new-block.js'
 import { giveHeapOf } from './lib/placing.js'
 import { openHeap } from './lib/session.js'
 import { sharedMemory } from './lib/shared.js'
-import { checkStorage, placeBytes, storageOf } from './lib/storage.js'
+import { checkStorage, placeBytes, prepareStorage, storageOf } from './lib/storage.js'
 import { StringMemory } from './lib/strings.js'
 import { ThreadCache } from './lib/thread-cache.js'
 
@@ -141,6 +141,7 @@ export class LocalSharedMemory extends StringMemory {
       return
     }
     const request = readDescriptor(isObject(initial) ? initial : { initial, maximum, shared })
+    if (request !== null) prepareStorage(request)
     super(request)
     this.#heap = claimHeap(this, this.#cache, request)
   }
@@ -157,7 +158,8 @@ export class LocalSharedMemory extends StringMemory {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory or is frozen, `heapBase` not a number, `debug` not a
    * boolean, or the constructor returns something else
    * @throws {RangeError} ERR_OUT_OF_RANGE when `heapBase` lies outside the memory, or the memory has 64-bit addresses
-   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
+   * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_ADDON_MISMATCH when another version of the package
+   * has it open or made its heap, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
    * and is in use without it; it is left as it was
    */
   static from(memory, { heapBase, debug } = {}) {

@@ -1,5 +1,5 @@
-// Compares what the package has at run time with what index.d.ts and index.d.cts declare and README.md documents. New members
-// are found by themselves: whoever adds one has to declare and document it.
+// Compares what the package has at run time with what index.d.ts and index.d.cts declare and docs/ describes. New members are
+// found by themselves: whoever adds one has to declare and document it.
 
 import { readFileSync } from 'node:fs'
 import test from 'ava'
@@ -56,14 +56,11 @@ const classMembers = [...declared('LocalSharedMemory').members]
 const types = namesOf(declarations.filter((node) => !ts.isClassDeclaration(node)))
 const values = namesOf(declarations.filter(ts.isClassDeclaration))
 
-// In the README
+// In the documents
 
-const README = read('README.md')
-const withoutCode = README.replaceAll(/^```.*?^```$/gms, '')
-const section = (title) => new RegExp(`^## ${title}\n(.*?)(?=^## )`, 'ms').exec(withoutCode)[1]
 const spansOf = (markdown) => [...markdown.matchAll(/`([^`]+)`/g)].map(([, code]) => code)
 
-const API = section('API')
+const API = read('docs/api.md').replaceAll(/^```.*?^```$/gms, '')
 const API_SPANS = spansOf(API)
 
 /** What a code span is about: `memory.free(ptr)` is about `free`. */
@@ -73,7 +70,7 @@ const subject = (code) =>
 /** A span that shows a call of a member. */
 const CALL = /^(?:(?:memory|LocalSharedMemory)\.)?\w+(<Type>)?\(.*\)$/
 
-const accessorTypes = spansOf(API.match(/^### `get<Type>.*?(?=^### )/ms)[0])
+const accessorTypes = spansOf(API.match(/^## `get<Type>.*?(?=^## )/ms)[0])
 const expand = (name) =>
   name.includes('<Type>') ? accessorTypes.map((type) => name.replace('<Type>', type)) : [name]
 
@@ -85,17 +82,17 @@ test('every member is declared, and every declared one exists', (t) => {
   t.deepEqual(namesOf(ours.filter(isStatic)), statics)
 })
 
-test('every member and type is documented in the README', (t) => {
+test('every member and type is documented', (t) => {
   t.deepEqual(
     [...members, ...statics, ...types].filter((name) => !documented.has(name)),
     [],
   )
 })
 
-test('the README documents no member that does not exist', (t) => {
+test('no member is documented that does not exist', (t) => {
   const known = new Set([...members, ...statics, ...inherited, 'LocalSharedMemory'])
   const called = API_SPANS.filter((code) => CALL.test(code))
-  const headings = API.match(/^### .*$/gm).flatMap(spansOf)
+  const headings = API.match(/^## .*$/gm).flatMap(spansOf)
   const names = [...called, ...headings].map(subject).filter((name) => !name.includes('<Type>'))
   t.not(names.length, 0)
   t.deepEqual(
@@ -121,7 +118,7 @@ test('objects that methods return have the properties that are declared and docu
   const memory = new LocalSharedMemory(1, 2)
   memory.malloc(1)
   const [allocation] = memory.allocs()
-  const words = new Set(spansOf(withoutCode).flatMap((code) => code.match(/\w+/g) ?? []))
+  const words = new Set(API_SPANS.flatMap((code) => code.match(/\w+/g) ?? []))
   const check = (type, names) => {
     t.deepEqual(namesOf([...membersOf(declared(type))]), sorted(names))
     t.deepEqual(
@@ -138,7 +135,7 @@ test('objects that methods return have the properties that are declared and docu
 test('every error code is declared and documented', (t) => {
   const codes = codesIn(read('lib/errors.js'))
   t.deepEqual(codesIn(declared('ErrorCode').getText()), codes)
-  t.deepEqual(codesIn(section('Errors')), codes)
+  t.deepEqual(codesIn(read('docs/errors.md')), codes)
 })
 
 test('every declaration has a comment, which names each parameter', (t) => {

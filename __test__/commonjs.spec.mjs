@@ -50,6 +50,15 @@ test('the heap that it makes is the one that index.js finds', (t) => {
   t.throws(() => memory.free(ptr + 16), { code: 'ERR_INVALID_POINTER' })
 })
 
+test('the structures go with it', async (t) => {
+  const required = require('../structures/index.cjs')
+  t.deepEqual(Object.keys(required), Object.keys(await import('../structures/index.js')))
+  const Class = require('../index.cjs')
+  const mutex = required.Mutex.create(new Class(1, 2))
+  t.true(mutex.memory instanceof Class)
+  mutex.destroy()
+})
+
 test('in debug mode its own frames stay out of what it tells', (t) => {
   const Class = require('../index.cjs')
   const memory = new Class({ initial: 1, debug: true })

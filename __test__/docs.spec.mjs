@@ -6,8 +6,12 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'benchmark/README.md']
 const MAPPED = ['lib', 'structures', 'src']
+
+const PAGES = readdirSync(join(ROOT, 'docs'))
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`)
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'benchmark/README.md', ...PAGES]
 
 const read = (name) => readFileSync(join(ROOT, name), 'utf8')
 
@@ -41,6 +45,15 @@ for (const document of DOCUMENTS) {
     t.deepEqual(linksIn(read(document)).filter(leadsNowhere(document)), [])
   })
 }
+
+test('the front page is short, and leads to every page', (t) => {
+  const README = read('README.md')
+  t.true(README.split('\n').length <= 250)
+  t.deepEqual(
+    PAGES.filter((page) => !linksIn(README).includes(page)),
+    [],
+  )
+})
 
 test('the map of the code has every file on it', (t) => {
   const map = read('CONTRIBUTING.md')

@@ -13,7 +13,16 @@ const pathOf = (name) => new URL(`../examples/${name}`, import.meta.url)
 const isInstalled = (example) =>
   !existsSync(pathOf(`${example}/package.json`)) || existsSync(pathOf(`${example}/node_modules`))
 
-for (const example of ['c-list', 'ring', 'crc32', 'argon2', 'image-filter', 'oxipng', 'vips']) {
+for (const example of [
+  'c-list',
+  'ring',
+  'crc32',
+  'argon2',
+  'image-filter',
+  'oxipng',
+  'rate-limiter',
+  'vips',
+]) {
   const declare = isInstalled(example) ? test.serial : test.skip
   declare(`examples/${example}`, async (t) => {
     const args = ['--no-warnings', fileURLToPath(pathOf(`${example}/main.js`))]

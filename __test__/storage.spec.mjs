@@ -482,6 +482,27 @@ onLinux('address space that was limited before the process began', async (t) => 
   t.true([0, 1].includes(code))
 })
 
+// What the engine has reserved for a memory.
+
+const NO_GUARDS = '--disable-wasm-trap-handler'
+const FEW_PAGES = '--wasm-max-mem-pages=100'
+
+for (const [flags, initial, maximum, kind] of [
+  [[], 1, 120, 'native'],
+  [[FEW_PAGES], 1, 120, 'native'],
+  [[NO_GUARDS], 1, 120, 'engine'],
+  [[NO_GUARDS, FEW_PAGES], 1, 120, 'engine'],
+  [[NO_GUARDS, FEW_PAGES], 20, 20, 'native'],
+  [['--wasm-max-mem-pages=1'], 1, 120, 'engine'],
+]) {
+  const title = `${initial} to ${maximum} pages, ${flags.join(' ') || 'as usual'}`
+
+  onLinux(`nothing is mapped over another memory: ${title}`, async (t) => {
+    const answer = await inChild(t, ['neighbours', initial, maximum], { flags })
+    t.deepEqual(answer, { kinds: [kind], intact: true })
+  })
+}
+
 // What a descriptor may try.
 
 /** A descriptor whose every property answers with the next of its values. */

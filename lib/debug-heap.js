@@ -14,7 +14,7 @@ const FRAMES = 16
 
 /** How the files of this package appear in a stack, unless a bundler has put them into one with others. */
 const ownFiles = () => {
-  const [, root] = /^(file:.*\/)(?:lib\/debug-heap\.js|index\.cjs)$/.exec(import.meta.url) ?? []
+  const [, root] = /^(file:.*\/)lib\/(?:debug-heap\.js|common\.cjs)$/.exec(import.meta.url) ?? []
   if (root === undefined) return []
   const urls = ['index.js', 'index.cjs', 'lib/', 'structures/'].map((path) => root + path)
   return urls.concat(urls.map((url) => fileURLToPath(url)))

@@ -104,6 +104,14 @@ export const internalError = (message) => withCode(new Error(message), 'ERR_INTE
 export const notAHeap = (message) => withCode(new Error(message), 'ERR_NOT_A_HEAP')
 
 /**
+ * A memory that another build of the addon works on.
+ *
+ * @param {string} message what was found
+ * @returns {Error} with code ERR_ADDON_MISMATCH
+ */
+export const addonMismatch = (message) => withCode(new Error(message), 'ERR_ADDON_MISMATCH')
+
+/**
  * The storage that was asked for by name cannot be had here.
  *
  * @param {string} message the storage and the reason

@@ -2,7 +2,14 @@
 
 import binding from './binding.js'
 import { describe, storyOf } from './debug-heap.js'
-import { heapCorrupted, internalError, invalidPointer } from './errors.js'
+import {
+  addonMismatch,
+  heapCorrupted,
+  internalError,
+  invalidPointer,
+  notAHeap,
+  outOfMemory,
+} from './errors.js'
 
 /** The numbers that stand for faults, all below 0. */
 export const { Fault } = binding
@@ -14,6 +21,16 @@ const POINTER_FAULTS = new Map([
   [Fault.FreedTwice, 'a block that was freed before it was freed by two threads at the same time'],
 ])
 
+const MEMORY_FAULTS = new Map([
+  [Fault.NotAHeap, () => notAHeap('The first 65536 bytes of the memory hold something else')],
+  [
+    Fault.OtherBuild,
+    () => addonMismatch('The heap in the memory belongs to another version of local-shared-memory'),
+  ],
+  [Fault.OutOfMemory, () => outOfMemory('There is no room for what is known of the heap')],
+  [Fault.Internal, () => internalError('A fault of local-shared-memory itself: please report it')],
+])
+
 const damageNear = (ptr) =>
   ptr === undefined
     ? 'The records of the heap were written over'
@@ -21,9 +38,7 @@ const damageNear = (ptr) =>
 
 const plainError = (fault, ptr) => {
   if (POINTER_FAULTS.has(fault)) return invalidPointer(ptr, POINTER_FAULTS.get(fault))
-  if (fault === Fault.Internal)
-    return internalError('A fault of local-shared-memory itself: please report it')
-  return heapCorrupted(damageNear(ptr))
+  return MEMORY_FAULTS.get(fault)?.() ?? heapCorrupted(damageNear(ptr))
 }
 
 // The same when debug mode knows more.
@@ -41,7 +56,8 @@ const toldError = (fault, ptr, finding) => {
  * @param {number} fault
  * @param {number} [ptr] pointer that the call was about
  * @param {object | null} [finding] what debug mode can tell
- * @returns {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED, or ERR_INTERNAL when the fault is not the user's
+ * @returns {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED, or ERR_INTERNAL when the fault is not the user's; for a heap that
+ * could not be opened or made ERR_NOT_A_HEAP, ERR_ADDON_MISMATCH or ERR_OUT_OF_MEMORY
  */
 export const errorOf = (fault, ptr, finding) =>
   finding ? toldError(fault, ptr, finding) : plainError(fault, ptr)

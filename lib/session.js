@@ -5,7 +5,7 @@
 import binding from './binding.js'
 import { DEBUG_BY_DEFAULT, withCallers } from './debug-heap.js'
 import { bufferOf, cloneOf, isShared } from './engine.js'
-import { debugUnavailable, notAHeap } from './errors.js'
+import { debugUnavailable } from './errors.js'
 import { errorOf, Fault } from './faults.js'
 import { freePending } from './new-block.js'
 import { refresh, refreshNow, viewsOf } from './pages.js'
@@ -30,8 +30,9 @@ const WHOLE_MEMORY = -1
  * @param {Uint8Array} bytes the whole memory
  * @param {Claim} claim
  * @returns {object | undefined} the native functions; undefined for a memory without bytes
- * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_DEBUG_UNAVAILABLE when it must be in debug mode
- * and is not
+ * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_ADDON_MISMATCH when another build works on it,
+ * ERR_DEBUG_UNAVAILABLE when it must be in debug mode and is not
+ * @throws {RangeError} ERR_OUT_OF_MEMORY
  */
 export const openHeap = (memory, bytes, claim) => {
   if (bytes.length === 0) return undefined
@@ -39,7 +40,7 @@ export const openHeap = (memory, bytes, claim) => {
   const kept = keeperOf(memory, bytes)
   const wished = debug ?? DEBUG_BY_DEFAULT
   const native = binding.openHeap(kept, heapBase, initial, maximum, madeHere, wished)
-  if (native === null) throw notAHeap('The first 65536 bytes of the memory hold something else')
+  if (typeof native === 'number') throw errorOf(native)
   if (debug && !native.debug) throw debugUnavailable('The memory is in use without debug mode')
   return native
 }

@@ -5,6 +5,50 @@ import binding from './binding.js'
 import { bufferOf } from './engine.js'
 import { invalidArgType, outOfRange, storageUnavailable } from './errors.js'
 
+/**
+ * A module whose function reads the byte at an offset of a memory:
+ *
+ *     (import "" "" (memory 1 2 shared))
+ *     (func (export "") (param i32) (result i32) (i32.load8_u (local.get 0)))
+ */
+const READER = new Uint8Array(
+  [
+    [0, 97, 115, 109, 1, 0, 0, 0],
+    [1, 6, 1, 96, 1, 127, 1, 127],
+    [2, 7, 1, 0, 0, 2, 3, 1, 2],
+    [3, 2, 1, 0],
+    [7, 4, 1, 0, 0, 0],
+    [10, 9, 1, 7, 0, 32, 0, 45, 0, 0, 11],
+  ].flat(),
+)
+
+const { Instance, Memory, Module } = WebAssembly
+const TWO_PAGES = { initial: 1, maximum: 2, shared: true }
+let tried = false
+
+/**
+ * Lets the native side find out, once in each thread, what the engine reserves for a memory that may grow: it maps only what
+ * is the memory's own. Done before such a memory is made, because each takes up 10 GiB of addresses.
+ *
+ * The engine refuses the module in a process that may not compile any, the memory when there is no room for it, and the growth
+ * where no memory may have two pages, whatever its maximum.
+ *
+ * @param {object} descriptor of the memory, as it was read
+ */
+export const prepareStorage = ({ initial, maximum, shared, storage }) => {
+  if (tried || !shared || storage === 'engine') return
+  try {
+    if (!(maximum > initial)) return
+    tried = true
+    new Memory(TWO_PAGES).grow(1)
+    const memory = new Memory(TWO_PAGES)
+    const { exports } = new Instance(new Module(READER), { '': { '': memory } })
+    binding.proveGuards(new Uint8Array(bufferOf(memory)), exports[''])
+  } catch {
+    // What is not known is not relied upon.
+  }
+}
+
 /** Why native storage is not even tried for a memory, if so. */
 const obstacle = (buffer, shared) => {
   if (!shared) return 'the memory is not shared'

@@ -1,5 +1,6 @@
-// Writes index.cjs, the package as one CommonJS file, for what cannot load ES modules: Jest as it is by default. Node.js and
-// bundlers are led to index.js by package.json's conditions, for `require` too, so that there is one class in a process.
+// Writes index.cjs and structures/index.cjs, the package as CommonJS, for what cannot load ES modules: Jest as it is by default.
+// Node.js is led to index.js by package.json's conditions, for `require` too; where `require` gets what is made here, `import`
+// gets the same through a wrapper. So there is one class in a process.
 
 import { fileURLToPath } from 'node:url'
 import { rollup } from 'rollup'
@@ -14,15 +15,19 @@ const ownUrl = {
 }
 
 const bundle = await rollup({
-  input: `${ROOT}/index.js`,
+  input: { index: `${ROOT}/index.js`, 'structures/index': `${ROOT}/structures/index.js` },
   external: /^node:|\.cjs$/,
   plugins: [ownUrl],
 })
 await bundle.write({
-  file: `${ROOT}/index.cjs`,
+  dir: ROOT,
+  entryFileNames: '[name].cjs',
+  chunkFileNames: 'lib/common.cjs',
+  manualChunks: (id) =>
+    /[/\\\\](?:index|structures)\b/.test(id.slice(ROOT.length - 1)) ? null : 'common',
   format: 'cjs',
   exports: 'named',
   interop: 'default',
   // The class itself, as index.js gives it to Node.js's own `require`.
-  footer: 'module.exports = LocalSharedMemory',
+  footer: ({ name }) => (name === 'index' ? 'module.exports = exports.default' : ''),
 })

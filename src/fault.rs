@@ -26,10 +26,12 @@ pub enum Fault {
     MustMove = -7,
     /// The block was freed, but one freed earlier turned out to have been freed by two threads at once.
     FreedTwice = -9,
-    /// The native side met what it takes for impossible: the fault is its own.
-    Internal = -10,
     /// The memory holds something that is not a heap.
     NotAHeap = -8,
+    /// Another build of this addon has the memory, or made the heap in it.
+    OtherBuild = -10,
+    /// The native side met what it takes for impossible: the fault is its own.
+    Internal = -11,
 }
 
 /// The result of a heap operation.

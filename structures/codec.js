@@ -9,7 +9,9 @@
 //   forget()                             lets go of the value
 //   read(memory, ptr, byteLength, tag)   the value. It copies first and then decodes, so that bytes which another thread
 //                                        writes meanwhile give another value or ERR_HEAP_CORRUPTED, and no more
+//   unclone(bytes)                       the second half of that: the value, of bytes that were read with Tag.Bytes
 
+import { types } from 'node:util'
 import { deserialize, serialize } from 'node:v8'
 import { heapCorrupted, invalidArgType, refused } from '../lib/errors.js'
 import { nodeBufferOf, viewsCovering } from '../lib/pages.js'
@@ -68,9 +70,15 @@ const prepareClone = (value) => {
   return keep(Tag.Clone, bytes.length, bytes)
 }
 
+// Bytes that other threads have may become more until they are written.
+const prepareBytes = (value) => {
+  const bytes = types.isSharedArrayBuffer(value.buffer) ? new Uint8Array(value) : value
+  return keep(Tag.Bytes, bytes.length, bytes)
+}
+
 const prepareObject = (value) => {
   if (value === null) return keep(Tag.Null, 0, null)
-  if (value instanceof Uint8Array) return keep(Tag.Bytes, value.length, value)
+  if (types.isUint8Array(value)) return prepareBytes(value)
   return prepareClone(value)
 }
 
@@ -134,11 +142,18 @@ const readShort = (u8, ptr, byteLength) => {
 const readUtf16 = (u8, ptr, byteLength) =>
   Buffer.from(u8.subarray(ptr, ptr + byteLength)).ucs2Slice(0, byteLength)
 
-const readClone = (u8, ptr, byteLength) => {
+/**
+ * Reads a value with the tag Clone whose bytes were read as such.
+ *
+ * @param {Uint8Array} bytes this thread's own
+ * @returns {unknown}
+ * @throws {Error} ERR_HEAP_CORRUPTED when they are no value
+ */
+export const unclone = (bytes) => {
   try {
-    return deserialize(Buffer.from(u8.subarray(ptr, ptr + byteLength)))
+    return deserialize(bytes)
   } catch (cause) {
-    throw heapCorrupted(`The value at byte ${ptr} cannot be read: ${cause.message}`)
+    throw heapCorrupted(`A value cannot be read: ${cause.message}`)
   }
 }
 
@@ -165,7 +180,8 @@ export const read = (memory, ptr, byteLength, tag) => {
   }
   if (tag === Tag.Utf16) return readUtf16(views.u8, ptr, byteLength)
   if (tag === Tag.BigInt) return views.data.getBigInt64(ptr, true)
-  if (tag === Tag.Bytes) return new Uint8Array(views.u8.subarray(ptr, ptr + byteLength))
-  if (tag === Tag.Clone) return readClone(views.u8, ptr, byteLength)
+  const bytes = () => new Uint8Array(views.u8.subarray(ptr, ptr + byteLength))
+  if (tag === Tag.Bytes) return bytes()
+  if (tag === Tag.Clone) return unclone(bytes())
   throw heapCorrupted(`The value at byte ${ptr} has a kind that does not exist: ${tag}`)
 }

@@ -8,3 +8,10 @@ export type LockOutcome = types.LockOutcome
 export type WaitOptions = types.WaitOptions
 export type AsyncWaitOptions = types.AsyncWaitOptions
 export type Guard = types.Guard
+
+export declare const SharedMap: typeof types.SharedMap
+export type SharedMap<K extends SharedMapKey = SharedMapKey, V = any> = types.SharedMap<K, V>
+export type SharedMapKey = types.SharedMapKey
+export type SharedMapOptions = types.SharedMapOptions
+export type SharedMapSetOptions = types.SharedMapSetOptions
+export type SharedMapStats = types.SharedMapStats

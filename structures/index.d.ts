@@ -131,3 +131,223 @@ export class Mutex {
    */
   destroy(): void
 }
+
+/** What a key of a SharedMap can be. Keys are the same where a Map says so, and Uint8Arrays where they hold the same bytes. */
+export type SharedMapKey = string | number | bigint | Uint8Array
+
+/** What a SharedMap is made with. */
+export interface SharedMapOptions {
+  /** Milliseconds after which an entry expires, unless `set` gives it another time; never when left out. */
+  ttl?: number
+  /** The most entries: what was not read for longest is evicted. Without a limit when left out. */
+  maxEntries?: number
+  /** The most bytes that the blocks of all entries take, headers included. Without a limit when left out. */
+  maxBytes?: number
+}
+
+/** What `set` does otherwise than the map's options say. */
+export interface SharedMapSetOptions {
+  /** Milliseconds after which the entry expires; Infinity for never. */
+  ttl?: number
+}
+
+/** How a SharedMap is used. */
+export interface SharedMapStats {
+  /** Entries, with those that have expired and were not met since. */
+  size: number
+  /** Bytes that the blocks of all entries take, headers included. */
+  bytes: number
+  /** Calls of `get` and `getOrInsert`, by all threads, that found the key. */
+  hits: number
+  /** Those that did not. */
+  misses: number
+  /** Entries that were taken out for want of room. */
+  evictions: number
+  /** Entries that were taken out because they had expired. */
+  expiries: number
+}
+
+/**
+ * A Map for all threads of the process. Keys and values are copied in and out: strings, numbers, bigints, booleans, null and
+ * bytes as they are, everything else that structured clone takes by `v8.serialize`.
+ *
+ * Reading takes no lock. Writing takes that of a part of the map; there are up to 64. A thread that is terminated in any
+ * method leaves each key with its old or its new value, and whoever comes next to that part of the map puts it in order.
+ */
+export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
+  private constructor()
+
+  /**
+   * Makes a map. `destroy` frees it.
+   *
+   * @param memory a shared one
+   * @param options
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   */
+  static create<K extends SharedMapKey = SharedMapKey, V = any>(
+    memory: LocalSharedMemory,
+    options?: SharedMapOptions,
+  ): SharedMap<K, V>
+
+  /**
+   * The map at a pointer, which another thread may have sent.
+   *
+   * @param memory the one that it lies in
+   * @param ptr its `ptr`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER; ERR_NOT_A_STRUCTURE: the block is something else; ERR_STRUCTURE_MISMATCH: it was
+   * made by another version of the package
+   */
+  static at<K extends SharedMapKey = SharedMapKey, V = any>(
+    memory: LocalSharedMemory,
+    ptr: number,
+  ): SharedMap<K, V>
+
+  /**
+   * The map of a name, made if there is none: the same for all threads, also for those that ask at the same moment. The name is
+   * a root of the memory.
+   *
+   * @param memory a shared one
+   * @param name 1 to 256 characters
+   * @param options those that it was made with, if there is one
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_INVALID_POINTER, ERR_NOT_A_STRUCTURE: the name is another block's; ERR_STRUCTURE_MISMATCH: it was made
+   * with other options, or by another version of the package
+   */
+  static open<K extends SharedMapKey = SharedMapKey, V = any>(
+    memory: LocalSharedMemory,
+    name: string,
+    options?: SharedMapOptions,
+  ): SharedMap<K, V>
+
+  /** The memory that it lies in. */
+  readonly memory: LocalSharedMemory
+
+  /** Pointer to its block. */
+  readonly ptr: number
+
+  /** The entries, with those that have expired and were not met since. */
+  readonly size: number
+
+  /**
+   * @param key
+   * @returns a copy of the value; undefined when there is none
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the key is longer than 16,777,215 bytes
+   * @throws {Error} ERR_NOT_A_STRUCTURE: the map was destroyed; ERR_HEAP_CORRUPTED: something wrote over it. All methods throw
+   * these two
+   */
+  get(key: K): V | undefined
+
+  /**
+   * @param key
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   */
+  has(key: K): boolean
+
+  /**
+   * Gives a key a value, and evicts others where the map has limits.
+   *
+   * @param key
+   * @param value anything but undefined that structured clone takes
+   * @param options
+   * @returns the map
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: also when the entry is larger than `maxBytes`; ERR_OUT_OF_MEMORY. The key has its old
+   * value then
+   * @throws {Error} ERR_DEADLOCK: a function given to `update` called it
+   */
+  set(key: K, value: V, options?: SharedMapSetOptions): this
+
+  /**
+   * @param key
+   * @returns whether there was such a key
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_DEADLOCK: as `set`
+   */
+  delete(key: K): boolean
+
+  /**
+   * Takes out all entries, one part of the map after the other: some of those that others set meanwhile may stay.
+   *
+   * @throws {Error} ERR_DEADLOCK: as `set`
+   */
+  clear(): void
+
+  /**
+   * Gives a key a value unless it has one, in one step for all threads.
+   *
+   * @param key
+   * @param value
+   * @returns the value that it has then
+   * @throws as `set` does
+   */
+  getOrInsert(key: K, value: V): V
+
+  /**
+   * Adds to a value, in one step for all threads. A key without one gets `by`, and expires by the map's `ttl`; one that has a
+   * value goes on to expire when it did.
+   *
+   * @param key
+   * @param by a number or a bigint, as the value; by default 1
+   * @returns the sum
+   * @throws as `set` does, with ERR_INVALID_ARG_TYPE also when the value is of another type than `by`
+   */
+  increment(key: K, by?: number): number
+  increment(key: K, by: bigint): bigint
+
+  /**
+   * Puts in a value's place what a function makes of it, in one step for all threads. Those that write to the same part of
+   * the map wait until it returns. A key without a value gets one that expires by the map's `ttl`; one that has a value goes on
+   * to expire when it did.
+   *
+   * @param key
+   * @param make gets the value, undefined when there is none; when it returns undefined, the key is taken out. It may read
+   * SharedMaps, and must neither change nor go over one
+   * @returns what the function returns
+   * @throws as `set` does, and what the function throws: the key has its old value then
+   */
+  update<T extends V | undefined>(key: K, make: (value: V | undefined) => T): T
+
+  /**
+   * Goes over copies of the entries. It meets each one that stays for the whole time once, whatever other threads do, and of
+   * those that come, go or change meanwhile, some.
+   *
+   * @throws {Error} ERR_DEADLOCK: as `set`
+   */
+  entries(): Generator<[K, V], void, undefined>
+
+  /** Goes over the keys, as `entries` does. */
+  keys(): Generator<K, void, undefined>
+
+  /** Goes over the values, as `entries` does. */
+  values(): Generator<V, void, undefined>
+
+  /** The same as `entries`. */
+  [Symbol.iterator](): Generator<[K, V], void, undefined>
+
+  /**
+   * Calls a function for each entry, as `entries` goes over them.
+   *
+   * @param act
+   * @param receiver its `this`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   */
+  forEach(act: (value: V, key: K, map: this) => void, receiver?: unknown): void
+
+  /** How the map is used, by all threads. */
+  stats(): SharedMapStats
+
+  /**
+   * Frees every byte of it and takes its names away. Nobody may use it meanwhile; whoever does so afterwards, in any thread, gets
+   * ERR_NOT_A_STRUCTURE. After a thread was terminated in it, another can call it again.
+   *
+   * @throws {Error} ERR_NOT_A_STRUCTURE: it was destroyed before; ERR_DEADLOCK: as `set`; ERR_HEAP_CORRUPTED
+   */
+  destroy(): void
+}

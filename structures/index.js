@@ -1,3 +1,4 @@
 // The second entry point: what threads share, besides bytes. Each structure lies in blocks of a memory's heap.
 
 export { Mutex } from './mutex.js'
+export { SharedMap } from './shared-map/shared-map.js'

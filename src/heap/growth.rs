@@ -3,7 +3,7 @@
 
 use super::block::Live;
 use super::layout::{
-    ALL_PAGES, GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, OWN_PAGES, PAGE, UNIT,
+    ALL_PAGES, BUILD, GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, OWN_PAGES, PAGE, UNIT,
     UNITS_PER_PAGE, root,
 };
 use super::segment::{Segment, first_unit, table_units};
@@ -32,12 +32,15 @@ impl<'m> Heap<'m> {
     /// Makes a heap of the bytes of `territory`. Bytes that it does not use are left as they are.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`] when the territory is too small for a heap of one unit; nothing is
-    /// written then.
+    /// [`Fault::OutOfMemory`] when the territory is too small for a heap of one unit,
+    /// [`Fault::OtherBuild`] when another build has made a heap there; nothing is written then.
     pub fn format(words: Words<'m>, territory: Territory) -> Result<Self> {
         let Territory { start, end_page, maximum, owns_all } = territory;
         if start / PAGE >= end_page {
             return Err(Fault::OutOfMemory);
+        }
+        if Self::is_of_other_build(words, start) {
+            return Err(Fault::OtherBuild);
         }
         let heap = Self { words, root: start / 4 };
         let table = start.checked_add(root::WORDS * 4).ok_or(Fault::OutOfMemory)?;
@@ -49,6 +52,7 @@ impl<'m> Heap<'m> {
             heap.set_field(field, 0)?;
         }
         heap.set_field(root::OWN_OFFSET, start)?;
+        heap.set_field(root::BUILD, BUILD)?;
         heap.set_field(root::OWNERSHIP, if owns_all { ALL_PAGES } else { OWN_PAGES })?;
         heap.set_field(root::END_PAGE, end_page)?;
         heap.set_field(root::MAXIMUM, maximum)?;

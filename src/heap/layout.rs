@@ -45,6 +45,13 @@ pub const MAX_SLOTS: u32 = BITMAP_WORDS * 32;
 
 /// "LSMH" in memory order: the first word of a formatted heap.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"LSMH");
+/// Which build made the heap: what lies where, and who has its lock, is known to the same build only.
+pub const BUILD: u32 = {
+    match u64::from_str_radix(env!("LSM_BUILD"), 16) {
+        Ok(build) => build as u32,
+        Err(_) => panic!("a digest"),
+    }
+};
 /// The heap owns every page of the memory. Two words that no small damage turns into each other: a heap that
 /// takes itself for the owner of all pages takes in those of others.
 pub const ALL_PAGES: u32 = u32::from_le_bytes(*b"all ");
@@ -65,25 +72,27 @@ pub mod root {
     use super::{BIN_BITMAP_WORDS, BINS, MAX_SEGMENTS, SEGMENT_WORDS};
     use crate::heap::size_class;
 
-    /// [`super::MAGIC`].
+    /// [`super::MAGIC`]. It and the next two are where they are in the heaps of all builds, for good.
     pub const MAGIC: u32 = 0;
     /// The root's own byte offset: with the magic, what tells a heap from chance bytes.
     pub const OWN_OFFSET: u32 = 1;
+    /// [`super::BUILD`].
+    pub const BUILD: u32 = 2;
     /// [`super::ALL_PAGES`] when the heap owns every page of the memory, [`super::OWN_PAGES`] when it shares
     /// it with others.
-    pub const OWNERSHIP: u32 = 2;
+    pub const OWNERSHIP: u32 = 3;
     /// The page after the last one that the heap manages.
-    pub const END_PAGE: u32 = 3;
+    pub const END_PAGE: u32 = 4;
     /// The page count that the memory may grow to.
-    pub const MAXIMUM: u32 = 4;
+    pub const MAXIMUM: u32 = 5;
     /// How many directory entries are set.
-    pub const SEGMENT_COUNT: u32 = 5;
+    pub const SEGMENT_COUNT: u32 = 6;
     /// Units of all segments.
-    pub const UNITS: u32 = 6;
+    pub const UNITS: u32 = 7;
     /// The complement of [`UNITS`]: how much a heap keeps and grows follows from them.
-    pub const UNITS_CHECK: u32 = 7;
+    pub const UNITS_CHECK: u32 = 8;
     /// One bit a bin: set iff the bin holds a run.
-    pub const BIN_BITMAP: u32 = 8;
+    pub const BIN_BITMAP: u32 = 9;
     /// First unit of the first run of each bin; 0 for none.
     pub const BIN_HEADS: u32 = BIN_BITMAP + BIN_BITMAP_WORDS;
     /// First unit of the first span of each class that has both free and taken blocks; 0 for none.

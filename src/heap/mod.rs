@@ -26,7 +26,7 @@ pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_
 pub use words::Words;
 
 use crate::fault::{Fault, Result};
-use layout::{ALL_PAGES, MAGIC, OWN_PAGES, root};
+use layout::{ALL_PAGES, BUILD, MAGIC, OWN_PAGES, root};
 
 /// Which bytes a new heap gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +52,23 @@ impl<'m> Heap<'m> {
     /// Where the root of a heap that owns its whole memory lies, in bytes.
     pub const WHOLE_MEMORY_ROOT: u32 = GRAIN;
 
-    /// Opens the heap whose root lies at byte `root`; `None` when there is none.
+    /// Opens the heap whose root lies at byte `root`; `None` when there is none of this build.
     pub fn open(words: Words<'m>, root: u32) -> Option<Self> {
         let heap = Self { words, root: root / 4 };
-        let confirmed = heap.field(root::MAGIC).is_ok_and(|magic| magic == MAGIC)
-            && heap.field(root::OWN_OFFSET).is_ok_and(|own| own == root);
-        confirmed.then_some(heap)
+        (heap.build() == Some(BUILD)).then_some(heap)
+    }
+
+    /// Whether there is a heap at byte `root` that another build made.
+    pub fn is_of_other_build(words: Words<'m>, root: u32) -> bool {
+        let build = Self { words, root: root / 4 }.build();
+        build.is_some_and(|build| build != BUILD)
+    }
+
+    // The build that made the heap, if there is one.
+    fn build(&self) -> Option<u32> {
+        let there = self.field(root::MAGIC) == Ok(MAGIC)
+            && self.field(root::OWN_OFFSET) == Ok(self.root * 4);
+        self.field(root::BUILD).ok().filter(|_| there)
     }
 
     /// Opens a heap for use by a caller who sees the memory at its present length.

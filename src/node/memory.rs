@@ -11,7 +11,7 @@ use napi::bindgen_prelude::check_status;
 use napi::{Error, Result, Status, sys};
 
 use crate::heap::Words;
-use crate::os::{self, Reservation, Step};
+use crate::os::{self, Reservation, Step, guards};
 
 /// A memory that one thread works on. Its bytes stay mapped for as long as this value lives if it is
 /// shared; one that is not must outlive each call.
@@ -81,13 +81,26 @@ impl Memory {
     /// The step that failed and why.
     ///
     /// # Safety
-    /// The memory was just made with a maximum of `maximum` bytes, is shared, and nobody has read or
-    /// written a byte of it.
+    /// The memory was just made, is shared, nobody has read or written a byte of it, and the engine has
+    /// reserved `maximum` bytes for it.
     pub unsafe fn overlay(&self, maximum: usize) -> core::result::Result<(), (Step, io::Error)> {
         let View { base, byte_length, .. } = self.view.get();
         // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps; the
         // caller vouches for the rest.
         os::overlay(unsafe { Reservation::new(base.as_ptr().cast(), byte_length, maximum) })
+    }
+
+    /// Finds out what the engine reserves for memories; see [`guards::prove`]. `read` has a module read the
+    /// byte at an offset.
+    ///
+    /// # Safety
+    /// The memory was made for this and can grow by a page; nobody else has it.
+    pub unsafe fn prove_guards(&self, memory: JsValue, read: JsValue) {
+        let View { base, byte_length, .. } = self.view.get();
+        let read_behind = || memory.call(read, byte_length as u32).is_some();
+        // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps if it is
+        // shared; the caller vouches for the rest.
+        unsafe { guards::prove(base.as_ptr().cast(), byte_length, read_behind) };
     }
 
     /// Whether Rust allocated the bytes.

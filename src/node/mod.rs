@@ -5,27 +5,29 @@
 mod callback;
 mod debug_calls;
 mod handle;
+pub mod image;
 pub mod memory;
 pub mod threads;
 
 use std::ffi::CStr;
 
-use napi::bindgen_prelude::{FromNapiValue, Null, Object, ToNapiValue};
-use napi::{Env, Error, JsValue as _, Result, Status, sys};
+use napi::bindgen_prelude::{Either, FromNapiValue, Null, Object, ToNapiValue};
+use napi::{Env, JsValue as _, Result, sys};
 use napi_derive::napi;
 
 use crate::cache;
 use crate::fault::Fault;
 use crate::heap::{self, Area, PAGE};
+use crate::os::guards;
 use crate::session::{Claim, SharedHeap};
 use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_property};
 use handle::Handle;
 use memory::{JsValue, Memory};
 
-/// A view over the whole of a memory, as it was passed.
-pub struct WholeMemory(JsValue);
+/// An argument as it was passed.
+pub struct Argument(JsValue);
 
-impl FromNapiValue for WholeMemory {
+impl FromNapiValue for Argument {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         // SAFETY: napi-derive calls this with the environment and an argument of the running call.
         Ok(Self(unsafe { JsValue::new(env, value) }))
@@ -35,33 +37,32 @@ impl FromNapiValue for WholeMemory {
 /// Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
 /// use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
 /// says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
-/// of functions that answer with numbers, those below 0 being faults, or null when the memory holds
-/// something else. The object's `debug` says whether the memory is in debug mode, and `cache` is an
-/// ArrayBuffer of the words of the thread's cache, or null. All that lib/session.js reads is the object's own:
-/// code that has put accessors on its prototype never gets hold of it.
+/// of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
+/// The object's `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer of the words
+/// of the thread's cache, or null. All that lib/session.js reads is the object's own: code that has put
+/// accessors on its prototype never gets hold of it.
 ///
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(
     ts_args_type = "view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean",
-    ts_return_type = "object | null"
+    ts_return_type = "object | number"
 )]
 pub fn open_heap(
     env: &Env,
-    view: WholeMemory,
+    view: Argument,
     heap_base: i64,
     initial: u32,
     maximum: u32,
     made_here: bool,
     debug: bool,
-) -> Result<Option<Object<'_>>> {
+) -> Result<Either<Object<'_>, i32>> {
     // The end of a memory of 4 GiB is one more than 32 bits hold; no heap fits behind either.
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
     let claim = Claim { heap_base, initial, maximum, made_here, debug };
     let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
         Ok(heap) => heap,
-        Err(Fault::NotAHeap) => return Ok(None),
-        Err(fault) => return Err(Error::new(Status::GenericFailure, format!("{fault:?}"))),
+        Err(fault) => return Ok(Either::B(fault as i32)),
     };
     let object = Object::new(env)?;
     let debug = heap.is_debug();
@@ -103,7 +104,7 @@ pub fn open_heap(
             define_property(env.raw(), object.raw(), c"cache", nothing)?;
         }
     }
-    Ok(Some(object))
+    Ok(Either::A(object))
 }
 
 /// Where the part of the thread cache that is JavaScript finds things, as word indices.
@@ -130,6 +131,21 @@ pub fn cache_layout() -> CacheLayout {
     }
 }
 
+/// Finds out whether memories may have a maximum above their initial pages on native storage: what the
+/// engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
+/// to two, and `read` is a function of a module that reads the byte at an offset of it.
+///
+/// # Errors
+/// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+#[napi(ts_args_type = "view: Uint8Array, read: Function")]
+pub fn prove_guards(view: Argument, read: Argument) -> Result<()> {
+    let memory = Memory::open(view.0)?;
+    // SAFETY: only lib/storage.js calls this, with a memory that it made just for it, after another of the
+    // kind has grown to two pages: so many are reserved.
+    unsafe { memory.prove_guards(view.0, read.0) };
+    Ok(())
+}
+
 /// Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
 /// one that was just made with a maximum of `maximum` pages and that nobody has used. Returns why
 /// that could not be done, in which case the memory is as it was, or null.
@@ -137,12 +153,17 @@ pub fn cache_layout() -> CacheLayout {
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(ts_args_type = "view: Uint8Array, maximum: number")]
-pub fn overlay_storage(view: WholeMemory, maximum: u32) -> Result<Option<String>> {
+pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
     let memory = Memory::open(view.0)?;
+    let maximum = maximum as usize * PAGE as usize;
+    if maximum > memory.byte_length() && !guards::are_proven() {
+        return Ok(Some("how much the engine has reserved for the memory is not known".into()));
+    }
     // SAFETY: only the constructor in index.js calls this, right after `super(descriptor)` and before
     // anyone else has the object. `maximum` is the very number that the engine accepted, read from the
-    // caller's descriptor once; that the range is mapped as far as that is checked by the first step.
-    let outcome = unsafe { memory.overlay(maximum as usize * PAGE as usize) };
+    // caller's descriptor once. So many bytes are reserved: they are all accessible, or the engine
+    // reserves 4 GiB for every memory, which was proven.
+    let outcome = unsafe { memory.overlay(maximum) };
     Ok(outcome.err().map(|(step, error)| format!("{step:?}: {error}")))
 }
 
@@ -151,7 +172,7 @@ pub fn overlay_storage(view: WholeMemory, maximum: u32) -> Result<Option<String>
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(ts_args_type = "view: Uint8Array")]
-pub fn is_overlaid(view: WholeMemory) -> Result<bool> {
+pub fn is_overlaid(view: Argument) -> Result<bool> {
     Ok(Memory::open(view.0)?.is_overlaid())
 }
 

@@ -1,5 +1,6 @@
 //! What the process knows of each memory, outside of it: under a lock, or in words that threads share.
 
+pub mod claims;
 pub mod depot;
 pub mod live_blocks;
 pub mod registry;

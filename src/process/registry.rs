@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::debug::Book;
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::heap::{Heap, Territory, Words};
+use crate::process::claims;
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::sync::{self, Mutex, MutexGuard};
@@ -86,7 +87,7 @@ impl Known {
 /// unless another thread has it open, `debug` says whether it is in debug mode.
 ///
 /// # Errors
-/// Those of `claim` and of [`Known::new`].
+/// Those of `claim` and of [`Known::new`]; [`Fault::OtherBuild`] when another image has it open.
 pub fn open(
     address: usize,
     words: Words<'_>,
@@ -101,9 +102,14 @@ pub fn open(
         state.see(words.byte_length() as usize);
         return Ok(Arc::clone(known));
     }
-    let confirmed =
-        registry.territories.remove(&address).filter(|it| Heap::open(words, it.start).is_some());
-    let known = Arc::new(Known::new(words, confirmed.map_or_else(claim, Ok)?, debug)?);
+    if !claims::take(address) {
+        return Err(Fault::OtherBuild);
+    }
+    let place = registry.territories.get(&address).copied();
+    let confirmed = place.filter(|it| Heap::open(words, it.start).is_some());
+    let known = confirmed.map_or_else(claim, Ok).and_then(|it| Known::new(words, it, debug));
+    let known = Arc::new(known.inspect_err(|_| claims::give_up(address))?);
+    registry.territories.remove(&address);
     registry.open.insert(address, Arc::clone(&known));
     Ok(known)
 }
@@ -120,6 +126,7 @@ pub fn close(address: usize, known: &Known, last: impl FnOnce(&mut State)) {
     }
     last(&mut state);
     registry.open.remove(&address);
+    claims::give_up(address);
     if !state.territory.owns_all {
         registry.territories.insert(address, state.territory);
     }

@@ -61,7 +61,8 @@ impl SharedHeap {
     /// Opens the heap in a memory, or claims the memory for one.
     ///
     /// # Errors
-    /// [`Fault::NotAHeap`] when the memory holds something else; [`Fault::OutOfMemory`].
+    /// [`Fault::NotAHeap`] when the memory holds something else, [`Fault::OtherBuild`] when another build
+    /// works on it or did; [`Fault::OutOfMemory`].
     pub fn open(memory: Memory, claim: Claim) -> Result<Self> {
         let words = memory.words();
         let territory = || found(words, claim);
@@ -491,6 +492,9 @@ fn found(words: Words<'_>, claim: Claim) -> Result<Territory> {
         maximum: claim.maximum,
         owns_all: claim.heap_base.is_none(),
     };
+    if Heap::is_of_other_build(words, claimed.start) {
+        return Err(Fault::OtherBuild);
+    }
     let formatted = Heap::open(words, claimed.start).is_some();
     let probed = PROBED_WORDS.min((words.byte_length() / 4) as u32);
     let free_to_use = formatted

@@ -1,0 +1,28 @@
+//! Systems on which V8 keeps its own pages: nothing can be mapped over them, and none are given back.
+
+use std::io;
+use std::ops::Range;
+
+use super::{Outcome, Reservation, Step};
+
+pub fn overlay(_range: Reservation, _permit: impl Fn(Step) -> io::Result<()>) -> Outcome<()> {
+    Err((Step::CreateObject, io::ErrorKind::Unsupported.into()))
+}
+
+pub fn is_overlaid(_base: *mut u8) -> bool {
+    false
+}
+
+pub fn give_back(_base: *mut u8, _bytes: Range<usize>) -> usize {
+    0
+}
+
+pub fn resident_in(_base: *mut u8, bytes: Range<usize>) -> usize {
+    bytes.len()
+}
+
+/// # Safety
+/// Nothing is done.
+pub unsafe fn make_guard_readable(_base: *mut u8, _length: usize, _reach: usize) -> bool {
+    false
+}

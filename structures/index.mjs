@@ -1,0 +1,3 @@
+// index.cjs as an ES module, as ../index.mjs is.
+
+export * from './index.cjs'

@@ -1,0 +1,178 @@
+// What keeps a map within its limits. Evicted is, as good as, what was not read for longest, by CLOCK: a hand goes over the
+// entries of the shard, spares those that were read since it was there last, and takes the first that was not. A shard
+// evicts its own entries before it looks at others.
+
+import {
+  BUCKETS,
+  BYTES_USED,
+  COUNT,
+  EVICTIONS,
+  EXPIRIES,
+  EXPIRING,
+  HAND,
+  NEXT,
+  POINTER_MASK,
+  READ_BIT,
+  STRIPE_HITS,
+  STRIPE_MISSES,
+  SWEEP,
+  VERSION,
+} from './layout.js'
+import { Shards } from './repair.js'
+
+/** Buckets that are searched for expired entries when an entry is added: more than entries can be added meanwhile. */
+const SWEPT = 2
+
+/** The shards of a map that has limits, or whose entries expire. */
+export class Limited extends Shards {
+  /** Sets the limits, Infinity for none. */
+  limit(maxEntries, maxBytes) {
+    this.maxEntries = maxEntries
+    this.maxBytes = maxBytes
+    this.isLimited = maxEntries !== Infinity || maxBytes !== Infinity
+  }
+
+  /** @returns {number} the entries of all shards; those of others while they change */
+  countAll() {
+    let sum = 0
+    for (const shard of this.shards) sum += this.words[shard + COUNT]
+    return sum
+  }
+
+  /** @returns {number} the bytes that the blocks of all entries take */
+  bytesOfAll() {
+    let sum = 0
+    for (const shard of this.shards) sum += this.floats[(shard + BYTES_USED) >>> 1]
+    return sum
+  }
+
+  /** @returns {import('../index.js').SharedMapStats} */
+  stats() {
+    const { floats } = this
+    const sum = (words, at) => words.reduce((total, word) => total + floats[(word + at) >>> 1], 0)
+    return {
+      size: this.countAll(),
+      bytes: this.bytesOfAll(),
+      hits: sum(this.stripes, STRIPE_HITS),
+      misses: sum(this.stripes, STRIPE_MISSES),
+      evictions: sum(this.shards, EVICTIONS),
+      expiries: sum(this.shards, EXPIRIES),
+    }
+  }
+
+  /**
+   * Evicts until there is room.
+   *
+   * @param {number} own the shard whose lock this thread has
+   * @param {number} entries to be added
+   * @param {number} bytes to be added
+   */
+  makeRoom(own, entries, bytes) {
+    let tooMany = this.countAll() + entries - this.maxEntries
+    let tooLong = this.bytesOfAll() + bytes - this.maxBytes
+    const evict = (shard) => {
+      while (tooMany > 0 || tooLong > 0) {
+        const freed = this.evictFrom(shard)
+        if (freed === 0) return
+        tooMany--
+        tooLong -= freed
+      }
+    }
+    evict(own)
+    if (tooMany > 0 || tooLong > 0) this.#elsewhere(own, evict)
+  }
+
+  /** Evicts one entry anywhere, for want of memory; returns whether there was one. */
+  evictAny(own) {
+    let freed = this.evictFrom(own)
+    if (freed === 0) {
+      this.#elsewhere(own, (shard) => {
+        if (freed === 0) freed = this.evictFrom(shard)
+      })
+    }
+    return freed !== 0
+  }
+
+  // A shard that another thread has is left out: waiting for it with a lock in hand might be waiting for each other.
+  #elsewhere(own, evict) {
+    for (const shard of this.shards) {
+      if (shard === own || !this.tryLock(shard)) continue
+      try {
+        this.unsettled(shard)
+        evict(shard)
+        this.settled(shard)
+      } finally {
+        this.unlock(shard)
+      }
+    }
+  }
+
+  /** Evicts an entry of a locked shard; returns the bytes of its block, 0 when there is none. */
+  evictFrom(shard) {
+    if (this.words[shard + COUNT] === 0) return 0
+    const buckets = this.words[shard + BUCKETS]
+    // Once round to forget what was read, once more to find one.
+    for (let passed = 0; passed <= 2 * buckets; passed++) {
+      const freed = this.#evictUnread(shard, this.bucketAt(shard, this.words[shard + HAND]))
+      if (freed !== 0) return freed
+      this.#next(shard, HAND)
+    }
+    throw this.corrupted()
+  }
+
+  // Of the entries that were not read the last one, which came first.
+  #evictUnread(shard, bucket) {
+    const { words } = this
+    let victim = 0
+    let victimLink = 0
+    let link = bucket
+    for (let entry = this.follow(link); entry !== 0; entry = this.follow(link)) {
+      if ((words[entry + NEXT] & READ_BIT) === 0) {
+        victim = entry
+        victimLink = link
+      }
+      link = entry
+    }
+    if (victim !== 0) return this.discard(shard, victimLink, victim, EVICTIONS)
+    for (let entry = this.follow(bucket); entry !== 0; entry = this.follow(entry + NEXT)) {
+      words[entry + NEXT] &= POINTER_MASK
+    }
+    return 0
+  }
+
+  /** Takes an entry out, and counts that; returns the bytes of its block. */
+  discard(shard, link, entry, counter) {
+    const freed = this.lengthOf(entry)
+    this.unlink(shard, link, entry)
+    this.floats[(shard + counter) >>> 1] += 1
+    return freed
+  }
+
+  #next(shard, hand) {
+    const { words } = this
+    const bucket = words[shard + hand]
+    words[shard + hand] = bucket + 1 < words[shard + BUCKETS] ? bucket + 1 : 0
+    return this.bucketAt(shard, bucket)
+  }
+
+  /** Keeps an entry from eviction for a while, unless the shard is locked or has changed since. */
+  spare(shard, entry, version) {
+    if (!this.tryLock(shard)) return
+    if (this.words[shard + VERSION] === version) this.words[entry + NEXT] |= READ_BIT
+    this.unlock(shard)
+  }
+
+  /** Looks for expired entries in a few buckets of a locked shard, others each time. */
+  sweep(shard) {
+    if (this.words[shard + EXPIRING] === 0) return
+    for (let swept = 0; swept < SWEPT; swept++) this.#sweepBucket(shard, this.#next(shard, SWEEP))
+  }
+
+  #sweepBucket(shard, bucket) {
+    let link = bucket
+    for (let entry = this.follow(link); entry !== 0; entry = this.follow(link)) {
+      if (this.isExpired(entry)) this.discard(shard, link, entry, EXPIRIES)
+      else link = entry
+    }
+  }
+}

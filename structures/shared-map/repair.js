@@ -1,0 +1,156 @@
+// The lock of a shard, and what is done when whoever held it ended, or was thrown out, in the middle: every entry is in
+// its bucket then, or in MOVING; what is not an entry is found in FRESH or STALE. The rest is counted again.
+
+import { deadlock } from '../../lib/errors.js'
+import { freeFrom } from '../../lib/placing.js'
+import { lock, tryLock, unlock } from '../lock.js'
+import { Entries } from './entries.js'
+import {
+  BUCKETS,
+  BYTES_USED,
+  COUNT,
+  DIRTY,
+  EXPIRING,
+  FRESH,
+  LOCK,
+  MOVING,
+  NEXT,
+  REACH,
+  SPARE_COUNT,
+  SPARES,
+  STALE,
+} from './layout.js'
+
+const GRAIN = 16
+
+/** Whether this thread runs a user's code with a lock in hand: then it must not wait for another. */
+let isUpdating = false
+
+/** Calls a function that runs a user's code, with a lock in hand. */
+export const callLocked = (act) => {
+  isUpdating = true
+  try {
+    return act()
+  } finally {
+    isUpdating = false
+  }
+}
+
+/** The shards of a map, each behind its lock. */
+export class Shards extends Entries {
+  /**
+   * Locks a shard, which is whole then.
+   *
+   * @param {number} shard
+   * @throws {Error} ERR_DEADLOCK in a function that was given to `update`
+   */
+  enter(shard) {
+    if (isUpdating) throw deadlock('A function given to update must not change or walk a SharedMap')
+    this.lock(shard)
+  }
+
+  /** The same for reading what could not be read otherwise: it never waits for one that waits for this thread. */
+  lock(shard) {
+    lock(this.words, shard + LOCK)
+    this.#mend(shard)
+  }
+
+  /** @returns {boolean} whether it could be had at once */
+  tryLock(shard) {
+    if (tryLock(this.words, shard + LOCK) === false) return false
+    this.#mend(shard)
+    return true
+  }
+
+  unlock(shard) {
+    unlock(this.words, shard + LOCK)
+  }
+
+  #mend(shard) {
+    if (this.words[shard + DIRTY] !== 0) this.#mendOrUnlock(shard)
+    const end = this.words[shard + REACH] * GRAIN
+    if (end > this.byteLimit) this.reaches(end)
+  }
+
+  #mendOrUnlock(shard) {
+    let isWhole = false
+    try {
+      this.#repair(shard)
+      isWhole = true
+    } finally {
+      if (!isWhole) this.unlock(shard)
+    }
+  }
+
+  #repair(shard) {
+    this.lookNow()
+    this.open(shard)
+    if (this.words[shard + BUCKETS] !== 0) {
+      this.#settleMoving(shard)
+      this.fillLast(shard)
+    }
+    this.#recountAll(shard)
+    this.#settleHand(shard, FRESH)
+    this.#settleHand(shard, STALE)
+    this.close(shard)
+    this.settled(shard)
+  }
+
+  /** An entry on its way arrives, unless it has not set out. */
+  #settleMoving(shard) {
+    const { words } = this
+    const entry = words[shard + MOVING] >>> 2
+    if (entry !== 0 && !this.#isInAnyBucket(shard, entry)) {
+      this.pushEntry(this.bucketFor(shard, entry), entry)
+    }
+    words[shard + MOVING] = 0
+  }
+
+  #isInAnyBucket(shard, wanted) {
+    let found = false
+    this.eachEntry(shard, (entry) => {
+      if (entry === wanted) found = true
+    })
+    return found
+  }
+
+  #recountAll(shard) {
+    const { words, floats } = this
+    words[shard + COUNT] = 0
+    words[shard + EXPIRING] = 0
+    floats[(shard + BYTES_USED) >>> 1] = 0
+    const hands = [FRESH, STALE]
+    this.eachEntry(shard, (entry) => {
+      this.recount(shard, entry)
+      for (const hand of hands) if (words[shard + hand] >>> 2 === entry) words[shard + hand] = 0
+    })
+  }
+
+  /** A block that is in no bucket, and no spare, is nobody's. */
+  #settleHand(shard, hand) {
+    const { words } = this
+    const pointer = words[shard + hand]
+    if (pointer === 0) return
+    const spares = words.subarray(shard + SPARES, shard + SPARES + SPARE_COUNT)
+    if (spares.includes(pointer)) words[shard + hand] = 0
+    else freeFrom(this.memory, 4 * (shard + hand))
+  }
+
+  /**
+   * @param {number} shard
+   * @param {(entry: number) => void} visit
+   * @throws {Error} ERR_HEAP_CORRUPTED when there are more than there can be
+   */
+  eachEntry(shard, visit) {
+    const buckets = this.words[shard + BUCKETS]
+    let left = this.wordLimit >>> 3
+    for (let bucket = 0; bucket < buckets; bucket++) {
+      let entry = this.follow(this.bucketAt(shard, bucket))
+      while (entry !== 0) {
+        if (left-- === 0) throw this.corrupted()
+        visit(entry)
+        entry = this.follow(entry + NEXT)
+      }
+    }
+  }
+}

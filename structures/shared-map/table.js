@@ -1,0 +1,355 @@
+// What a map does, one operation a method, on arguments that have been checked.
+//
+// Reading takes no lock and writes nothing that threads share: what was read holds if the shard's version is the same
+// before and after. Writing takes the shard's lock.
+
+import { invalidArgType, outOfRange } from '../../lib/errors.js'
+import { freeFrom } from '../../lib/placing.js'
+import { forget, prepare } from '../codec.js'
+import { leastBlock, unpack } from './entries.js'
+import { LOST } from './buckets.js'
+import {
+  BUCKETS,
+  COUNT,
+  EXPIRIES,
+  FIRST_SHARD,
+  FIRST_STRIPE,
+  FRESH,
+  HASH_KEY,
+  LIMITS,
+  NEXT,
+  READ_BIT,
+  SEGMENT_COUNT,
+  SEGMENTS,
+  SHARD_BITS,
+  SHARD_WORDS,
+  SPARE_COUNT,
+  SPARES,
+  STRIPE_COUNT,
+  STRIPE_HITS,
+  STRIPE_MISSES,
+  STRIPE_WORDS,
+  VERSION,
+} from './layout.js'
+import { Limited } from './limits.js'
+import { Key } from './key.js'
+import { callLocked } from './repair.js'
+import { stripeFor } from './stripes.js'
+
+/** Attempts to read without the lock. */
+const ATTEMPTS = 16
+/** Errors that leave a shard as it was. Others, such as the end of the stack, come at any moment. */
+const UNCHANGED = new Set(['ERR_OUT_OF_MEMORY', 'ERR_OUT_OF_RANGE'])
+const HITS = STRIPE_HITS >>> 1
+const MISSES = STRIPE_MISSES >>> 1
+/** So many entries are cleared with the lock in hand at once. */
+const CLEARED = 256
+/** Other processors may take loads out of their order: an atomic store of this thread's own keeps them in it. */
+const NEEDS_FENCE = process.arch !== 'x64'
+const fence = new Int32Array(new SharedArrayBuffer(4))
+
+const wordsFrom = (first, step, count) =>
+  Array.from({ length: count }, (_, index) => first + index * step)
+
+/** A map, as one thread has it open. */
+export class Table extends Limited {
+  /**
+   * @param {import('../../index.js').LocalSharedMemory} memory
+   * @param {number} ptr pointer to the map's block
+   * @param {Int32Array} block its words
+   */
+  constructor(memory, ptr, block) {
+    const bits = block[SHARD_BITS]
+    super(memory, new Key(block[HASH_KEY], block[HASH_KEY + 1]), bits)
+    this.ptr = ptr
+    const first = ptr >>> 2
+    this.stripe = (first + stripeFor(block, FIRST_STRIPE)) >>> 1
+    this.stripes = wordsFrom(first + FIRST_STRIPE, STRIPE_WORDS, STRIPE_COUNT)
+    this.firstShard = first + FIRST_SHARD
+    this.shardMask = (1 << bits) - 1
+    this.shards = wordsFrom(this.firstShard, SHARD_WORDS, 1 << bits)
+    const [ttl, maxEntries, maxBytes] = this.floats.subarray((first + LIMITS) >>> 1)
+    this.limit(maxEntries, maxBytes)
+    this.ttl = ttl
+  }
+
+  /** @returns {number} the shard that keys of a hash belong to */
+  shardFor(hash) {
+    return this.firstShard + (hash & this.shardMask) * SHARD_WORDS
+  }
+
+  /** @returns {number} the shard that a word lies in */
+  shardAt(word) {
+    return word - ((word - this.firstShard) % SHARD_WORDS)
+  }
+
+  /** @returns {unknown} for `unpack`; undefined when there is no such key */
+  get(key) {
+    const shard = this.shardFor(this.key.take(key))
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const version = Atomics.load(this.words, shard + VERSION)
+      if ((version & 1) !== 0) continue
+      const entry = this.find(shard, version)
+      if (entry === LOST) continue
+      const isLive = entry !== 0 && !this.isExpired(entry)
+      const value = isLive ? this.#tryRead(entry, shard, version) : undefined
+      if (this.#isCurrent(shard, version)) {
+        if (this.isLimited && value !== undefined) this.#keep(shard, entry, version)
+        return this.#counted(value)
+      }
+    }
+    return this.#getLocked(shard)
+  }
+
+  // What another thread writes at this moment may look like anything.
+  #tryRead(entry, shard, version) {
+    try {
+      return this.read(entry, shard, version)
+    } catch (error) {
+      if (this.#isCurrent(shard, version)) throw error
+      return undefined
+    }
+  }
+
+  /** @returns {boolean} whether there is such a key */
+  has(key) {
+    const shard = this.shardFor(this.key.take(key))
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const version = Atomics.load(this.words, shard + VERSION)
+      if ((version & 1) !== 0) continue
+      const entry = this.find(shard, version)
+      if (entry === LOST) continue
+      const isLive = entry !== 0 && !this.isExpired(entry)
+      if (this.#isCurrent(shard, version)) return isLive
+    }
+    return this.#lookLocked(shard, (entry) => entry !== 0 && !this.isExpired(entry))
+  }
+
+  /** Whether all that was read since the shard had that version is true. */
+  #isCurrent(shard, version) {
+    if (NEEDS_FENCE) Atomics.store(fence, 0, 0)
+    return Atomics.load(this.words, shard + VERSION) === version
+  }
+
+  #keep(shard, entry, version) {
+    if ((this.words[entry + NEXT] & READ_BIT) === 0) this.spare(shard, entry, version)
+  }
+
+  #counted(value) {
+    this.floats[this.stripe + (value === undefined ? MISSES : HITS)] += 1
+    return value
+  }
+
+  #getLocked(shard) {
+    return this.#lookLocked(shard, (entry) => {
+      const value = this.#liveValue(shard, entry)
+      if (value !== undefined) this.words[entry + NEXT] |= READ_BIT
+      return this.#counted(value)
+    })
+  }
+
+  #lookLocked(shard, read) {
+    this.lock(shard)
+    try {
+      return read(this.findLocked(shard))
+    } finally {
+      this.unlock(shard)
+    }
+  }
+
+  /** Looks for the key in its shard, which this thread may change meanwhile. */
+  #locked(key, act) {
+    const shard = this.shardFor(this.key.take(key))
+    this.enter(shard)
+    try {
+      return act(shard, this.findLocked(shard))
+    } finally {
+      this.unlock(shard)
+      forget()
+    }
+  }
+
+  #liveValue(shard, entry) {
+    return entry === 0 || this.isExpired(entry) ? undefined : this.readLocked(shard, entry)
+  }
+
+  /** @returns {number} when what is set now expires, in ms; 0 for never */
+  expiryAfter(ttl = this.ttl) {
+    return ttl === Infinity ? 0 : Date.now() + ttl
+  }
+
+  set(key, value, ttl) {
+    prepare(value)
+    const shard = this.shardFor(this.key.take(key))
+    this.enter(shard)
+    try {
+      this.#put(shard, this.findLocked(shard), this.expiryAfter(ttl))
+    } finally {
+      this.unlock(shard)
+      forget()
+    }
+  }
+
+  /** @returns {boolean} whether there was such a key */
+  delete(key) {
+    return this.#locked(key, (shard, entry) => entry !== 0 && this.#remove(shard, entry))
+  }
+
+  /** @returns {unknown} for `unpack`: what the map had; undefined when it has the value now */
+  insert(key, value) {
+    prepare(value)
+    return this.#locked(key, (shard, entry) => {
+      const before = this.#liveValue(shard, entry)
+      if (before === undefined) this.#put(shard, entry, this.expiryAfter())
+      return before
+    })
+  }
+
+  /** @returns {number | bigint} the sum */
+  increment(key, by) {
+    return this.#locked(key, (shard, entry) => {
+      const before = unpack(this.#liveValue(shard, entry))
+      const sum = before === undefined ? by : addTo(before, by)
+      prepare(sum)
+      this.#put(shard, entry, before === undefined ? this.expiryAfter() : this.expiryOf(entry))
+      return sum
+    })
+  }
+
+  /** @returns {unknown} what the function made of the value */
+  update(key, make) {
+    return this.#locked(key, (shard, entry) => {
+      const before = this.#liveValue(shard, entry)
+      const after = callLocked(() => prepareAny(make(unpack(before))))
+      // The function may have looked for other keys.
+      this.key.take(key)
+      const now = this.findLocked(shard)
+      if (after !== undefined) {
+        this.#put(shard, now, before === undefined ? this.expiryAfter() : this.expiryOf(now))
+      } else if (now !== 0) this.#remove(shard, now)
+      return after
+    })
+  }
+
+  /** Takes out the entry that was just found; whether it had not expired. */
+  #remove(shard, entry) {
+    const isLive = !this.isExpired(entry)
+    this.unsettled(shard)
+    if (isLive) this.unlink(shard, this.link, entry)
+    else this.discard(shard, this.link, entry, EXPIRIES)
+    this.settled(shard)
+    return isLive
+  }
+
+  /** Takes out all entries that are there now, and of those that are added meanwhile some. */
+  clear() {
+    for (const shard of this.shards) {
+      for (let bucket = 0; bucket >= 0;) bucket = this.#clearSome(shard, bucket)
+    }
+  }
+
+  #clearSome(shard, first) {
+    this.enter(shard)
+    try {
+      this.unsettled(shard)
+      let left = CLEARED
+      let bucket = first
+      while (left > 0 && this.words[shard + COUNT] > 0 && bucket < this.words[shard + BUCKETS]) {
+        const link = this.bucketAt(shard, bucket)
+        const entry = this.follow(link)
+        if (entry === 0) bucket++
+        else {
+          this.unlink(shard, link, entry)
+          left--
+        }
+      }
+      this.settled(shard)
+      return left > 0 ? -1 : bucket
+    } finally {
+      this.unlock(shard)
+    }
+  }
+
+  /** Frees all that hangs on the map's block. Whoever ends in the middle of it leaves the rest for the next one. */
+  freeAll() {
+    this.clear()
+    for (const shard of this.shards) {
+      this.enter(shard)
+      this.words[shard + BUCKETS] = 0
+      this.#freeSlots(shard + SPARES, SPARE_COUNT)
+      this.#freeSlots(shard + SEGMENTS, SEGMENT_COUNT)
+      this.unlock(shard)
+    }
+  }
+
+  #freeSlots(first, count) {
+    for (let slot = first; slot < first + count; slot++) freeFrom(this.memory, 4 * slot)
+  }
+
+  /** Writes the value over an entry, or in a new one. */
+  #put(shard, entry, expires) {
+    if (entry !== 0 && this.overwrite(entry, expires)) return
+    this.unsettled(shard)
+    const old = this.#prepare(shard, entry)
+    this.place(shard, old, expires)
+    this.sweep(shard)
+    this.grow(shard)
+    this.settled(shard)
+  }
+
+  // Gets the block for the new entry, and room for it; returns the entry that it takes the place of.
+  #prepare(shard, entry) {
+    const isMoved = this.isLimited || this.words[shard + BUCKETS] === 0
+    try {
+      this.begin(shard)
+      if (this.isLimited) this.#makeRoomFor(shard, leastBlock(this.entryLength))
+      this.#fetch(shard)
+      if (this.isLimited) this.#makeRoomFor(shard, this.lengthOf(this.words[shard + FRESH] >>> 2))
+    } catch (error) {
+      if (UNCHANGED.has(error.code)) this.#giveUp(shard)
+      throw error
+    }
+    return isMoved ? this.findLocked(shard) : entry
+  }
+
+  #giveUp(shard) {
+    freeFrom(this.memory, 4 * (shard + FRESH))
+    this.settled(shard)
+  }
+
+  #makeRoomFor(shard, length) {
+    if (length > this.maxBytes) {
+      throw outOfRange('value', `of no more than ${this.maxBytes} bytes with its key`, length)
+    }
+    const old = this.findLocked(shard)
+    if (old !== 0) this.makeRoom(shard, 0, length - this.lengthOf(old))
+    // What was to be replaced may have been evicted.
+    if (old === 0 || this.findLocked(shard) === 0) this.makeRoom(shard, 1, length)
+  }
+
+  #fetch(shard) {
+    for (;;) {
+      try {
+        return this.takeBlock(shard)
+      } catch (error) {
+        if (error.code !== 'ERR_OUT_OF_MEMORY' || !this.isLimited || !this.evictAny(shard)) {
+          throw error
+        }
+      }
+    }
+  }
+}
+
+/** Prepares a value unless it is undefined, which may run its getters; returns it. */
+const prepareAny = (value) => {
+  if (value !== undefined) prepare(value)
+  return value
+}
+
+const addTo = (before, by) => {
+  if (typeof before === typeof by) return before + by
+  const isCount = typeof before === 'number' || typeof before === 'bigint'
+  throw isCount
+    ? invalidArgType('by', `a ${typeof before}, as the value is`, by)
+    : invalidArgType('the value', `a ${typeof by}, to be incremented`, before)
+}
