@@ -1,12 +1,14 @@
 // Terminates workers at random moments of every operation, for as many workers as it is told to, and counts. Ends with an
-// error as soon as a heap is not whole, a block is lost or a thread does not end.
+// error as soon as a heap is not whole, a block is lost, a value torn or a thread does not end.
 //
 //   node scripts/kill.js --workers 5000 --at-once 4 --seed 1
+//   node scripts/kill.js --structures --workers 10000
 
 import assert from 'node:assert/strict'
 import { parseArgs } from 'node:util'
 import LocalSharedMemory from '../index.js'
 import { OPERATIONS, killWorkers } from '../__test__/fixtures/killing.mjs'
+import { STRUCTURES } from '../__test__/fixtures/structure-kills.mjs'
 
 const PAGE = 65_536
 /** Workers on one memory; then it has to be as it was, and the next one is made. */
@@ -18,50 +20,75 @@ const SHAPES = [
   { initial: 1, maximum: 600, heapBase: PAGE },
   { initial: 2, maximum: 600, heapBase: 100_000 },
 ]
+/** Maps are larger. */
+const ROOM = 4000
 
 const { values } = parseArgs({
   options: {
     workers: { type: 'string', default: '5000' },
     'at-once': { type: 'string', default: '4' },
     seed: { type: 'string', default: '1' },
+    structures: { type: 'boolean', default: false },
   },
 })
 
-const table = Object.fromEntries(
-  OPERATIONS.map((operation) => [
-    operation,
-    { killed: 0, operations: 0, noted: 0, 'in hand': 0, memories: 0 },
-  ]),
-)
+const settings = (operation, round) => ({
+  operation,
+  workers: WORKERS,
+  atOnce: Number(values['at-once']),
+  seed: Number(values.seed) * 1_000_003 + round,
+})
 
-const killSome = async (operation, round) => {
-  const descriptor = SHAPES[round % SHAPES.length]
+/** A memory with a heap, and nothing in it. */
+const newMemory = (descriptor) => {
   const memory = new LocalSharedMemory({ ...descriptor, shared: true })
   memory.free(memory.malloc(1))
   memory.trim()
+  return memory
+}
+
+const killInHeap = async (operation, round) => {
+  const descriptor = SHAPES[round % SHAPES.length]
+  const memory = newMemory(descriptor)
   const before = memory.stats()
-  const { killed, operations, noted, inHand } = await killWorkers(memory, {
-    operation,
-    workers: WORKERS,
-    atOnce: Number(values['at-once']),
-    seed: Number(values.seed) * 1_000_003 + round,
-  })
+  const totals = await killWorkers(memory, settings(operation, round))
   if (descriptor.initial === descriptor.maximum) assert.deepEqual(memory.stats(), before)
   memory.free(memory.malloc(memory.stats().largestFreeBlock))
-  const row = table[operation]
-  row.killed += killed
-  row.operations += operations
-  row.noted += noted
-  row['in hand'] += inHand
-  row.memories++
-  return killed
+  return totals
+}
+
+const killInStructure = (kill, operation, round) =>
+  kill(
+    newMemory({ ...SHAPES[round % SHAPES.length], initial: 10, maximum: ROOM }),
+    settings(operation, round),
+  )
+
+const inHeap = () =>
+  OPERATIONS.map((operation) => [operation, (round) => killInHeap(operation, round)])
+
+const inStructures = () =>
+  Object.entries(STRUCTURES).flatMap(([structure, { kill, operations }]) =>
+    operations.map((operation) => [
+      `${structure}: ${operation}`,
+      (round) => killInStructure(kill, operation, round),
+    ]),
+  )
+
+const add = (row, totals) => {
+  for (const [name, count] of Object.entries(totals)) row[name] = (row[name] ?? 0) + count
+  row.memories = (row.memories ?? 0) + 1
 }
 
 const since = Date.now()
+const kinds = values.structures ? inStructures() : inHeap()
+const table = Object.fromEntries(kinds.map(([title]) => [title, {}]))
 let killed = 0
 for (let round = 0; killed < Number(values.workers); round++) {
+  const [title, kill] = kinds[round % kinds.length]
   // oxlint-disable-next-line no-await-in-loop -- one memory after the other
-  killed += await killSome(OPERATIONS[round % OPERATIONS.length], round)
+  const totals = await kill(round)
+  add(table[title], totals)
+  killed += totals.killed
 }
 console.table(table)
 console.log({
