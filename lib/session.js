@@ -111,12 +111,14 @@ export class Session {
    * What the native side answers, asked again for as long as the memory turns out to have grown.
    *
    * @template T
-   * @param {(native: object) => T} call
+   * @template A
+   * @param {(native: object, argument?: A) => T} call
+   * @param {A} [argument]
    * @returns {T | number} a number below 0 when it is a fault
    */
-  answerOf(call) {
+  answerOf(call, argument) {
     for (;;) {
-      const answer = call(this.current())
+      const answer = call(this.current(), argument)
       if (answer !== Fault.Stale || !this.catchUp()) return answer
     }
   }

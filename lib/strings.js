@@ -15,19 +15,23 @@ const SHORT = 64
 
 const encoder = new TextEncoder()
 const scratch = Buffer.alloc(1024)
+/** How often the bytes above have been written. */
+let writes = 0
 
 const checkText = (text) => {
   if (typeof text !== 'string') throw invalidArgType('text', 'a string', text)
 }
 
-/** The text as UTF-8, in bytes that are valid until the next call, of whoever it is. */
+/** The text as UTF-8, in bytes that are valid until they are written again. */
 const encode = (text) => {
+  writes++
   if (text.length * UTF8_BYTES > scratch.length) return Buffer.from(text)
   return scratch.subarray(0, encoder.encodeInto(text, scratch).written)
 }
 
-/** A copy of bytes, at the start of a buffer that is valid until the next call. */
+/** A copy of bytes, at the start of a buffer that is valid until it is written again. */
 const copyOf = (u8, start, count) => {
+  writes++
   if (count > scratch.length) return Buffer.from(u8.subarray(start, start + count))
   if (count > SHORT) scratch.set(u8.subarray(start, start + count))
   else for (let at = 0; at < count; at++) scratch[at] = u8[start + at]
@@ -102,11 +106,13 @@ export class StringMemory extends AtomicMemory {
    */
   mallocString(text) {
     checkText(text)
-    const room = encode(text).length + 1
+    const bytes = encode(text)
+    const room = bytes.length + 1
+    const written = writes
     const make = () => this.malloc(room)
-    // Encoded once more: malloc may have run code that uses strings, of a subclass or of whoever formats stacks.
     const use = (ptr) => {
-      write(this, ptr, encode(text), room)
+      // malloc may have run code that uses strings: a subclass's, or that of whoever formats stacks.
+      write(this, ptr, writes === written ? bytes : encode(text), room)
       return ptr
     }
     return withNewBlock(this, make, use)
