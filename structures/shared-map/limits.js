@@ -25,6 +25,9 @@ const SWEPT = 2
 
 /** The shards of a map that has limits, or whose entries expire. */
 export class Limited extends Shards {
+  /** Whether an entry was taken out that nobody asked for: what was found before may be gone. */
+  isMoved = false
+
   /** Sets the limits, Infinity for none. */
   limit(maxEntries, maxBytes) {
     this.maxEntries = maxEntries
@@ -68,8 +71,9 @@ export class Limited extends Shards {
    * @param {number} bytes to be added
    */
   makeRoom(own, entries, bytes) {
-    let tooMany = this.countAll() + entries - this.maxEntries
-    let tooLong = this.bytesOfAll() + bytes - this.maxBytes
+    let tooMany = this.maxEntries === Infinity ? 0 : this.countAll() + entries - this.maxEntries
+    let tooLong = this.maxBytes === Infinity ? 0 : this.bytesOfAll() + bytes - this.maxBytes
+    if (tooMany <= 0 && tooLong <= 0) return
     const evict = (shard) => {
       while (tooMany > 0 || tooLong > 0) {
         const freed = this.evictFrom(shard)
@@ -143,6 +147,7 @@ export class Limited extends Shards {
   /** Takes an entry out, and counts that; returns the bytes of its block. */
   discard(shard, link, entry, counter) {
     const freed = this.lengthOf(entry)
+    this.isMoved = true
     this.unlink(shard, link, entry)
     this.floats[(shard + counter) >>> 1] += 1
     return freed

@@ -25,6 +25,7 @@ import {
   SHARD_WORDS,
   SPARE_COUNT,
   SPARES,
+  STALE,
   STRIPE_COUNT,
   STRIPE_HITS,
   STRIPE_MISSES,
@@ -299,44 +300,60 @@ export class Table extends Limited {
 
   // Gets the block for the new entry, and room for it; returns the entry that it takes the place of.
   #prepare(shard, entry) {
-    const isMoved = this.isLimited || this.words[shard + BUCKETS] === 0
     try {
-      this.begin(shard)
-      if (this.isLimited) this.#makeRoomFor(shard, leastBlock(this.entryLength))
-      this.#fetch(shard)
-      if (this.isLimited) this.#makeRoomFor(shard, this.lengthOf(this.words[shard + FRESH] >>> 2))
+      if (this.words[shard + BUCKETS] === 0) this.#begin(shard)
+      return this.isLimited ? this.#fetchWithin(shard, entry) : this.#fetch(shard, entry)
     } catch (error) {
       if (UNCHANGED.has(error.code)) this.#giveUp(shard)
       throw error
     }
-    return isMoved ? this.findLocked(shard) : entry
+  }
+
+  #begin(shard) {
+    this.begin(shard)
+    this.findLocked(shard)
   }
 
   #giveUp(shard) {
     freeFrom(this.memory, 4 * (shard + FRESH))
-    this.settled(shard)
+    if (this.words[shard + STALE] === 0) this.settled(shard)
   }
 
-  #makeRoomFor(shard, length) {
-    if (length > this.maxBytes) {
-      throw outOfRange('value', `of no more than ${this.maxBytes} bytes with its key`, length)
-    }
-    const old = this.findLocked(shard)
-    if (old !== 0) this.makeRoom(shard, 0, length - this.lengthOf(old))
-    // What was to be replaced may have been evicted.
-    if (old === 0 || this.findLocked(shard) === 0) this.makeRoom(shard, 1, length)
+  #fetch(shard, entry) {
+    this.takeBlock(shard)
+    return entry
   }
 
-  #fetch(shard) {
+  // The same within the limits. How large a block is turns out when it is there.
+  #fetchWithin(shard, entry) {
+    this.isMoved = false
+    const least = leastBlock(this.entryLength)
+    let old = this.#makeRoomFor(shard, entry, least)
+    this.#takeOrEvict(shard)
+    const length = this.lengthOf(this.words[shard + FRESH] >>> 2)
+    if (length > least) old = this.#makeRoomFor(shard, old, length)
+    return old === 0 || !this.isMoved ? old : this.findLocked(shard)
+  }
+
+  #takeOrEvict(shard) {
     for (;;) {
       try {
         return this.takeBlock(shard)
       } catch (error) {
-        if (error.code !== 'ERR_OUT_OF_MEMORY' || !this.isLimited || !this.evictAny(shard)) {
-          throw error
-        }
+        if (error.code !== 'ERR_OUT_OF_MEMORY' || !this.evictAny(shard)) throw error
       }
     }
+  }
+
+  // What is to be replaced may be evicted.
+  #makeRoomFor(shard, entry, length) {
+    if (length > this.maxBytes) {
+      throw outOfRange('value', `of no more than ${this.maxBytes} bytes with its key`, length)
+    }
+    if (entry !== 0) this.makeRoom(shard, 0, length - this.lengthOf(entry))
+    const old = entry === 0 || !this.isMoved ? entry : this.findLocked(shard)
+    if (old === 0) this.makeRoom(shard, 1, length)
+    return old
   }
 }
 
