@@ -1,8 +1,12 @@
 // SharedMap in one thread: it is a Map, with limits and times.
 
+import { inspect } from 'node:util'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { SharedMap } from '../structures/index.js'
+import { Mutex, SharedMap } from '../structures/index.js'
+import { halfSipHash } from '../structures/shared-map/hash.js'
+import { Key } from '../structures/shared-map/key.js'
+import { FIRST_SHARD, HASH_KEY, SHARD_WORDS } from '../structures/shared-map/layout.js'
 import { randomFrom } from './fixtures/random.mjs'
 
 const PAGES = 40
@@ -363,4 +367,251 @@ test('an update that throws, or makes nothing that can be kept, leaves the value
     undefined,
   )
   t.false(map.has('key'))
+})
+
+const READS = {
+  get: (map) => map.get('key'),
+  has: (map) => map.has('key'),
+  size: (map) => map.size,
+  stats: (map) => map.stats(),
+}
+
+const CHANGES = {
+  set: (map) => map.set('key', 'new'),
+  'set of another key': (map) => map.set('other', 'new'),
+  delete: (map) => map.delete('key'),
+  clear: (map) => map.clear(),
+  getOrInsert: (map) => map.getOrInsert('missing', 1),
+  increment: (map) => map.increment('count'),
+  update: (map) => map.update('key', () => 'new'),
+  entries: (map) => [...map.entries()],
+  keys: (map) => [...map.keys()],
+  values: (map) => [...map.values()],
+  iterator: (map) => [...map],
+  forEach: (map) => map.forEach(() => {}),
+  destroy: (map) => map.destroy(),
+}
+
+test('a function of update may read maps, and must not change or go over one', (t) => {
+  const memory = newHeap()
+  const [map, other] = [SharedMap.create(memory), SharedMap.create(memory)]
+  map.set('key', 'old')
+  other.set('key', 'other')
+  map.update('key', (old) => {
+    t.is(map.get('key'), old)
+    t.is(other.get('key'), 'other')
+    for (const read of Object.values(READS)) read(map)
+    for (const change of Object.values(CHANGES)) {
+      t.is(
+        codeOf(() => change(map)),
+        'ERR_DEADLOCK',
+      )
+      t.is(
+        codeOf(() => change(other)),
+        'ERR_DEADLOCK',
+      )
+    }
+    return 'updated'
+  })
+  t.deepEqual([...map], [['key', 'updated']])
+  t.deepEqual([...other], [['key', 'other']])
+})
+
+test('getters of a value run before anything changes, and of one that update made, as its function does', (t) => {
+  const map = SharedMap.create(newHeap())
+  map.set('key', 'old')
+  const seen = []
+  const value = (act) => ({
+    get got() {
+      seen.push(act())
+      return 1
+    },
+  })
+  map.set(
+    'key',
+    value(() => map.get('key')),
+  )
+  t.deepEqual(map.get('key'), { got: 1 })
+  map.set(
+    'key',
+    value(() => map.set('within', 2).size),
+  )
+  t.deepEqual([map.get('key'), map.get('within')], [{ got: 1 }, 2])
+  map.update('key', () => value(() => codeOf(() => map.set('key', 3))))
+  t.deepEqual(map.get('key'), { got: 1 })
+  t.deepEqual(seen, ['old', 2, 'ERR_DEADLOCK'])
+})
+
+test('what was destroyed is refused by every method', (t) => {
+  const memory = newHeap()
+  const map = SharedMap.open(memory, 'map')
+  const again = SharedMap.open(memory, 'map')
+  map.set('key', 1)
+  const walk = map.entries()
+  map.destroy()
+  for (const act of Object.values({ ...READS, ...CHANGES })) {
+    t.is(
+      codeOf(() => act(map)),
+      'ERR_NOT_A_STRUCTURE',
+    )
+    t.is(
+      codeOf(() => act(again)),
+      'ERR_NOT_A_STRUCTURE',
+    )
+  }
+  t.is(
+    codeOf(() => [...walk]),
+    'ERR_NOT_A_STRUCTURE',
+  )
+  t.is(memory.getRoot('map'), undefined)
+  t.is(
+    codeOf(() => SharedMap.at(memory, map.ptr)),
+    'ERR_INVALID_POINTER',
+  )
+})
+
+test('a map is found by its pointer and its name, and by its options only', (t) => {
+  const memory = newHeap()
+  const options = { ttl: 1000, maxEntries: 10, maxBytes: 10_000 }
+  const map = SharedMap.open(memory, 'map', options)
+  map.set('key', 1)
+  t.is(SharedMap.open(memory, 'map', options).get('key'), 1)
+  t.is(SharedMap.at(memory, map.ptr).get('key'), 1)
+  for (const other of [
+    undefined,
+    {},
+    { ...options, ttl: 1 },
+    { ...options, maxBytes: undefined },
+  ]) {
+    t.is(
+      codeOf(() => SharedMap.open(memory, 'map', other)),
+      'ERR_STRUCTURE_MISMATCH',
+    )
+  }
+  const mutex = Mutex.create(memory)
+  t.is(
+    codeOf(() => SharedMap.at(memory, mutex.ptr)),
+    'ERR_NOT_A_STRUCTURE',
+  )
+  t.is(
+    codeOf(() => SharedMap.at(memory, memory.calloc(1000))),
+    'ERR_NOT_A_STRUCTURE',
+  )
+})
+
+test('it shows itself in a line', (t) => {
+  const map = SharedMap.create(newHeap())
+  map.set('key', 'x'.repeat(200))
+  const line = inspect(map)
+  t.false(line.includes('\n'))
+  t.true(line.startsWith(`SharedMap { ptr: ${map.ptr}, size: 1, bytes: `))
+  t.is(inspect({ map }, { depth: 0 }), '{ map: [SharedMap] }')
+  map.destroy()
+  t.is(inspect(map), `SharedMap { ptr: ${map.ptr}, error: 'ERR_NOT_A_STRUCTURE' }`)
+})
+
+test('a map works in debug mode, and nothing is found wrong with its blocks', (t) => {
+  const memory = new LocalSharedMemory({ initial: 40, maximum: 200, shared: true, debug: true })
+  const map = SharedMap.create(memory, { maxEntries: 100 })
+  for (let key = 0; key < 300; key++) map.set(key, 'x'.repeat(key))
+  for (let key = 0; key < 300; key += 2) map.delete(key)
+  t.deepEqual(memory.check(), [])
+  map.destroy()
+  t.deepEqual(memory.leaks(), [])
+})
+
+test('the hash is HalfSipHash-1-3', (t) => {
+  // The first vectors of the Linux kernel's own test: the bytes 0, 1, 2 … of each length, the key 0 to 7.
+  const expected = [
+    0x5814c896, 0xe7e864ca, 0xbc4b0e30, 0x01539939, 0x7e059ea6, 0x88e3d89b, 0xa0080b65, 0x9d38d9d6,
+    0x577999b1, 0xc839caed, 0xe4fa32cf, 0x959246ee, 0x6b28096c, 0x66dd9cd6, 0x16658a7c, 0xd0257b04,
+  ]
+  const hashes = expected.map((_, length) => {
+    const key = new Uint8Array(64)
+    for (let at = 0; at < length; at++) key[at] = at
+    return halfSipHash(0x03020100, 0x07060504, new Int32Array(key.buffer), length) >>> 0
+  })
+  t.deepEqual(hashes, expected)
+})
+
+test('no two maps hash alike', (t) => {
+  const memory = newHeap()
+  const keysOf = () => {
+    const { ptr } = SharedMap.create(memory)
+    return [...memory.arrayView(Int32Array, ptr + 4 * HASH_KEY, 2)]
+  }
+  t.is(new Set(Array.from({ length: 20 }, keysOf).flat()).size, 40)
+})
+
+test('a flood of keys that collide is kept apart, however slowly', (t) => {
+  const memory = newHeap()
+  const map = SharedMap.create(memory)
+  const hasher = new Key(...memory.arrayView(Int32Array, map.ptr + 4 * HASH_KEY, 2))
+  // Whoever knew the key could find these: all in one bucket, until there are 2^12 of them in a shard.
+  const colliding = []
+  for (let key = 0; colliding.length < 100; key++)
+    if ((hasher.take(key) & 0x3ffff) === 0) colliding.push(key)
+  for (const key of colliding) map.set(key, key)
+  for (let key = 0; key < 5000; key++) map.increment(`other ${key}`)
+  for (const key of colliding) t.is(map.get(key), key)
+  t.is(map.size, 5100)
+  t.is(new Set(map.keys()).size, 5100)
+  for (const key of colliding) t.true(map.delete(key))
+  t.is(map.size, 5000)
+})
+
+test('an operation that runs out of stack leaves the map whole', (t) => {
+  const map = SharedMap.create(newHeap(), { maxEntries: 40 })
+  const shadow = new Map()
+  let round = 0
+  const deeper = (act) => {
+    try {
+      deeper(act)
+    } catch {
+      // As far down as it goes, and on the way up again, there is more stack each time.
+    }
+    act()
+  }
+  const act = () => {
+    const key = round++ % 30
+    const value = 'x'.repeat(round % 200)
+    shadow.set(key, [...(shadow.get(key) ?? [undefined]), value].slice(-100))
+    map.set(key, value)
+  }
+  t.notThrows(() => deeper(() => round < 3000 && act()))
+  for (let key = 0; key < 30; key++) t.true(shadow.get(key).includes(map.get(key)))
+  map.set('after', 1)
+  t.is(map.get('after'), 1)
+  t.is([...map].length, map.size)
+})
+
+test('whatever is written over a map, no method hangs, and what is thrown has a code', (t) => {
+  for (let seed = 0; seed < 15; seed++) {
+    const random = randomFrom(seed)
+    const memory = newHeap(20, 40)
+    const map = SharedMap.create(memory, seed % 2 === 0 ? {} : { maxEntries: 50 })
+    for (let key = 0; key < 60; key++) map.set(key, 'x'.repeat(random(60)))
+    const blocks = memory.allocs()
+    for (let times = 0; times < 30; times++) {
+      const { byteOffset, byteLength } = blocks[random(blocks.length)]
+      const words = memory.arrayView(Int32Array, byteOffset, Math.floor(byteLength / 4))
+      // Not over the header, nor over locks: those are what they seem to be.
+      const at = random(words.length)
+      const isLock =
+        byteOffset === map.ptr && (at < 16 || at % SHARD_WORDS === FIRST_SHARD % SHARD_WORDS)
+      if (!isLock) words[at] = [random(2 ** 32), byteOffset, -1, 0, random(64)][random(5)]
+    }
+    for (let times = 0; times < 200; times++) {
+      const key = random(80)
+      const acts = [
+        () => map.get(key),
+        () => map.set(key, times),
+        () => map.delete(key),
+        () => [...map],
+        () => map.clear(),
+      ]
+      const code = codeOf(acts[random(20) < 3 ? random(5) : random(3)])
+      t.regex(code, /^(nothing thrown|ERR_[A-Z_]+)$/)
+    }
+  }
 })

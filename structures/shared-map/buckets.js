@@ -25,8 +25,8 @@ import { Space } from './space.js'
 export const LOST = -1
 /** After so many steps a search makes sure that it is still on an entry. */
 const LONG_CHAIN = 256
-/** No chain is longer. */
-const LONGEST_CHAIN = 2 ** 26
+/** Words of the memory for each entry, at the least: no chain has more entries. */
+const LEAST_SHIFT = 3
 
 export const largestPower = (count) => 1 << (31 - Math.clz32(count))
 
@@ -47,6 +47,8 @@ export class Buckets extends Space {
   /** What the last search has met: the word that leads to the entry, and the bucket. */
   link = 0
   bucket = 0
+  /** How many more there may be until the lock is given back. */
+  steps = 0
 
   /**
    * @param {import('../../index.js').LocalSharedMemory} memory
@@ -66,6 +68,13 @@ export class Buckets extends Space {
     return (this.words[shard + SEGMENTS + segment] >>> 2) + bucket - first
   }
 
+  /** The same with the lock in hand. */
+  bucketLocked(shard, bucket) {
+    const word = this.bucketAt(shard, bucket)
+    if (word >= this.wordLimit) throw this.corrupted()
+    return word
+  }
+
   /**
    * Looks for the key.
    *
@@ -81,7 +90,7 @@ export class Buckets extends Space {
     this.bucket = this.bucketAt(shard, bucketOf(hash >>> this.shardBits, count))
     if (this.bucket >= wordLimit) return this.#findBeyond(shard, version, this.bucket)
     let link = this.bucket
-    for (let steps = 1; steps < LONGEST_CHAIN; steps++) {
+    for (let steps = 1; steps < wordLimit >>> LEAST_SHIFT; steps++) {
       const entry = (words[link] & POINTER_MASK) >>> 2
       if (entry === 0) return 0
       if (entry + KEY >= wordLimit) return this.#findBeyond(shard, version, entry)
@@ -132,10 +141,16 @@ export class Buckets extends Space {
     return heapCorrupted(`Something wrote over the map at ${this.ptr}`)
   }
 
-  /** @returns {number} the word of the entry that a link leads to, 0 when it leads nowhere */
+  /**
+   * Goes one step on, with the lock in hand.
+   *
+   * @param {number} link a word
+   * @returns {number} the word of the entry that it leads to, 0 when it leads nowhere
+   * @throws {Error} ERR_HEAP_CORRUPTED when that is outside the memory, or there were more steps than there can be entries
+   */
   follow(link) {
     const entry = (this.words[link] & POINTER_MASK) >>> 2
-    if (entry + KEY >= this.wordLimit) throw this.corrupted()
+    if (entry + KEY >= this.wordLimit || this.steps-- === 0) throw this.corrupted()
     return entry
   }
 
@@ -155,7 +170,7 @@ export class Buckets extends Space {
     if (words[shard + COUNT] <= count || count >= MAX_BUCKETS) return
     if (!this.#hasRoomFor(shard, count)) return
     this.open(shard)
-    this.words[this.bucketAt(shard, count)] = 0
+    this.words[this.bucketLocked(shard, count)] = 0
     this.words[shard + BUCKETS] = count + 1
     this.fillLast(shard)
     this.close(shard)
@@ -165,7 +180,7 @@ export class Buckets extends Space {
   begin(shard) {
     if (this.words[shard + BUCKETS] !== 0) return
     this.#reserveSegment(shard, 0)
-    const first = this.bucketAt(shard, 0)
+    const first = this.bucketLocked(shard, 0)
     this.words.fill(0, first, first + FIRST_BUCKETS)
     this.words[shard + BUCKETS] = FIRST_BUCKETS
   }
@@ -206,8 +221,8 @@ export class Buckets extends Space {
     const count = words[shard + BUCKETS]
     const last = count - 1
     if (last < FIRST_BUCKETS) return
-    const target = this.bucketAt(shard, last)
-    let link = this.bucketAt(shard, last - largestPower(last))
+    const target = this.bucketLocked(shard, last)
+    let link = this.bucketLocked(shard, last - largestPower(last))
     for (let entry = this.follow(link); entry !== 0; entry = this.follow(link)) {
       if (bucketOf(words[entry + HASH] >>> this.shardBits, count) !== last) link = entry
       else this.#move(shard, link, entry, target)
@@ -232,6 +247,6 @@ export class Buckets extends Space {
   bucketFor(shard, entry) {
     const { words } = this
     const bucket = bucketOf(words[entry + HASH] >>> this.shardBits, words[shard + BUCKETS])
-    return this.bucketAt(shard, bucket)
+    return this.bucketLocked(shard, bucket)
   }
 }

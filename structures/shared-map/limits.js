@@ -117,7 +117,7 @@ export class Limited extends Shards {
     const buckets = this.words[shard + BUCKETS]
     // Once round to forget what was read, once more to find one.
     for (let passed = 0; passed <= 2 * buckets; passed++) {
-      const freed = this.#evictUnread(shard, this.bucketAt(shard, this.words[shard + HAND]))
+      const freed = this.#evictUnread(shard, this.bucketLocked(shard, this.#at(shard, HAND)))
       if (freed !== 0) return freed
       this.#next(shard, HAND)
     }
@@ -153,11 +153,17 @@ export class Limited extends Shards {
     return freed
   }
 
+  /** The bucket that a hand is at. */
+  #at(shard, hand) {
+    const bucket = this.words[shard + hand] >>> 0
+    return bucket < this.words[shard + BUCKETS] ? bucket : 0
+  }
+
   #next(shard, hand) {
     const { words } = this
-    const bucket = words[shard + hand]
-    words[shard + hand] = bucket + 1 < words[shard + BUCKETS] ? bucket + 1 : 0
-    return this.bucketAt(shard, bucket)
+    const bucket = this.#at(shard, hand)
+    words[shard + hand] = bucket + 1
+    return this.bucketLocked(shard, bucket)
   }
 
   /** Keeps an entry from eviction for a while, unless the shard is locked or has changed since. */

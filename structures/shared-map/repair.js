@@ -67,6 +67,7 @@ export class Shards extends Entries {
   }
 
   #mend(shard) {
+    this.steps = this.wordLimit
     if (this.words[shard + DIRTY] !== 0) this.#mendOrUnlock(shard)
     const end = this.words[shard + REACH] * GRAIN
     if (end > this.byteLimit) this.reaches(end)
@@ -139,15 +140,13 @@ export class Shards extends Entries {
   /**
    * @param {number} shard
    * @param {(entry: number) => void} visit
-   * @throws {Error} ERR_HEAP_CORRUPTED when there are more than there can be
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   eachEntry(shard, visit) {
     const buckets = this.words[shard + BUCKETS]
-    let left = this.wordLimit >>> 3
     for (let bucket = 0; bucket < buckets; bucket++) {
-      let entry = this.follow(this.bucketAt(shard, bucket))
+      let entry = this.follow(this.bucketLocked(shard, bucket))
       while (entry !== 0) {
-        if (left-- === 0) throw this.corrupted()
         visit(entry)
         entry = this.follow(entry + NEXT)
       }

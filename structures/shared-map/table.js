@@ -256,7 +256,7 @@ export class Table extends Limited {
       let left = CLEARED
       let bucket = first
       while (left > 0 && this.words[shard + COUNT] > 0 && bucket < this.words[shard + BUCKETS]) {
-        const link = this.bucketAt(shard, bucket)
+        const link = this.bucketLocked(shard, bucket)
         const entry = this.follow(link)
         if (entry === 0) bucket++
         else {

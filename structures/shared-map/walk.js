@@ -43,7 +43,7 @@ export const readBatch = (table, shard, from, read, batch) => {
     let place = count === 0 ? PLACES : from
     while (place < PLACES && batch.length < BATCH) {
       const bucket = bucketOf(reverse(place), count)
-      readBucket(table, shard, table.bucketAt(shard, bucket), place, read, batch)
+      readBucket(table, shard, table.bucketLocked(shard, bucket), place, read, batch)
       place = endOf(bucket, count)
     }
     return place

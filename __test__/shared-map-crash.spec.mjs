@@ -1,0 +1,343 @@
+// A thread ends before each single store that an operation of a SharedMap makes, one after the other. Each time every key has
+// its old or its new value, the books are right after the next operation, and no byte is lost.
+
+import test from 'ava'
+import LocalSharedMemory from '../index.js'
+import { SharedMap } from '../structures/index.js'
+import { SELF } from '../structures/liveness.js'
+import { wordsOf } from '../structures/structure.js'
+import { unpack } from '../structures/shared-map/entries.js'
+import {
+  BYTES_USED,
+  COUNT,
+  EXPIRING,
+  FRESH,
+  HASH_KEY,
+  LOCK,
+  MOVING,
+  STALE,
+  DIRTY,
+  VERSION,
+} from '../structures/shared-map/layout.js'
+import { Table } from '../structures/shared-map/table.js'
+import { CrashingTable, endsBefore } from './fixtures/crashing-table.mjs'
+
+/** A token that no thread has. */
+const DEAD = 2 ** 31 - 2
+const TOKEN = 2 ** 31 - 1
+/** One shard, and no eviction before it is full. */
+const MOST = 63
+const HOUR = 3_600_000
+
+const text = (length, letter = 'x') => letter.repeat(length)
+
+const memory = new LocalSharedMemory(10, 2000)
+
+const newTables = (options) => {
+  const before = memory.stats().usedBytes
+  const map = SharedMap.create(memory, options)
+  // The same hashes in every map, so that all of them are built alike.
+  memory.arrayView(Int32Array, map.ptr + 4 * HASH_KEY, 2).fill(7)
+  const open = (Kind) => new Kind(memory, map.ptr, wordsOf(map))
+  return { map, before, open }
+}
+
+const contentsOf = (table) => {
+  const contents = new Map()
+  for (const shard of table.shards) {
+    table.lock(shard)
+    table.eachEntry(shard, (entry) => {
+      if (!table.isExpired(entry))
+        contents.set(table.readKey(entry), unpack(table.readLocked(shard, entry)))
+    })
+    table.unlock(shard)
+  }
+  return contents
+}
+
+/** A thread that has ended leaves its locks with its token, which nobody has after it. */
+const bury = ({ words, shards }) => {
+  for (const shard of shards) if ((words[shard + LOCK] & TOKEN) === SELF) words[shard + LOCK] = DEAD
+}
+
+const checkBooks = (t, table) => {
+  const { words, floats } = table
+  for (const shard of table.shards) {
+    const sums = { count: 0, bytes: 0, expiring: 0 }
+    table.eachEntry(shard, (entry) => {
+      sums.count++
+      sums.bytes += table.lengthOf(entry)
+      if (table.expiryOf(entry) !== 0) sums.expiring++
+    })
+    t.deepEqual(sums, {
+      count: words[shard + COUNT],
+      bytes: floats[(shard + BYTES_USED) >>> 1],
+      expiring: words[shard + EXPIRING],
+    })
+    for (const word of [DIRTY, FRESH, STALE, MOVING, LOCK]) t.is(words[shard + word], 0)
+    t.is(words[shard + VERSION] & 1, 0)
+  }
+}
+
+/** Whether what is there now comes from `before` by changing `key`, and taking out what may go. */
+const isBetween = (now, before, after, mayGo) => {
+  const keys = new Set([...before.keys(), ...after.keys(), ...now.keys()])
+  return [...keys].every((key) => {
+    const value = now.get(key)
+    return (
+      value === before.get(key) || value === after.get(key) || (value === undefined && mayGo(key))
+    )
+  })
+}
+
+/**
+ * Runs an operation as often as it makes stores.
+ *
+ * @param {object} scenario
+ * @param {object} [scenario.options] of the map
+ * @param {(table: Table) => void} scenario.prepare what is done before
+ * @param {(table: Table) => void} scenario.act the operation
+ * @param {(key: unknown) => boolean} [scenario.mayGo] keys that it may take out on the side
+ * @param {(tables: object, number: number) => void} [scenario.between] what happens before others come
+ * @returns {number} how many stores there were
+ */
+const crashEverywhere = (
+  t,
+  { options = { maxEntries: MOST }, prepare: begin, act, mayGo = () => false, between },
+) => {
+  for (let number = 0; ; number++) {
+    const tables = newTables(options)
+    begin(tables.open(Table))
+    const before = contentsOf(tables.open(Table))
+    const hasEnded = endsBefore(number, () => act(tables.open(CrashingTable)))
+    const table = tables.open(Table)
+    bury(table)
+    between?.(tables, number)
+    const now = contentsOf(table)
+    const after = hasEnded ? contentsAfter(options, begin, act) : now
+    t.true(isBetween(now, before, after, mayGo), `before store ${number}`)
+    checkBooks(t, table)
+    for (const key of now.keys()) t.deepEqual(unpack(table.get(key)), now.get(key))
+    table.set('one more', text(200))
+    t.is(table.get('one more'), text(200))
+    checkBooks(t, table)
+    tables.map.destroy()
+    t.is(memory.stats().usedBytes, tables.before, `before store ${number}`)
+    if (!hasEnded) return number
+  }
+}
+
+const contentsAfter = (options, begin, act) => {
+  const { map, open } = newTables(options)
+  const table = open(Table)
+  begin(table)
+  act(table)
+  const contents = contentsOf(table)
+  map.destroy()
+  return contents
+}
+
+const fill =
+  (count, length = 20) =>
+  (table) => {
+    for (let key = 0; key < count; key++) table.set(`key ${key}`, text(length))
+  }
+
+const all =
+  (...steps) =>
+  (table) => {
+    for (const step of steps) step(table)
+  }
+
+const SCENARIOS = {
+  'set in an empty map': { prepare() {}, act: (table) => table.set('key', 'value') },
+  'set of a new key': { prepare: fill(5), act: (table) => table.set('new', 'value') },
+  'set of a new key, with a spare block': {
+    prepare: all(fill(5), (table) => table.delete('key 1')),
+    act: (table) => table.set('key n', text(20, 'n')),
+  },
+  'set with a value of the same length': {
+    prepare: fill(5),
+    act: (table) => table.set('key 1', text(20, 'n')),
+  },
+  'set with a longer value': {
+    prepare: fill(5),
+    act: (table) => table.set('key 1', text(500, 'n')),
+  },
+  'set in place of a value that is not kept as a spare': {
+    prepare: fill(5, 3000),
+    act: (table) => table.set('key 1', 'short'),
+  },
+  'set of a number': {
+    prepare: all(fill(5), (table) => table.set('number', 1)),
+    act: (table) => table.set('number', 2),
+  },
+  'set with a time to live': {
+    prepare: all(fill(5), (table) => table.set('timed', 1, HOUR)),
+    act: (table) => table.set('timed', 2, 2 * HOUR),
+  },
+  delete: { prepare: fill(20), act: (table) => table.delete('key 7') },
+  'delete, with a spare block': {
+    prepare: all(fill(20), (table) => table.delete('key 7')),
+    act: (table) => table.delete('key 8'),
+  },
+  increment: {
+    prepare: all(fill(5), (table) => table.increment('count', 1)),
+    act: (table) => table.increment('count', 1),
+  },
+  'increment of a new key': { prepare: fill(5), act: (table) => table.increment('count', 1) },
+  update: { prepare: fill(20), act: (table) => table.update('key 3', (old) => `${old}er`) },
+  'update that takes out': {
+    prepare: fill(20),
+    act: (table) => table.update('key 3', () => undefined),
+  },
+  insert: { prepare: fill(5), act: (table) => table.insert('new', 'value') },
+  clear: { prepare: fill(20), act: (table) => table.clear(), mayGo: () => true },
+  eviction: {
+    options: { maxEntries: 12 },
+    prepare: fill(12),
+    act: (table) => table.set('new', text(700)),
+    mayGo: (key) => key !== 'new',
+  },
+  'eviction of bytes': {
+    options: { maxBytes: 4000 },
+    prepare: fill(30),
+    act: (table) => table.set('new', text(700)),
+    mayGo: (key) => key !== 'new',
+  },
+  'freeing everything': { prepare: fill(20), act: (table) => table.freeAll(), mayGo: () => true },
+}
+
+/** A key whose entries are in a shard, of a map that has several. */
+const keyIn = (table, index) => {
+  for (let key = 0; ; key++) {
+    if (table.shardFor(table.key.take(key)) === table.shards[index]) return key
+  }
+}
+
+SCENARIOS['eviction from another shard'] = {
+  options: { maxBytes: 2 * 65_536 },
+  prepare(table) {
+    table.set(keyIn(table, 1), text(60_000))
+    table.set(keyIn(table, 1) + 0.5, text(30_000))
+  },
+  act: (table) => table.set(keyIn(table, 0), text(90_000)),
+  mayGo: (key) => typeof key === 'number',
+}
+
+// A bucket is added by each of these, and a segment of buckets by some.
+for (const count of [16, 17, 18, 25, 31, 32, 33, 48]) {
+  SCENARIOS[`set that adds a bucket to ${count}`] = {
+    prepare: fill(count),
+    act: (table) => table.set('new', 'value'),
+  }
+}
+
+for (const [name, scenario] of Object.entries(SCENARIOS)) {
+  test(`a thread may end before any store: ${name}`, (t) => {
+    t.true(crashEverywhere(t, scenario) > 1)
+  })
+}
+
+test('a thread may end before any store: sweeping up what has expired', (t) => {
+  const { now } = Date
+  const scenario = {
+    prepare(table) {
+      Date.now = now
+      for (let key = 0; key < 30; key++) table.set(`old ${key}`, text(20), 5)
+      Date.now = () => now.call(Date) + HOUR
+    },
+    act: (table) => table.set('new', 'value'),
+    mayGo: (key) => key !== 'new',
+  }
+  try {
+    t.true(crashEverywhere(t, scenario) > 10)
+  } finally {
+    Date.now = now
+  }
+})
+
+for (const name of [
+  'set that adds a bucket to 17',
+  'set with a longer value',
+  'delete, with a spare block',
+  'eviction',
+]) {
+  test(`the thread that repairs may end before any store, too: ${name}`, (t) => {
+    const scenario = SCENARIOS[name]
+    let repairs = 0
+    for (let later = 0, isRepaired = false; !isRepaired; later++) {
+      isRepaired = true
+      const between = (tables) => {
+        const ended = endsBefore(later, () => contentsOf(tables.open(CrashingTable)))
+        if (ended) {
+          isRepaired = false
+          repairs++
+        }
+        bury(tables.open(Table))
+      }
+      crashEverywhere(t, { ...scenario, between })
+    }
+    t.true(repairs > 20)
+  })
+}
+
+/** A map in which something happens between finding an entry and reading it. */
+class InterruptedTable extends Table {
+  interrupt = () => {}
+
+  find(shard, version) {
+    const entry = super.find(shard, version)
+    const { interrupt } = this
+    this.interrupt = () => {}
+    interrupt()
+    return entry
+  }
+}
+
+test('a block that is used again while it is read is not believed', (t) => {
+  for (const length of [20, 5000]) {
+    const { map, open } = newTables({ maxEntries: MOST })
+    const [reader, writer] = [open(InterruptedTable), open(Table)]
+    const replace = () => {
+      writer.delete('key a')
+      writer.set('key b', text(length, 'b'))
+    }
+    writer.set('key a', text(length, 'a'))
+    reader.interrupt = replace
+    t.is(reader.get('key a'), undefined)
+    t.is(reader.get('key b'), text(length, 'b'))
+    reader.interrupt = () => writer.set('key b', text(length, 'c'))
+    t.is(reader.get('key b'), text(length, 'c'))
+    reader.interrupt = () => writer.delete('key b')
+    t.false(reader.has('key b'))
+    map.destroy()
+  }
+})
+
+test('what others read while a store is yet to come is old or new', (t) => {
+  for (const {
+    options = { maxEntries: MOST },
+    prepare: begin,
+    act,
+    mayGo = () => false,
+  } of Object.values(SCENARIOS)) {
+    for (let number = 0, hasEnded = true; hasEnded; number++) {
+      const tables = newTables(options)
+      begin(tables.open(Table))
+      const reader = tables.open(Table)
+      const before = contentsOf(reader)
+      hasEnded = endsBefore(number, () => act(tables.open(CrashingTable)))
+      const isMoving = reader.shards.some((shard) => (reader.words[shard + VERSION] & 1) !== 0)
+      if (hasEnded && !isMoving) {
+        const after = contentsAfter(options, begin, act)
+        const now = new Map(
+          [...before.keys(), ...after.keys()].map((key) => [key, unpack(reader.get(key))]),
+        )
+        t.true(isBetween(now, before, after, mayGo))
+      }
+      bury(reader)
+      tables.map.destroy()
+    }
+  }
+})
