@@ -14,10 +14,10 @@ export declare function cacheLayout(): CacheLayout
 
 /** Where the part of the thread cache that is JavaScript finds things, as word indices. */
 export interface CacheLayout {
-  /** Words of a size class's row. */
-  rowWords: number
-  /** The row that serves blocks of 0 bytes, header included; then those of 16, 32 and so on. */
-  classes: number
+  /** Words of the head of a class's stack. */
+  headWords: number
+  /** The head of the class that serves blocks of 0 bytes, header included; then those of 16, 32 and so on. */
+  sizes: number
   /** Bytes, header included, of the largest block that is kept. */
   largest: number
   /** Words in all. */

@@ -41,12 +41,17 @@ const checkHeapBase = (heapBase, byteLength) => {
 
 // malloc and free, when the block does not come from what this thread keeps, or does not go there.
 const allocate = (heap, byteLength, alignBytes) => {
+  if (alignBytes === DEFAULT_ALIGN) {
+    const ptr = heap.cache.popOlder(byteLength)
+    if (ptr !== 0) return ptr
+  }
   checkSize('byteLength', byteLength)
   checkAlign(alignBytes)
   return heap.malloc(byteLength, alignBytes)
 }
 
 const release = (heap, ptr) => {
+  if (heap.cache.pushNewer(ptr)) return
   checkPointer(ptr)
   if (ptr !== 0) heap.free(ptr)
 }
@@ -258,6 +263,8 @@ export class LocalSharedMemory extends StringMemory {
    * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
    */
   realloc(ptr, byteLength) {
+    const moved = this.#cache.realloc(ptr, byteLength)
+    if (moved !== 0) return moved
     checkPointer(ptr)
     checkSize('byteLength', byteLength)
     return ptr === 0 ? this.malloc(byteLength) : this.#heap.realloc(ptr, byteLength)

@@ -7,12 +7,9 @@ import { viewsCovering } from './pages.js'
 
 const DEFAULT_ALIGN = 16
 
-const resizedHere = (heap, ptr, byteLength) => {
-  const sizeClass = heap.cache.classOf(ptr)
-  return sizeClass < 0
-    ? heap.resize(ptr, byteLength, false)
-    : heap.cache.resize(ptr, sizeClass, byteLength)
-}
+// A small block that could stay where it is has done so in the cache.
+const resizedHere = (heap, ptr, byteLength) =>
+  heap.cache.classOf(ptr) < 0 && heap.resize(ptr, byteLength, false)
 
 // A small block never ends where the memory does.
 const extended = (heap, ptr, byteLength) =>

@@ -8,20 +8,22 @@
 //
 //   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
 //   a state      what the live blocks have for the grain of a pointer: the size class of a live block plus 1, -1 for one
-//                that is kept
-//   a row        one for each state, 256 words: word 0: how many blocks, 1: how many at most, 2: the stride, bytes from
-//                block to block, from 3: the blocks; in the row of state 0 word 0 is 1 while the cache is large
-//   32_768       the word of the row that serves blocks of 0 bytes, header included; then 16 bytes, and so on
+//                that is kept, and others
+//   a head       8 words for each state, with the numbers that HEAD has; in that of state 0 other ones
+//   1024         the word with the head that serves blocks of 0 bytes, header included; then 16 bytes, and so on
 //   32_776       bytes of the largest request that is served from here
+//
+// Between the first and the last write of a method there is no loop and no call but to Atomics: so a thread is never
+// terminated there.
 
 import binding from './binding.js'
 
 const layout = binding.cacheLayout()
 if (
-  layout.rowWords !== 256 ||
-  layout.classes !== 32_768 ||
+  layout.headWords !== 8 ||
+  layout.sizes !== 1024 ||
   layout.largest !== 32_784 ||
-  layout.words !== 34_818
+  layout.words < 3074
 ) {
   throw new Error('The native addon is of another version: build it again')
 }
@@ -31,15 +33,15 @@ const NO_STATES = new Int8Array(0)
 /** Rows without blocks, for a heap that is not open. */
 const NO_ROWS = new Int32Array(layout.words)
 
-/** The row of the size class of the live block at a pointer, whose header and the next one are whole; 0 on any doubt. */
-const rowOf = (words, rows, states, ptr) => {
+/** The head of the size class of the live block at a pointer, whose header and the next one are whole; 0 on any doubt. */
+const headOf = (words, rows, states, ptr) => {
   if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return 0
   const grain = ptr >>> 4
   if (grain >= states.length) return 0
-  const row = states[grain] << 8
-  if (row <= 0) return 0
+  const head = states[grain] << 3
+  if (head <= 0) return 0
   const header = (ptr >>> 2) - 2
-  const stride = rows[row + 2]
+  const stride = rows[head + 3]
   const byteLength = words[header]
   if (
     byteLength <= 0 ||
@@ -49,7 +51,7 @@ const rowOf = (words, rows, states, ptr) => {
   ) {
     return 0
   }
-  return row
+  return head
 }
 
 /** The free blocks that one thread keeps for itself. */
@@ -85,18 +87,18 @@ export class ThreadCache {
     if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
     if ((byteLength - 1) >>> 0 >= 32_776) return 0
     const { words, rows, states } = this
-    const row = rows[32_768 + ((byteLength + 23) >>> 4)]
-    const count = rows[row]
-    if (count === 0) return 0
-    const ptr = rows[row + 2 + count] >>> 0
+    const head = rows[1024 + ((byteLength + 23) >>> 4)]
+    const top = rows[head] - 1
+    if (top < rows[head + 1]) return 0
+    const ptr = rows[top] >>> 0
     const header = (ptr >>> 2) - 2
     // A memory that is not shared and has grown has left these words.
     if (header >= words.length) return 0
-    rows[row] = count - 1
+    rows[head] = top
     // Two threads have freed it at the same time, and it was given out since.
     if (states[ptr >>> 4] !== -1) return 0
     words[header] = byteLength
-    states[ptr >>> 4] = row >>> 8
+    states[ptr >>> 4] = head >>> 3
     return ptr
   }
 
@@ -108,15 +110,107 @@ export class ThreadCache {
    */
   push(ptr) {
     const { words, rows, states } = this
-    const row = rowOf(words, rows, states, ptr)
-    if (row === 0) return false
-    const count = rows[row]
-    if (count >= rows[row + 1]) return false
-    words[(ptr >>> 2) - 2] = 0
+    const head = headOf(words, rows, states, ptr)
+    if (head === 0) return false
+    const top = rows[head]
+    if (top >= rows[head + 2]) return false
     states[ptr >>> 4] = -1
-    rows[row + 3 + count] = ptr
-    rows[row] = count + 1
+    words[(ptr >>> 2) - 2] = 0
+    rows[top] = ptr
+    rows[head] = top + 1
     return true
+  }
+
+  /** Takes a block out of the part of the cache that all threads may take. As pop. */
+  popOlder(byteLength) {
+    if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
+    if ((byteLength - 1) >>> 0 >= 32_776) return 0
+    return this.#lower(this.rows[1024 + ((byteLength + 23) >>> 4)]) ? this.pop(byteLength) : 0
+  }
+
+  /** Puts a live block into the cache, and older ones into the part that all threads may take. As push. */
+  pushNewer(ptr) {
+    const { words, rows, states } = this
+    return this.#raise(headOf(words, rows, states, ptr)) && this.push(ptr)
+  }
+
+  /**
+   * Changes the length of a live block: where it is, if it stays well used, else by a move within the cache.
+   *
+   * @param {unknown} ptr pointer
+   * @param {unknown} byteLength bytes
+   * @returns {number} pointer; 0 when that cannot be done, or is not plain to see: the block is as it was
+   */
+  realloc(ptr, byteLength) {
+    if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
+    if ((byteLength - 1) >>> 0 >= 32_776) return 0
+    const { words, rows, states } = this
+    const head = headOf(words, rows, states, ptr)
+    if (head === 0) return 0
+    const room = rows[head + 3] - 8
+    const from = ptr >>> 2
+    const before = words[from - 2]
+    if (byteLength <= room && byteLength >= room >>> 1) {
+      words[from - 2] = byteLength
+      return ptr
+    }
+    const count = ((before < byteLength ? before : byteLength) + 3) >>> 2
+    if (count > 128) return 0
+    if (rows[head] >= rows[head + 2] && !this.#raise(head)) return 0
+    const moved = this.pop(byteLength) || this.popOlder(byteLength)
+    if (moved === 0) return 0
+    // There is no call from here on: at the end of the stack it would fail, and the new block be lost.
+    const to = moved >>> 2
+    for (let word = 0; word < count; word++) words[to + word] = words[from + word]
+    const top = rows[head]
+    states[ptr >>> 4] = -1
+    words[from - 2] = 0
+    rows[top] = ptr
+    rows[head] = top + 1
+    return moved
+  }
+
+  // Gives a stack half as many blocks more to itself. False when there are none.
+  #lower(head) {
+    const { rows } = this
+    const width = this.#widen(head)
+    const floor = rows[head + 1]
+    const published = rows[head + 4]
+    const lower = Math.max(floor - ((width + 1) >>> 1), published & 0xffff)
+    if (lower >= floor) return false
+    const moved = (lower << 16) | (published & 0xffff)
+    if (Atomics.compareExchange(rows, head + 4, published, moved) !== published) return false
+    rows[head + 1] = lower
+    rows[head + 2] = Math.min(lower + width, rows[head + 6])
+    return true
+  }
+
+  // Lets all threads have the older half of what a stack has to itself. False when that makes no room.
+  #raise(head) {
+    const { rows } = this
+    if (rows[head] >= rows[head + 6] || rows[head + 5] === 0) return false
+    const width = this.#widen(head)
+    const published = rows[head + 4]
+    const floor = rows[head + 1] + ((width + 1) >>> 1)
+    if (rows[head] < rows[head + 2]) return true
+    const moved = (floor << 16) | (published & 0xffff)
+    if (Atomics.compareExchange(rows, head + 4, published, moved) !== published) return false
+    rows[head + 1] = floor
+    rows[head + 2] = Math.min(floor + width, rows[head + 6])
+    return true
+  }
+
+  // Doubles what a stack may have to itself, if there are bytes to spare. Returns what it may have, in blocks.
+  #widen(head) {
+    const { rows } = this
+    const width = rows[head + 5]
+    const bytes = width * rows[head + 3]
+    if (width === 0 || width >= 64 || bytes > rows[1]) return width
+    rows[1] -= bytes
+    if (rows[1] < rows[2]) rows[0] = 1
+    rows[head + 5] = 2 * width
+    rows[head + 2] = Math.min(rows[head + 1] + 2 * width, rows[head + 6])
+    return 2 * width
   }
 
   /**
@@ -126,22 +220,7 @@ export class ThreadCache {
    * @returns {number} -1 when that is not plain to see, or it is no pointer
    */
   classOf(ptr) {
-    return (rowOf(this.words, this.rows, this.states, ptr) >> 8) - 1
-  }
-
-  /**
-   * Changes the length of a live block, if it stays well used.
-   *
-   * @param {number} ptr pointer
-   * @param {number} sizeClass what classOf says
-   * @param {number} byteLength bytes
-   * @returns {boolean} false when the block had better move
-   */
-  resize(ptr, sizeClass, byteLength) {
-    const room = this.strideOf(sizeClass) - 8
-    if (byteLength > room || byteLength < room >>> 1) return false
-    this.words[(ptr >>> 2) - 2] = byteLength
-    return true
+    return (headOf(this.words, this.rows, this.states, ptr) >> 3) - 1
   }
 
   /** @returns {number} the bytes that were asked for in a live block that classOf knows */
@@ -151,7 +230,7 @@ export class ThreadCache {
 
   /** @returns {number} the bytes that a live block of a class takes */
   strideOf(sizeClass) {
-    return this.rows[((sizeClass + 1) << 8) + 2]
+    return this.rows[((sizeClass + 1) << 3) + 3]
   }
 
   /**
@@ -162,7 +241,7 @@ export class ThreadCache {
    */
   classFor(byteLength) {
     if (byteLength > 32_776 || this.rows === NO_ROWS) return -1
-    return (this.rows[32_768 + ((byteLength + 23) >>> 4)] >> 8) - 1
+    return (this.rows[1024 + ((byteLength + 23) >>> 4)] >> 3) - 1
   }
 
   /** Whether blocks of a class are kept: those that the default alignment uses. */

@@ -1,15 +1,15 @@
 //! Where the caches of threads get their blocks from and bring them back to: the depot first, then
 //! the spans of the heap. Used under the heap's lock.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, Heap, Search, UNIT};
+use crate::heap::{CLASSES, Heap, Search};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 
-/// A shelf of the depot holds at most one part in this many of the heap.
-const SHELF_SHARE: u64 = 8;
-/// Bytes of blocks that are taken out of a span at once: more would touch headers that nobody wants
-/// yet.
+/// Bytes of blocks that are taken out of spans at once, if they are not in one span anyway: more would
+/// touch headers that nobody wants yet.
 const SPAN_BATCH: u32 = 4 * 1024;
 
 /// The free blocks of a heap, for one thread and the length of one call.
@@ -22,85 +22,94 @@ pub struct Central<'a> {
 }
 
 impl Central<'_> {
-    /// Takes up to `most` blocks of class `class`, and calls `give` with each. They are the caller's, who
-    /// confirms them with [`confirm`] when the lock has been given up. A thread that takes blocks of a span
-    /// takes all that are free: neighbours of two threads would share cache lines.
+    /// Takes free blocks of class `class` into slots of a cache, the one to be used first into the last
+    /// of them. Returns how many. A thread that takes blocks of a span takes all that are free:
+    /// neighbours of two threads would share cache lines.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
-    pub fn take(&mut self, class: usize, most: u32, mut give: impl FnMut(u32)) -> Result<()> {
-        if self.depot.take(self.thread, class, most as usize, &mut give) > 0 {
-            return Ok(());
-        }
-        let most = most.min((SPAN_BATCH / CLASSES[class].stride).max(1));
-        let (mut given, mut rest) = (0, Vec::new());
-        let outcome = self.heap.take_spans(class, most, Search::Quick, |pointer| {
-            self.depot.set_owner(pointer, self.thread);
-            if given < most {
-                given += 1;
-                give(pointer);
-            } else {
-                rest.push(pointer);
-            }
-        });
-        rest.reverse();
-        self.lay_down(class, &rest)?;
-        outcome
+    /// When there is none: [`Fault::OutOfMemory`], [`Fault::Corrupted`].
+    pub fn take(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {
+        let waiting = self.depot.take(self.thread, class, &slots[..slots.len() / 2]);
+        if waiting > 0 { Ok(waiting) } else { self.take_from_spans(class, slots) }
     }
 
-    /// Puts blocks of class `class` back, which are in no use.
+    fn take_from_spans(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {
+        let Self { heap, live_blocks, depot, thread } = self;
+        let least = (SPAN_BATCH / CLASSES[class].stride).max(1);
+        let mut taken = 0;
+        let outcome = heap.take_spans(class, least, Search::Quick, |pointer| {
+            depot.set_owner(pointer, *thread);
+            // A bit of its span's bitmap was written over, and it is in use: it is never used again.
+            if let Some(slot) = slots.get(taken)
+                && live_blocks.is_free(pointer)
+            {
+                live_blocks.set_kept(pointer);
+                slot.store(pointer, Relaxed);
+                taken += 1;
+            }
+        });
+        // What was taken before a fault is in nobody's hands but this thread's.
+        if taken == 0 {
+            return outcome.map(|()| 0);
+        }
+        reverse(&slots[..taken]);
+        Ok(taken)
+    }
+
+    /// Puts blocks back into their spans, which a thread kept.
     ///
     /// # Errors
     /// [`Fault::FreedTwice`] when one is in use or was put back before: two threads freed it at the same
     /// time; [`Fault::Corrupted`]. The others are put back all the same.
-    pub fn put(&mut self, class: usize, blocks: &mut [u32]) -> Result<()> {
-        let stride = CLASSES[class].stride;
-        let mut sound = 0;
-        for at in 0..blocks.len() {
-            let pointer = blocks[at];
-            if !self.live_blocks.is_kept(pointer) {
-                continue;
+    pub fn put(&mut self, blocks: impl Iterator<Item = u32>) -> Result<()> {
+        let (heap, live_blocks) = (self.heap, self.live_blocks);
+        let mut outcome = Ok(());
+        let sound = blocks.filter(|&pointer| {
+            let kept = live_blocks.is_kept(pointer);
+            if kept {
+                // Nobody keeps it now, even if it does not go back: the span may have gone, and come again.
+                live_blocks.set_free(pointer);
             }
-            // Nobody keeps it now, even if it does not go back: the span may have gone, and come again.
-            self.live_blocks.set_free(pointer);
-            if self.heap.is_unused(pointer, stride) {
-                blocks[sound] = pointer;
-                sound += 1;
+            if !kept {
+                outcome = Err(Fault::FreedTwice);
             }
-        }
-        let outcome = if sound < blocks.len() { Err(Fault::FreedTwice) } else { Ok(()) };
-        self.lay_down(class, &blocks[..sound]).and(outcome)
-    }
-
-    // Puts free blocks into the depot, or into their spans when it has no room for them.
-    fn lay_down(&mut self, class: usize, blocks: &[u32]) -> Result<()> {
-        let most = u64::from(self.heap.total_units()?) * u64::from(UNIT) / SHELF_SHARE;
-        let (heap, mut outcome) = (self.heap, Ok(()));
-        self.depot.put(class, blocks, most, |refused| {
-            if let Err(fault) = heap.put_unused_blocks(refused.iter().copied()) {
-                outcome = Err(fault);
-            }
+            kept
         });
-        outcome
+        heap.put_unused_blocks(sound).and(outcome)
     }
 
-    /// Puts all blocks of the depot back into the spans.
+    /// Puts one part in `part` of what all threads can have back into the spans: the oldest blocks, and
+    /// what threads have published only if that is all of it. Returns whether there were any.
     ///
     /// # Errors
-    /// [`Fault::FreedTwice`], [`Fault::Corrupted`]; all other blocks are put back.
-    pub fn empty_depot(&mut self) -> Result<()> {
-        self.heap.put_unused_blocks(self.depot.drain())
+    /// As [`Central::put`].
+    pub fn collect(&mut self, part: usize) -> Result<bool> {
+        let oldest = self.depot.take_oldest(part);
+        let any = !oldest.is_empty();
+        self.put_all(oldest).map(|()| any)
+    }
+
+    /// Puts what a thread that goes had in the depot back into the spans.
+    ///
+    /// # Errors
+    /// As [`Central::put`].
+    pub fn leave(&mut self) -> Result<()> {
+        let all = self.depot.leave(self.thread);
+        self.put_all(all)
+    }
+
+    fn put_all(&mut self, all: Vec<Vec<u32>>) -> Result<()> {
+        let put = |blocks: Vec<u32>| self.put(blocks.into_iter());
+        all.into_iter().map(put).fold(Ok(()), Result::and)
     }
 }
 
-/// Confirms that a block of `stride` bytes that was taken is in no use, and notes that a thread keeps
-/// it. One that is, or whose header was written over, is never used again.
-pub fn confirm(heap: &Heap<'_>, live_blocks: &LiveBlocks, pointer: u32, stride: u32) -> bool {
-    let sound = live_blocks.is_free(pointer) && heap.is_unused(pointer, stride);
-    if sound {
-        live_blocks.set_kept(pointer);
+fn reverse(slots: &[AtomicU32]) {
+    for (first, last) in (0..slots.len() / 2).zip((0..slots.len()).rev()) {
+        let low = slots[first].load(Relaxed);
+        slots[first].store(slots[last].load(Relaxed), Relaxed);
+        slots[last].store(low, Relaxed);
     }
-    sound
 }
 
 /// Notes that the block at `pointer`, which the heap has just allocated, is live.
@@ -120,29 +129,30 @@ pub fn give_out(heap: &Heap<'_>, live_blocks: &LiveBlocks, pointer: u32) -> Resu
 
 #[cfg(test)]
 pub mod fixture {
-    use std::sync::atomic::AtomicU32;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::heap::{PAGE, Territory, Words};
+    use crate::heap::Words;
+    use crate::process::rows::Rows;
+    use crate::tests::fixture::{pages, whole_heap};
 
     const PAGES: u32 = 40;
 
     /// A heap of its own, with a depot for two threads.
     pub struct Fixture {
         pub words: Vec<AtomicU32>,
-        live_blocks: LiveBlocks,
+        pub live_blocks: LiveBlocks,
         depot: Depot,
     }
 
     impl Fixture {
-        pub fn new() -> Self {
-            let words: Vec<_> = (0..PAGES * PAGE / 4).map(|_| AtomicU32::new(0)).collect();
-            let start = Heap::WHOLE_MEMORY_ROOT;
-            let territory = Territory { start, end_page: PAGES, maximum: PAGES, owns_all: true };
-            Heap::format(Words::new(&words), territory).unwrap();
+        pub fn new(rows: [&Arc<Rows>; 2]) -> Self {
+            let words = pages(PAGES);
+            whole_heap(&words, PAGES);
             let mut depot = Depot::default();
-            depot.join();
-            depot.join();
+            for rows in rows {
+                depot.join(Arc::clone(rows));
+            }
             Self { words, live_blocks: LiveBlocks::new(PAGES).unwrap(), depot }
         }
 
@@ -150,6 +160,12 @@ pub mod fixture {
             let Self { words, live_blocks, depot } = self;
             let heap = Heap::open(Words::new(words), Heap::WHOLE_MEMORY_ROOT).unwrap();
             Central { heap, live_blocks, depot, thread }
+        }
+    }
+
+    impl Default for Fixture {
+        fn default() -> Self {
+            Self::new([&Arc::new(Rows::new()), &Arc::new(Rows::new())])
         }
     }
 }
@@ -160,38 +176,47 @@ mod tests {
 
     use super::fixture::Fixture;
     use super::*;
+    use crate::heap::UNIT;
 
     const CLASS: usize = 4;
 
-    fn take(central: &mut Central<'_>, most: u32) -> Vec<u32> {
-        let mut blocks = Vec::new();
-        central.take(CLASS, most, |block| blocks.push(block)).unwrap();
-        let stride = CLASSES[CLASS].stride;
-        blocks.retain(|&block| confirm(&central.heap, central.live_blocks, block, stride));
-        blocks
+    fn take(central: &mut Central<'_>) -> Vec<u32> {
+        let slots = [const { AtomicU32::new(0) }; 512];
+        let taken = central.take(CLASS, &slots).unwrap();
+        slots[..taken].iter().map(|slot| slot.load(Relaxed)).collect()
+    }
+
+    fn put(central: &mut Central<'_>, blocks: &[u32]) -> Result<()> {
+        central.put(blocks.iter().copied())
+    }
+
+    #[test]
+    fn the_lowest_block_of_a_span_is_used_first() {
+        let mut fixture = Fixture::default();
+        let blocks = take(&mut fixture.central(0));
+        assert!(blocks.len() > 10 && blocks.is_sorted_by(|one, other| one > other));
+        assert!(blocks.iter().all(|&block| fixture.live_blocks.is_kept(block)));
     }
 
     #[test]
     fn threads_take_blocks_of_different_spans() {
-        let mut fixture = Fixture::new();
+        let mut fixture = Fixture::default();
         let spans = |blocks: Vec<u32>| -> HashSet<u32> {
             blocks.into_iter().map(|block| block / UNIT).collect()
         };
-        let first = spans(take(&mut fixture.central(0), 5));
-        let others = spans(take(&mut fixture.central(1), 5));
-        let again = spans(take(&mut fixture.central(0), 5));
+        let first = spans(take(&mut fixture.central(0)));
+        let others = spans(take(&mut fixture.central(1)));
+        let again = spans(take(&mut fixture.central(0)));
         assert!(first.is_disjoint(&others) && again.is_disjoint(&others));
     }
 
     #[test]
-    fn a_block_that_is_put_back_twice_is_refused_wherever_it_waits() {
-        let mut fixture = Fixture::new();
+    fn a_block_that_is_put_back_twice_is_refused() {
+        let mut fixture = Fixture::default();
         let mut central = fixture.central(0);
-        let blocks = take(&mut central, 3);
-        central.put(CLASS, &mut blocks.clone()).unwrap();
-        assert_eq!(central.put(CLASS, &mut blocks.clone()), Err(Fault::FreedTwice));
-        central.empty_depot().unwrap();
-        assert_eq!(central.put(CLASS, &mut blocks.clone()), Err(Fault::FreedTwice));
+        let blocks = take(&mut central);
+        assert_eq!(put(&mut central, &blocks), Ok(()));
+        assert_eq!(put(&mut central, &blocks), Err(Fault::FreedTwice));
         assert_eq!(central.heap.stats().unwrap().cached_bytes, 0);
         central.heap.free_spare_spans().unwrap();
         assert_eq!(central.heap.free_runs().unwrap().len(), 1);
@@ -199,38 +224,40 @@ mod tests {
 
     #[test]
     fn a_block_that_a_thread_keeps_is_not_given_out_because_the_heap_has_it_as_free() {
-        let mut fixture = Fixture::new();
+        let mut fixture = Fixture::default();
         let mut central = fixture.central(0);
-        let kept = take(&mut central, 3);
+        let kept = take(&mut central);
         central.heap.put_unused_blocks(kept.iter().copied()).unwrap();
-        let others = take(&mut central, 8);
+        let mut others = take(&mut central);
+        others.extend(take(&mut central));
         assert!(!others.is_empty() && others.iter().all(|block| !kept.contains(block)));
     }
 
     #[test]
     fn a_block_that_two_threads_freed_is_not_lost_with_its_span() {
-        let mut fixture = Fixture::new();
+        let mut fixture = Fixture::default();
         let mut central = fixture.central(0);
-        let mut blocks = take(&mut central, 3);
-        central.put(CLASS, &mut blocks.clone()).unwrap();
-        central.empty_depot().unwrap();
+        let blocks = take(&mut central);
+        put(&mut central, &blocks).unwrap();
         central.heap.free_spare_spans().unwrap();
         // A thread that was slower has it too, now that the span is gone and its pages are trimmed.
         central.live_blocks.set_kept(blocks[0]);
-        fixture.words[blocks[0] as usize / 4 - 1].store(0, std::sync::atomic::Ordering::Relaxed);
+        fixture.words[blocks[0] as usize / 4 - 1].store(0, Relaxed);
         let mut central = fixture.central(0);
-        assert_eq!(central.put(CLASS, &mut blocks), Err(Fault::FreedTwice));
-        assert!(take(&mut central, 3).contains(&blocks[0]));
+        assert_eq!(put(&mut central, &blocks), Err(Fault::FreedTwice));
+        assert!(take(&mut central).contains(&blocks[0]));
     }
 
     #[test]
     fn a_block_that_a_thread_keeps_is_not_allocated_because_the_heap_has_it_as_free() {
-        let mut fixture = Fixture::new();
+        let mut fixture = Fixture::default();
         let mut central = fixture.central(0);
-        let kept = take(&mut central, 3);
+        let mut kept = take(&mut central);
+        let free = kept.split_off(3);
+        put(&mut central, &free).unwrap();
         central.heap.put_unused_blocks(kept.iter().copied()).unwrap();
         let byte_length = CLASSES[CLASS].stride - 8;
-        for _ in 0..20 {
+        for _ in 0..kept.len() + free.len() {
             let block = central.heap.malloc(byte_length, 16, Search::Quick).unwrap();
             let given = give_out(&central.heap, central.live_blocks, block);
             assert_eq!(given.is_err(), kept.contains(&block));
@@ -240,12 +267,12 @@ mod tests {
 
     #[test]
     fn a_block_whose_header_was_written_over_is_not_given_out() {
-        let mut fixture = Fixture::new();
+        let mut fixture = Fixture::default();
         let mut central = fixture.central(0);
-        let mut blocks = take(&mut central, 8);
-        let damaged = blocks[3];
-        central.put(CLASS, &mut blocks).unwrap();
-        fixture.words[damaged as usize / 4 - 1].store(7, std::sync::atomic::Ordering::Relaxed);
-        assert!(!take(&mut fixture.central(0), 8).contains(&damaged));
+        let blocks = take(&mut central);
+        put(&mut central, &blocks).unwrap();
+        fixture.words[blocks[3] as usize / 4 - 1].store(7, Relaxed);
+        let again = take(&mut fixture.central(0));
+        assert!(!again.contains(&blocks[3]) && again.contains(&blocks[4]));
     }
 }

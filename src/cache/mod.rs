@@ -3,4 +3,4 @@
 pub mod central;
 mod thread_cache;
 
-pub use thread_cache::{CLASSES_BY_SIZE, LARGEST, ROW_WORDS, ThreadCache, WORDS};
+pub use thread_cache::ThreadCache;

@@ -1,242 +1,167 @@
 //! The free blocks that one thread keeps for itself, so that most calls need neither the heap's lock
 //! nor a call into native code: JavaScript pops and pushes, Rust refills and empties in batches.
-//!
-//! The words belong to Rust, so that blocks find their way back when the thread ends without a word:
-//!
-//! ```text
-//! rows     one for each state of a live block: how many blocks, how many at most, their stride, their
-//!          pointers; state 0 is none, and the first word of its row says that the cache is large
-//! classes  one word for each multiple of 16 bytes: the row of the class that serves it
-//! ```
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use crate::cache::central::{Central, confirm};
+use crate::cache::central::Central;
 use crate::fault::Result;
-use crate::heap::{CLASS_COUNT, CLASSES, DENSE_COUNT, GRAIN, HEADER, Heap, UNIT, class_for};
-use crate::process::live_blocks::{FIRST_CLASS, LiveBlocks};
+use crate::heap::{CLASSES, DENSE_COUNT, UNIT};
+use crate::process::rows::{BUDGET, LARGE, LARGE_BELOW, Row, Rows, SPARE};
 
-/// Words of a row.
-pub const ROW_WORDS: usize = 256;
-/// Rows, one for each state that is not negative.
-const ROWS: usize = 128;
-/// Index of the first word of the classes.
-pub const CLASSES_BY_SIZE: usize = ROWS * ROW_WORDS;
-/// Bytes, header included, of the largest block that is kept.
-pub const LARGEST: u32 = CLASSES[DENSE_COUNT - 1].stride;
-/// Words in all.
-pub const WORDS: usize = CLASSES_BY_SIZE + (LARGEST / GRAIN) as usize + 1;
-const COUNT: usize = 0;
-const LIMIT: usize = 1;
-const STRIDE: usize = 2;
-const FIRST: usize = 3;
-/// The most blocks of one class.
-const MOST: u32 = (ROW_WORDS - FIRST) as u32;
-/// Bytes of blocks that any thread may keep. One that keeps more is busy.
-const LEAST_BUDGET: u32 = 56 * 1024;
-/// Bytes of blocks that all busy threads together may keep.
-const BUSY_BUDGET: u32 = 8 * LEAST_BUDGET;
-/// They keep at most one part in this many of a larger heap.
-const HEAP_SHARE: u32 = 100;
-/// A thread keeps never more than one part in this many.
-const SMALL_HEAP_SHARE: u32 = 16;
-/// The least bytes of blocks that are fetched at once, if the budget allows it.
-const BATCH: u32 = 4 * 1024;
+/// Bytes of blocks that an idle thread may keep to itself.
+const IDLE_BYTES: u32 = 56 * 1024;
+/// All busy threads together may keep these bytes to themselves, or one part in so many of the heap ...
+const BUSY_BYTES: u32 = 8 * IDLE_BYTES;
+const BUSY_SHARE: u32 = 16;
+/// ... but one never more than one part in so many of a small heap.
+const HEAP_SHARE: u32 = 16;
+/// A class begins with one part in so many of that, and with one block at least of which there could
+/// be so many.
+const FIRST_SHARE: u32 = 64;
+const LEAST_BLOCKS: u32 = 4;
+const MOST_FIRST: u32 = 32;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
-    words: Box<[AtomicU32]>,
-    /// Bytes of blocks when every class is at its limit.
-    reserved: Cell<u32>,
-    /// The class whose limit is lowered next when another needs room.
-    hand: Cell<usize>,
+    rows: Arc<Rows>,
 }
 
 impl ThreadCache {
     /// An empty cache.
     pub fn new() -> Self {
-        let words = Box::into_raw(vec![0_u32; WORDS].into_boxed_slice());
-        // SAFETY: the box is taken apart and put together as one of the same size; `AtomicU32` has the
-        // size, the alignment and the bit patterns of `u32`. (Zeroed this way, untouched words cost nothing.)
-        let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
-        let cache = Self { words, reserved: Cell::new(0), hand: Cell::new(0) };
-        for (index, class) in CLASSES.iter().enumerate() {
-            cache.row(index)[STRIDE].store(class.stride, Relaxed);
-        }
-        for bytes in (GRAIN..=LARGEST).step_by(GRAIN as usize) {
-            let class = class_for(bytes - HEADER, GRAIN).unwrap_or_default();
-            let index = CLASSES_BY_SIZE + (bytes / GRAIN) as usize;
-            cache.words[index].store(Self::row_index(class) as u32, Relaxed);
-        }
-        cache
+        Self { rows: Arc::new(Rows::new()) }
     }
 
     /// The words that JavaScript works on.
-    pub const fn words(&self) -> &[AtomicU32] {
-        &self.words
+    pub const fn rows(&self) -> &Arc<Rows> {
+        &self.rows
     }
 
-    /// Fetches blocks of class `class` if it has none left, for [`ThreadCache::confirm`] to look at.
-    /// Returns how many.
+    /// Fetches blocks of class `class` if it has none left. Returns how many there are.
     ///
     /// # Errors
-    /// When there is none: [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::FreedTwice`].
+    /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn refill(&self, central: &mut Central<'_>, class: usize) -> Result<usize> {
-        let row = self.row(class);
-        if row[COUNT].load(Relaxed) > 0 {
-            return Ok(0);
+        let Some(row) = self.open(central, class)? else { return Ok(0) };
+        if row.blocks().is_empty() {
+            row.fill(0);
+            row.fill(central.take(class, row.slots())?);
         }
-        let wanted = (BATCH / CLASSES[class].stride).clamp(1, MOST / 2);
-        // Half the limit, so that as many blocks can be freed as fetched before there are too many.
-        let batch = self.raise_limit(central, class, wanted)?.div_ceil(2).max(1);
-        let mut fetched = 0;
-        let taken = central.take(class, batch, |pointer| {
-            row[FIRST + fetched].store(pointer, Relaxed);
-            fetched += 1;
-        });
-        // What was fetched before a fault is in nobody's hands but this thread's.
-        if fetched > 0 { Ok(fetched) } else { taken.map(|()| 0) }
+        Ok(row.blocks().len())
     }
 
-    /// Confirms the `fetched` blocks that [`ThreadCache::refill`] has fetched. Needs no lock: they are
-    /// this thread's. Returns how many blocks there are now.
-    pub fn confirm(
-        &self,
-        heap: &Heap<'_>,
-        live_blocks: &LiveBlocks,
-        class: usize,
-        fetched: usize,
-    ) -> u32 {
-        let row = self.row(class);
-        let mut count = row[COUNT].load(Relaxed);
-        for slot in &row[FIRST..FIRST + fetched] {
-            let pointer = slot.load(Relaxed);
-            if confirm(heap, live_blocks, pointer, CLASSES[class].stride) {
-                row[FIRST + count as usize].store(pointer, Relaxed);
-                count += 1;
-            }
-        }
-        row[COUNT].store(count, Relaxed);
-        count
-    }
-
-    /// Makes room in class `class`, which is at its limit: raises the limit, or gives back the older
-    /// half of the blocks.
+    /// Makes room in class `class` if its blocks are kept in a heap of this size: the older half of a full
+    /// stack goes to the depot.
     ///
     /// # Errors
-    /// [`Fault::FreedTwice`] when a block could not be given back; [`Fault::Corrupted`].
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn make_room(&self, central: &mut Central<'_>, class: usize) -> Result<()> {
-        let limit = self.row(class)[LIMIT].load(Relaxed);
-        let wanted = (limit * 2).clamp(1, MOST);
-        if self.set_limit(central, class, wanted)? {
-            return Ok(());
+        let Some(row) = self.open(central, class)? else { return Ok(()) };
+        if row.is_full() {
+            let blocks = row.blocks();
+            let oldest = &blocks[..blocks.len().div_ceil(2)];
+            central.depot.put(central.thread, class, oldest);
+            row.drop_oldest(oldest.len());
         }
-        self.shrink(central, class, limit / 2)
+        Ok(())
     }
 
-    /// Makes the cache as small as that of a thread that does nothing has to be.
-    ///
-    /// # Errors
-    /// As [`ThreadCache::make_room`].
-    pub fn rest(&self, central: &mut Central<'_>) -> Result<()> {
-        let mut outcome = Ok(());
-        let halvings = (0..u32::BITS).take_while(|_| self.reserved.get() > LEAST_BUDGET);
-        for class in halvings.flat_map(|_| 0..CLASS_COUNT) {
-            outcome = outcome.and(self.lower_limit(central, class));
+    /// Brings everything to the depot, where all threads can have it.
+    pub fn rest(&self, central: &mut Central<'_>) {
+        for class in 0..DENSE_COUNT {
+            central.depot.put(central.thread, class, self.rows.row(class).blocks());
         }
-        outcome
+        self.close(central);
     }
 
-    /// Gives all blocks back.
+    /// Puts one part in `part` of what this thread keeps, and of what all threads can have, back into the
+    /// spans: the oldest blocks. Returns whether there were any.
     ///
     /// # Errors
-    /// As [`ThreadCache::make_room`]; the cache is empty then too.
+    /// Those of [`Central::put`]; all of them left the cache and the depot.
+    pub fn give_back(&self, central: &mut Central<'_>, part: usize) -> Result<bool> {
+        let (mut any, mut outcome) = (false, central.collect(part));
+        for class in 0..DENSE_COUNT {
+            let row = self.rows.row(class);
+            let blocks = row.blocks();
+            let oldest = &blocks[..blocks.len().div_ceil(part)];
+            any |= !oldest.is_empty();
+            let put = central.put(oldest.iter().map(|block| block.load(Relaxed)));
+            outcome = outcome.and_then(|some| put.map(|()| some));
+            row.drop_oldest(oldest.len());
+        }
+        outcome.map(|some| some || any)
+    }
+
+    /// Puts all blocks back into their spans.
+    ///
+    /// # Errors
+    /// Those of [`Central::put`]; the cache is empty then too.
     pub fn drain(&self, central: &mut Central<'_>) -> Result<()> {
-        let drained = (0..CLASS_COUNT).map(|class| self.shrink(central, class, 0));
-        drained.fold(Ok(()), Result::and)
-    }
-
-    fn row(&self, class: usize) -> &[AtomicU32] {
-        &self.words[Self::row_index(class)..][..ROW_WORDS]
-    }
-
-    const fn row_index(class: usize) -> usize {
-        (class + FIRST_CLASS as usize) * ROW_WORDS
-    }
-
-    // Raises the limit of a class to `wanted` if the budget allows it, and returns what it is then. For a
-    // class that has none, another class's limit is lowered, each time one more: the cache follows what
-    // is in use, but slowly, so that classes do not take turns in emptying each other.
-    fn raise_limit(&self, central: &mut Central<'_>, class: usize, wanted: u32) -> Result<u32> {
-        let limit = self.row(class)[LIMIT].load(Relaxed);
-        if limit >= wanted || self.set_limit(central, class, wanted)? {
-            return Ok(limit.max(wanted));
-        }
-        if limit == 0 || self.reserved.get() > budget(central)? {
-            self.hand.set((self.hand.get() + 1) % CLASS_COUNT);
-            self.lower_limit(central, self.hand.get())?;
-        }
-        Ok(self.row(class)[LIMIT].load(Relaxed))
-    }
-
-    // Whether the budget allows a limit of `wanted`, which is above the present one; sets it then.
-    fn set_limit(&self, central: &mut Central<'_>, class: usize, wanted: u32) -> Result<bool> {
-        let limit = &self.row(class)[LIMIT];
-        let more = wanted.saturating_sub(limit.load(Relaxed)) * CLASSES[class].stride;
-        let reserved = self.reserved.get() + more;
-        let allowed = reserved <= budget(central)?;
-        if allowed && more > 0 {
-            self.reserve(central, reserved);
-            limit.store(wanted, Relaxed);
-        }
-        Ok(allowed && more > 0)
-    }
-
-    fn lower_limit(&self, central: &mut Central<'_>, class: usize) -> Result<()> {
-        let limit = self.row(class)[LIMIT].load(Relaxed);
-        let lowered = limit / 2;
-        self.row(class)[LIMIT].store(lowered, Relaxed);
-        let freed = (limit - lowered) * CLASSES[class].stride;
-        self.reserve(central, self.reserved.get().saturating_sub(freed));
-        self.shrink(central, class, lowered)
-    }
-
-    fn reserve(&self, central: &mut Central<'_>, bytes: u32) {
-        self.reserved.set(bytes);
-        let busy = bytes > LEAST_BUDGET;
-        self.words[0].store(u32::from(busy), Relaxed);
-        central.depot.set_busy(central.thread, busy);
-    }
-
-    // Gives back the oldest blocks of a class, all but `keep`.
-    fn shrink(&self, central: &mut Central<'_>, class: usize, keep: u32) -> Result<()> {
-        let row = self.row(class);
-        let count = row[COUNT].load(Relaxed).min(MOST);
-        let surplus = count.saturating_sub(keep);
-        if surplus == 0 {
-            return Ok(());
-        }
-        let mut oldest = [0; MOST as usize];
-        let oldest = &mut oldest[..surplus as usize];
-        for (pointer, slot) in oldest.iter_mut().zip(&row[FIRST..]) {
-            *pointer = slot.load(Relaxed);
-        }
-        let outcome = central.put(class, oldest);
-        for (kept, slot) in (surplus as usize..count as usize).zip(FIRST..) {
-            row[slot].store(row[FIRST + kept].load(Relaxed), Relaxed);
-        }
-        row[COUNT].store(count - surplus, Relaxed);
+        let drained = (0..DENSE_COUNT).map(|class| {
+            let blocks = self.rows.row(class).blocks();
+            central.put(blocks.iter().map(|block| block.load(Relaxed)))
+        });
+        let outcome = drained.fold(Ok(()), Result::and);
+        self.close(central);
         outcome
     }
-}
 
-/// Bytes of blocks that the thread of `central` may keep of the heap.
-fn budget(central: &Central<'_>) -> Result<u32> {
-    let bytes = u64::from(central.heap.total_units()?) * u64::from(UNIT);
-    let share = |part: u32| (bytes / u64::from(part)) as u32;
-    let busy = BUSY_BUDGET.max(share(HEAP_SHARE)) / central.depot.busy_with(central.thread) as u32;
-    Ok(LEAST_BUDGET.max(busy).min(share(SMALL_HEAP_SHARE)))
+    // Lets the thread have blocks of a class to itself. None when the heap is too small for that.
+    fn open(&self, central: &mut Central<'_>, class: usize) -> Result<Option<Row<'_>>> {
+        let Some(row) = self.rows.row_of(class) else { return Ok(None) };
+        let (budget, stride) = (self.budget(central)?, CLASSES[class].stride);
+        if row.width() == 0 && stride > budget / LEAST_BLOCKS {
+            return Ok(None);
+        }
+        let first = (budget / FIRST_SHARE / stride).clamp(1, MOST_FIRST);
+        row.set_width(if row.width() == 0 { self.reserve(first, stride) } else { row.width() });
+        Ok(Some(row))
+    }
+
+    // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to spare.
+    fn budget(&self, central: &mut Central<'_>) -> Result<u32> {
+        let bytes = u64::from(central.heap.total_units()?) * u64::from(UNIT);
+        let share = |part: u32| (bytes / u64::from(part)) as u32;
+        let busy =
+            BUSY_BYTES.max(share(BUSY_SHARE)) / central.depot.busy_with(central.thread) as u32;
+        let budget = IDLE_BYTES.max(busy).min(share(HEAP_SHARE));
+        let more = budget.saturating_sub(self.rows.figure(BUDGET));
+        if more > 0 {
+            central.depot.set_busy(central.thread, true);
+            self.rows.set_figure(BUDGET, budget);
+            self.rows.set_figure(SPARE, self.rows.figure(SPARE) + more);
+            self.rows.set_figure(LARGE_BELOW, budget.saturating_sub(IDLE_BYTES));
+        }
+        Ok(budget)
+    }
+
+    // How many blocks of `wanted` there may be: one at least.
+    fn reserve(&self, wanted: u32, stride: u32) -> u32 {
+        let spare = self.rows.figure(SPARE);
+        let width = wanted.min(spare / stride).max(1);
+        let spare = spare.saturating_sub(width * stride);
+        self.rows.set_figure(SPARE, spare);
+        if spare < self.rows.figure(LARGE_BELOW) {
+            self.rows.set_figure(LARGE, 1);
+        }
+        width
+    }
+
+    // Keeps nothing.
+    fn close(&self, central: &mut Central<'_>) {
+        for class in 0..DENSE_COUNT {
+            let row = self.rows.row(class);
+            row.fill(0);
+            row.set_width(0);
+        }
+        for figure in [LARGE, SPARE, LARGE_BELOW, BUDGET] {
+            self.rows.set_figure(figure, 0);
+        }
+        central.depot.set_busy(central.thread, false);
+    }
 }
 
 #[cfg(test)]
@@ -244,28 +169,45 @@ mod tests {
     use super::*;
     use crate::cache::central::fixture::Fixture;
     use crate::fault::Fault;
-    use crate::heap::Search;
+    use crate::heap::{GRAIN, HEADER, Heap, Search, class_for};
+    use crate::process::rows::{TOP, WIDTH};
+    use crate::tests::fixture::Random;
+    use crate::tests::js_cache::JsCache;
 
-    fn kept(cache: &ThreadCache) -> u64 {
-        let bytes = |class: usize| cache.row(class)[COUNT].load(Relaxed) * CLASSES[class].stride;
-        (0..CLASS_COUNT).map(|class| u64::from(bytes(class))).sum()
+    fn pair() -> (ThreadCache, ThreadCache, Fixture) {
+        let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
+        let fixture = Fixture::new([mine.rows(), theirs.rows()]);
+        (mine, theirs, fixture)
     }
 
-    fn refill(cache: &ThreadCache, central: &mut Central<'_>, class: usize) -> u32 {
-        let fetched = cache.refill(central, class).unwrap_or(0);
-        cache.confirm(&central.heap, central.live_blocks, class, fetched)
+    fn js<'a>(cache: &'a ThreadCache, fixture: &'a Fixture) -> JsCache<'a> {
+        let (words, states) = (&fixture.words, fixture.live_blocks.bytes());
+        JsCache { words, rows: cache.rows().words(), states }
+    }
+
+    fn kept(cache: &ThreadCache) -> u64 {
+        let bytes = |class| cache.rows.row(class).blocks().len() as u64;
+        (0..DENSE_COUNT).map(|class| bytes(class) * u64::from(CLASSES[class].stride)).sum()
+    }
+
+    /// Bytes that the thread may have to itself as things are.
+    fn reserved(cache: &ThreadCache) -> u32 {
+        let bytes = |class| cache.rows.row(class).width() * CLASSES[class].stride;
+        (0..DENSE_COUNT).map(bytes).sum()
+    }
+
+    fn cached(heap: &Heap<'_>) -> u64 {
+        heap.stats().unwrap().cached_bytes
     }
 
     #[test]
     fn a_refill_keeps_the_blocks_that_are_there() {
-        let mut fixture = Fixture::new();
+        let (cache, _, mut fixture) = pair();
         let central = &mut fixture.central(0);
-        let cache = ThreadCache::new();
-        let count = refill(&cache, central, 4);
+        let count = cache.refill(central, 4).unwrap();
         assert!(count > 0);
-        assert_eq!(refill(&cache, central, 4), count);
-        central.empty_depot().unwrap();
-        assert_eq!(central.heap.stats().unwrap().cached_bytes, kept(&cache));
+        assert_eq!(cache.refill(central, 4), Ok(count));
+        assert_eq!(cached(&central.heap), kept(&cache));
     }
 
     #[test]
@@ -273,105 +215,151 @@ mod tests {
         let class = class_for(200, GRAIN).unwrap();
         // Free blocks in two spans: the second may be damaged when those of the first are fetched.
         let used_heap = || {
-            let mut fixture = Fixture::new();
+            let (cache, _, mut fixture) = pair();
             let heap = fixture.central(0).heap;
             let blocks = [0; 300].map(|_| heap.malloc(200, GRAIN, Search::Quick).unwrap());
             heap.free(blocks[0]).unwrap();
-            fixture
+            (cache, fixture)
         };
         let mut cut_short = 0;
         // All words but those that tell a heap of this build from chance bytes.
-        for word in 7..2 * UNIT as usize / 4 {
-            let (mut fixture, cache) = (used_heap(), ThreadCache::new());
+        for word in 7..2 * crate::heap::UNIT as usize / 4 {
+            let (cache, mut fixture) = used_heap();
             let old = fixture.words[word].fetch_xor(u32::MAX, Relaxed);
-            refill(&cache, &mut fixture.central(0), class);
+            drop(cache.refill(&mut fixture.central(0), class));
             fixture.words[word].store(old, Relaxed);
-            let central = &mut fixture.central(0);
-            drop(central.empty_depot());
             cut_short += u32::from(kept(&cache) == u64::from(CLASSES[class].stride));
-            assert_eq!(central.heap.stats().unwrap().cached_bytes, kept(&cache), "word {word}");
+            assert_eq!(cached(&fixture.central(0).heap), kept(&cache), "word {word}");
         }
         assert!(cut_short > 0);
     }
 
     #[test]
-    fn what_is_cached_is_what_the_rows_hold_and_within_the_budget() {
-        let mut fixture = Fixture::new();
-        let central = &mut fixture.central(0);
-        let cache = ThreadCache::new();
-        for step in 0..2_000 {
-            let class = step * 31 % DENSE_COUNT;
-            if step % 3 == 0 {
-                cache.make_room(central, class).unwrap()
+    fn a_full_stack_makes_room_by_its_older_half() {
+        let (cache, _, mut fixture) = pair();
+        let byte_length = CLASSES[4].stride - HEADER;
+        let heap = fixture.central(0).heap;
+        let blocks: Vec<_> =
+            (0..2_000).map(|_| heap.malloc(byte_length, GRAIN, Search::Quick).unwrap()).collect();
+        for &block in &blocks {
+            fixture.live_blocks.set_live(block, 4);
+            let pushed = js(&cache, &fixture).push(block) || js(&cache, &fixture).push_newer(block);
+            if !pushed {
+                cache.make_room(&mut fixture.central(0), 4).unwrap();
+                assert!(js(&cache, &fixture).push(block));
             }
-            cache.row(class)[COUNT].store(0, Relaxed);
-            refill(&cache, central, class);
-            cache.shrink(central, class, (step % 7) as u32).unwrap();
-            let most = budget(central).unwrap() + CLASSES[class].stride;
-            assert!(cache.reserved.get() <= most);
-            if step % 100 == 99 {
-                cache.rest(central).unwrap();
-                assert!(cache.reserved.get() <= LEAST_BUDGET);
-                assert_eq!(cache.words[0].load(Relaxed), 0);
-            }
-            cache.shrink(central, class, 0).unwrap();
         }
-        central.empty_depot().unwrap();
-        assert_eq!((kept(&cache), central.heap.stats().unwrap().cached_bytes), (0, 0));
+        let central = &mut fixture.central(0);
+        let newest = cache.rows.row(4).blocks().last().map(|block| block.load(Relaxed));
+        assert_eq!(newest, blocks.last().copied());
+        assert!(kept(&cache) < cached(&central.heap));
+        assert_eq!(central.collect(1), Ok(true));
+        assert!(kept(&cache) == cached(&central.heap) && kept(&cache) > 0);
     }
 
     #[test]
-    fn the_cache_is_marked_while_it_is_larger_than_an_idle_thread_may_have() {
-        let mut fixture = Fixture::new();
-        let central = &mut fixture.central(0);
-        let cache = ThreadCache::new();
-        for class in 0..DENSE_COUNT {
-            refill(&cache, central, class);
-            assert_eq!(cache.words[0].load(Relaxed) == 1, cache.reserved.get() > LEAST_BUDGET);
+    fn what_a_thread_has_to_itself_is_within_the_budget() {
+        let (cache, _, mut fixture) = pair();
+        let budget = cache.budget(&mut fixture.central(0)).unwrap();
+        let one_of_each: u32 = CLASSES[..DENSE_COUNT].iter().map(|class| class.stride).sum();
+        let (mut random, mut live) = (Random(3), Vec::new());
+        for step in 0..40_000 {
+            let shift = 4 + random.below(12);
+            let byte_length = 1 + random.below(1 << shift);
+            let class = class_for(byte_length, GRAIN).unwrap();
+            let js = js(&cache, &fixture);
+            let found = js.pop(byte_length).or_else(|| js.pop_older(byte_length)).or_else(|| {
+                drop(cache.refill(&mut fixture.central(0), class));
+                self::js(&cache, &fixture).pop(byte_length)
+            });
+            live.extend(found.map(|block| (block, class)));
+            if step % 3 > 0 && !live.is_empty() {
+                let (block, class) = live.swap_remove(random.below(live.len() as u32) as usize);
+                if !(self::js(&cache, &fixture).push(block)
+                    || self::js(&cache, &fixture).push_newer(block))
+                {
+                    cache.make_room(&mut fixture.central(0), class).unwrap();
+                    assert!(self::js(&cache, &fixture).push(block));
+                }
+            }
+            assert!(reserved(&cache) <= budget + one_of_each);
+            let own = (0..DENSE_COUNT).map(|class| cache.rows.row(class).own() as u32);
+            assert!(
+                own.zip(&CLASSES).map(|(own, class)| own * class.stride).sum::<u32>()
+                    <= reserved(&cache)
+            );
+            assert_eq!(cache.rows.figure(LARGE) == 1, reserved(&cache) > IDLE_BYTES);
+            if step % 4_000 == 0 {
+                cache.rest(&mut fixture.central(0));
+                assert_eq!((reserved(&cache), kept(&cache), cache.rows.figure(LARGE)), (0, 0, 0));
+            }
         }
-        assert_eq!(cache.words[0].load(Relaxed), 1);
+        let central = &mut fixture.central(0);
+        cache.give_back(central, 1).unwrap();
+        assert_eq!((kept(&cache), cached(&central.heap)), (0, 0));
     }
 
     #[test]
     fn busy_threads_share_what_one_may_have_alone() {
-        let mut fixture = Fixture::new();
-        let alone = budget(&fixture.central(0)).unwrap();
-        let other = ThreadCache::new();
-        other.reserve(&mut fixture.central(1), LEAST_BUDGET + 1);
-        assert_eq!(budget(&fixture.central(0)), Ok((BUSY_BUDGET / 2).min(alone)));
-        assert_eq!(budget(&fixture.central(1)), Ok(alone));
-        other.reserve(&mut fixture.central(1), LEAST_BUDGET);
-        assert_eq!(budget(&fixture.central(0)), Ok(alone));
+        let (mine, theirs, mut fixture) = pair();
+        let alone = mine.budget(&mut fixture.central(0)).unwrap();
+        assert_eq!(theirs.budget(&mut fixture.central(1)), Ok((BUSY_BYTES / 2).min(alone)));
+        mine.rest(&mut fixture.central(0));
+        assert_eq!(theirs.budget(&mut fixture.central(1)), Ok(alone));
+    }
+
+    #[test]
+    fn what_a_thread_has_published_is_anyones_and_the_rest_is_not() {
+        let (mine, theirs, mut fixture) = pair();
+        mine.refill(&mut fixture.central(0), 4).unwrap();
+        assert_eq!(theirs.give_back(&mut fixture.central(1), 2), Ok(false));
+        let all = kept(&mine);
+        assert_eq!(theirs.give_back(&mut fixture.central(1), 1), Ok(true));
+        let own = mine.rows.row(4).own();
+        assert_eq!(kept(&mine), own as u64 * u64::from(CLASSES[4].stride));
+        assert!(kept(&mine) > 0 && kept(&mine) < all);
+        assert_eq!(cached(&fixture.central(0).heap), kept(&mine));
+        for _ in 0..own {
+            assert!(js(&mine, &fixture).pop(64).is_some());
+        }
+        assert!(
+            js(&mine, &fixture).pop(64).or_else(|| js(&mine, &fixture).pop_older(64)).is_none()
+        );
+        assert!(mine.refill(&mut fixture.central(0), 4).unwrap() > 0);
     }
 
     #[test]
     fn draining_gives_back_all_blocks_but_those_freed_twice() {
-        let mut fixture = Fixture::new();
+        let (mine, theirs, mut fixture) = pair();
         let central = &mut fixture.central(0);
-        let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
         for class in 0..DENSE_COUNT {
-            assert!(refill(&mine, central, class) > 0);
+            assert!(mine.refill(central, class).unwrap() > 0);
         }
-        let block = mine.row(5)[FIRST].load(Relaxed);
-        theirs.row(5)[FIRST].store(block, Relaxed);
-        theirs.row(5)[COUNT].store(1, Relaxed);
+        let block = mine.rows.row(5).blocks()[0].load(Relaxed);
+        theirs.rows.row(5).slots()[0].store(block, Relaxed);
+        theirs.rows.row(5).fill(1);
         assert_eq!(mine.drain(central), Ok(()));
         assert_eq!(theirs.drain(central), Err(Fault::FreedTwice));
         assert_eq!((kept(&mine), kept(&theirs)), (0, 0));
-        central.empty_depot().unwrap();
-        assert_eq!(central.heap.stats().unwrap().cached_bytes, 0);
+        assert_eq!(cached(&central.heap), 0);
     }
 
     #[test]
-    fn counts_that_cannot_be_are_survived() {
-        let mut fixture = Fixture::new();
+    fn figures_that_cannot_be_are_survived() {
+        let (cache, _, mut fixture) = pair();
         let central = &mut fixture.central(0);
-        let cache = ThreadCache::new();
-        for count in [1, MOST, MOST + 1, u32::MAX] {
-            cache.row(2)[COUNT].store(count, Relaxed);
-            assert!(cache.drain(central).is_err());
-            assert_eq!(cache.row(2)[COUNT].load(Relaxed), 0);
+        let head =
+            |word: usize| &cache.rows.words()[(2 + 1) * crate::process::rows::HEAD_WORDS + word];
+        for word in TOP..=WIDTH {
+            for figure in [0, 1, 0xffff, 0x7fff_ffff, u32::MAX] {
+                let stride = head(word).swap(figure, Relaxed);
+                drop(cache.make_room(central, 2));
+                drop(cache.refill(central, 2));
+                drop(cache.drain(central));
+                head(crate::process::rows::STRIDE).store(CLASSES[2].stride, Relaxed);
+                assert!(stride == 0 || cache.rows.row(2).blocks().is_empty());
+            }
         }
-        assert!(refill(&cache, central, 2) > 0);
+        assert!(cache.refill(central, 2).unwrap() > 0);
     }
 }

@@ -149,11 +149,6 @@ impl<'m> Heap<'m> {
         }
     }
 
-    /// Whether the header before `pointer` is that of a block of `stride` bytes that is not in use.
-    pub fn is_unused(&self, pointer: u32, stride: u32) -> bool {
-        self.header(pointer) == Ok((0, stride))
-    }
-
     /// Finds the live block whose pointer is `pointer` and confirms its header and the next one.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ mod words;
 pub use block::Search;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
 pub use layout::{GRAIN, HEADER, PAGE, UNIT};
-pub use size_class::{CLASSES, COUNT as CLASS_COUNT, DENSE as DENSE_COUNT, class_for};
+pub use size_class::{CLASSES, DENSE as DENSE_COUNT, class_for};
 pub use words::Words;
 
 use crate::fault::{Fault, Result};

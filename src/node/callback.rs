@@ -199,7 +199,7 @@ pub unsafe fn define_cache(
     object: sys::napi_value,
     heap: &Rc<Handle>,
 ) -> Result<()> {
-    let words = heap.cache().words();
+    let words = heap.cache().rows().words();
     let data = words.as_ptr().cast_mut().cast::<c_void>();
     let owner = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
     // SAFETY: the caller vouches for `env` and `object`. `data` points at `words`, which the handle has and

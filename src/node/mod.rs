@@ -15,10 +15,10 @@ use napi::bindgen_prelude::{Either, FromNapiValue, Null, Object, ToNapiValue};
 use napi::{Env, JsValue as _, Result, sys};
 use napi_derive::napi;
 
-use crate::cache;
 use crate::fault::Fault;
 use crate::heap::{self, Area, PAGE};
 use crate::os::guards;
+use crate::process::rows;
 use crate::session::{Claim, SharedHeap};
 use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_property};
 use handle::Handle;
@@ -110,10 +110,10 @@ pub fn open_heap(
 /// Where the part of the thread cache that is JavaScript finds things, as word indices.
 #[napi(object)]
 pub struct CacheLayout {
-    /// Words of a size class's row.
-    pub row_words: u32,
-    /// The row that serves blocks of 0 bytes, header included; then those of 16, 32 and so on.
-    pub classes: u32,
+    /// Words of the head of a class's stack.
+    pub head_words: u32,
+    /// The head of the class that serves blocks of 0 bytes, header included; then those of 16, 32 and so on.
+    pub sizes: u32,
     /// Bytes, header included, of the largest block that is kept.
     pub largest: u32,
     /// Words in all.
@@ -124,10 +124,10 @@ pub struct CacheLayout {
 #[napi]
 pub fn cache_layout() -> CacheLayout {
     CacheLayout {
-        row_words: cache::ROW_WORDS as u32,
-        classes: cache::CLASSES_BY_SIZE as u32,
-        largest: cache::LARGEST,
-        words: cache::WORDS as u32,
+        head_words: rows::HEAD_WORDS as u32,
+        sizes: rows::SIZES as u32,
+        largest: rows::LARGEST,
+        words: rows::WORDS as u32,
     }
 }
 

@@ -1,15 +1,19 @@
-//! Free blocks between the caches of threads and the spans: what one cache has too many of waits here
-//! for another to be refilled with, without a look at any span.
+//! Free blocks that every thread can have: those that wait here, and those that the caches of threads
+//! have published. None of them is looked at on the way: whoever takes one out of a cache, or puts it
+//! back into its span, does that.
 //!
 //! Each thread has a shelf of its own, and blocks go to the shelf of the thread that took their span,
 //! whoever freed them. So threads do not mix their blocks, and one that allocates what another frees
 //! gets it back.
 
 use std::array::from_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::heap::{CLASS_COUNT, CLASSES, UNIT};
+use crate::heap::{DENSE_COUNT, UNIT};
+use crate::process::rows::Rows;
 
-/// The free blocks of one heap that neither a cache nor a span has.
+/// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
 pub struct Depot {
     /// The shelf of each thread; none for numbers that no thread has.
@@ -18,32 +22,34 @@ pub struct Depot {
     owners: Vec<u16>,
 }
 
-/// Free blocks by size class.
+/// What is there of one thread.
 struct Shelf {
-    blocks: [Vec<u32>; CLASS_COUNT],
-    byte_length: u64,
+    /// Free blocks by size class, the oldest first.
+    blocks: [Vec<u32>; DENSE_COUNT],
+    /// What its cache has, some of which it has published.
+    rows: Arc<Rows>,
     busy: bool,
 }
 
 impl Depot {
-    /// Makes a shelf for one more thread. Returns the thread's number.
-    pub fn join(&mut self) -> usize {
+    /// Makes a shelf for one more thread, whose cache has `rows`. Returns the thread's number.
+    pub fn join(&mut self, rows: Arc<Rows>) -> usize {
         let vacant = self.shelves.iter().position(Option::is_none);
         let thread = vacant.unwrap_or(self.shelves.len());
         if thread == self.shelves.len() {
             self.shelves.push(None);
         }
-        self.shelves[thread] = Some(Shelf::new());
+        self.shelves[thread] = Some(Shelf { blocks: from_fn(|_| Vec::new()), rows, busy: false });
         thread
     }
 
     /// Removes the shelf of a thread that goes. Returns its blocks.
-    pub fn leave(&mut self, thread: usize) -> impl Iterator<Item = u32> + use<> {
+    pub fn leave(&mut self, thread: usize) -> Vec<Vec<u32>> {
         let shelf = self.shelves.get_mut(thread).and_then(Option::take);
-        shelf.into_iter().flat_map(|shelf| shelf.blocks).flatten()
+        shelf.map_or_else(Vec::new, |shelf| shelf.blocks.into())
     }
 
-    /// Notes whether a thread is busy: whether it keeps more than an idle one may.
+    /// Notes whether a thread is busy: whether it keeps blocks to itself.
     pub fn set_busy(&mut self, thread: usize, busy: bool) {
         if let Some(shelf) = self.shelf(thread) {
             shelf.busy = busy;
@@ -65,34 +71,48 @@ impl Depot {
         self.owners[unit] = thread as u16;
     }
 
-    /// Puts free blocks of a class down, each on the shelf of its owner. Calls `refuse` with those for
-    /// which there is no room: a shelf holds up to `most` bytes.
-    pub fn put(&mut self, class: usize, blocks: &[u32], most: u64, mut refuse: impl FnMut(&[u32])) {
+    /// Puts blocks of a class down, which thread `thread` had: each on the shelf of its owner, or on the
+    /// thread's own if the owner has gone.
+    pub fn put(&mut self, thread: usize, class: usize, blocks: &[AtomicU32]) {
         let Self { shelves, owners } = self;
-        let owner = |block: &u32| owners.get((block / UNIT) as usize).copied().unwrap_or(0);
-        for group in blocks.chunk_by(|one, other| owner(one) == owner(other)) {
-            let shelf = shelves.get_mut(usize::from(owner(&group[0]))).and_then(Option::as_mut);
-            if !shelf.is_some_and(|shelf| shelf.put(class, group, most)) {
-                refuse(group);
+        for block in blocks {
+            let block = block.load(Relaxed);
+            let owner = owners.get((block / UNIT) as usize).map_or(thread, |&owner| owner.into());
+            let owner = if matches!(shelves.get(owner), Some(Some(_))) { owner } else { thread };
+            if let Some(Some(shelf)) = shelves.get_mut(owner) {
+                shelf.blocks[class].push(block);
             }
         }
     }
 
-    /// Takes up to `most` blocks of a class from the shelf of thread `thread`, and calls `give` with each.
-    /// Returns how many there were.
-    pub fn take(
-        &mut self,
-        thread: usize,
-        class: usize,
-        most: usize,
-        give: impl FnMut(u32),
-    ) -> usize {
-        self.shelf(thread).map_or(0, |shelf| shelf.take(class, most, give))
+    /// Takes the newest blocks of a class from the shelf of thread `thread`, as many as there are slots for.
+    /// Returns how many that were.
+    pub fn take(&mut self, thread: usize, class: usize, slots: &[AtomicU32]) -> usize {
+        let Some(shelf) = self.shelf(thread) else { return 0 };
+        let blocks = &mut shelf.blocks[class];
+        let rest = blocks.len().saturating_sub(slots.len());
+        let taken = blocks.drain(rest..).zip(slots).map(|(block, slot)| slot.store(block, Relaxed));
+        taken.count()
     }
 
-    /// Takes all blocks.
-    pub fn drain(&mut self) -> impl Iterator<Item = u32> {
-        self.shelves.iter_mut().flatten().flat_map(Shelf::clear).flatten()
+    /// Takes one part in `part` of the blocks, the oldest; if that is all of them, those too that caches
+    /// have published.
+    pub fn take_oldest(&mut self, part: usize) -> Vec<Vec<u32>> {
+        let mut taken = Vec::new();
+        for shelf in self.shelves.iter_mut().flatten() {
+            taken.extend(shelf.blocks.iter_mut().map(|blocks| {
+                let oldest = blocks.len().div_ceil(part);
+                blocks.drain(..oldest).collect()
+            }));
+            if part == 1 {
+                taken.extend((0..DENSE_COUNT).map(|class| {
+                    let published = shelf.rows.row(class).take_published();
+                    published.iter().map(|block| block.load(Relaxed)).collect()
+                }));
+            }
+        }
+        taken.retain(|blocks: &Vec<u32>| !blocks.is_empty());
+        taken
     }
 
     fn shelf(&mut self, thread: usize) -> Option<&mut Shelf> {
@@ -100,89 +120,60 @@ impl Depot {
     }
 }
 
-impl Shelf {
-    fn new() -> Self {
-        Self { blocks: from_fn(|_| Vec::new()), byte_length: 0, busy: false }
-    }
-
-    fn put(&mut self, class: usize, blocks: &[u32], most: u64) -> bool {
-        let byte_length = self.byte_length + bytes_of(class, blocks.len());
-        if byte_length > most {
-            return false;
-        }
-        self.blocks[class].extend_from_slice(blocks);
-        self.byte_length = byte_length;
-        true
-    }
-
-    fn take(&mut self, class: usize, most: usize, give: impl FnMut(u32)) -> usize {
-        let blocks = &mut self.blocks[class];
-        let taken = blocks.len().min(most);
-        self.byte_length -= bytes_of(class, taken);
-        blocks.drain(blocks.len() - taken..).rev().for_each(give);
-        taken
-    }
-
-    fn clear(&mut self) -> [Vec<u32>; CLASS_COUNT] {
-        self.byte_length = 0;
-        std::mem::replace(&mut self.blocks, from_fn(|_| Vec::new()))
-    }
-}
-
-fn bytes_of(class: usize, blocks: usize) -> u64 {
-    u64::from(CLASSES[class].stride) * blocks as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const CLASS: usize = 4;
-    const MOST: u64 = 10 * 80;
 
-    fn take(depot: &mut Depot, thread: usize) -> Vec<u32> {
-        let mut blocks = Vec::new();
-        let count = depot.take(thread, CLASS, 5, |block| blocks.push(block));
-        assert_eq!(count, blocks.len());
-        blocks
+    fn join(depot: &mut Depot) -> usize {
+        depot.join(Arc::new(Rows::new()))
     }
 
-    fn put(depot: &mut Depot, blocks: &[u32]) -> Vec<u32> {
-        let mut refused = Vec::new();
-        depot.put(CLASS, blocks, MOST, |blocks| refused.extend_from_slice(blocks));
-        refused
+    fn put(depot: &mut Depot, thread: usize, blocks: &[u32]) {
+        let blocks: Vec<_> = blocks.iter().map(|&block| AtomicU32::new(block)).collect();
+        depot.put(thread, CLASS, &blocks);
+    }
+
+    fn take(depot: &mut Depot, thread: usize, most: usize) -> Vec<u32> {
+        let slots: Vec<_> = (0..most).map(|_| AtomicU32::new(0)).collect();
+        let taken = depot.take(thread, CLASS, &slots);
+        slots[..taken].iter().map(|slot| slot.load(Relaxed)).collect()
     }
 
     #[test]
     fn a_block_goes_to_the_thread_that_took_its_span() {
         let mut depot = Depot::default();
-        let (one, other) = (depot.join(), depot.join());
+        let (one, other) = (join(&mut depot), join(&mut depot));
         depot.set_owner(5 * UNIT, one);
         depot.set_owner(9 * UNIT, other);
         let [first, second, third] = [5 * UNIT + 16, 9 * UNIT + 80, 5 * UNIT + 160];
-        assert_eq!(put(&mut depot, &[first, second, third]), []);
-        assert_eq!(take(&mut depot, other), [second]);
-        assert_eq!(take(&mut depot, one), [third, first]);
+        put(&mut depot, other, &[first, second, third]);
+        assert_eq!(take(&mut depot, other, 9), [second]);
+        assert_eq!(take(&mut depot, one, 9), [first, third]);
     }
 
     #[test]
-    fn a_shelf_has_an_end() {
+    fn the_newest_blocks_leave_first_and_the_oldest_go_back() {
         let mut depot = Depot::default();
-        depot.join();
-        assert_eq!(put(&mut depot, &[1; 10]), []);
-        assert_eq!(put(&mut depot, &[2]), [2]);
-        assert_eq!(depot.drain().count(), 10);
-        assert_eq!(put(&mut depot, &[2]), []);
+        let thread = join(&mut depot);
+        put(&mut depot, thread, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(take(&mut depot, thread, 2), [8, 9]);
+        assert_eq!(depot.take_oldest(4), [vec![1, 2]]);
+        assert_eq!(depot.take_oldest(2), [vec![3, 4, 5]]);
+        assert_eq!(depot.take_oldest(1), [vec![6, 7]]);
+        assert!(depot.take_oldest(1).is_empty());
     }
 
     #[test]
     fn a_thread_that_goes_leaves_its_blocks_and_its_number() {
         let mut depot = Depot::default();
-        let (one, other) = (depot.join(), depot.join());
+        let (one, other) = (join(&mut depot), join(&mut depot));
         depot.set_owner(UNIT, one);
-        put(&mut depot, &[UNIT]);
-        assert_eq!(depot.leave(one).collect::<Vec<_>>(), [UNIT]);
-        assert_eq!(put(&mut depot, &[UNIT]), [UNIT]);
-        assert_eq!((depot.join(), depot.join()), (one, other + 1));
+        put(&mut depot, other, &[UNIT]);
+        assert_eq!(depot.leave(one).concat(), [UNIT]);
+        put(&mut depot, other, &[UNIT]);
+        assert_eq!(take(&mut depot, other, 9), [UNIT]);
+        assert_eq!((join(&mut depot), join(&mut depot)), (one, other + 1));
     }
 }

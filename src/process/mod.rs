@@ -5,5 +5,6 @@ pub mod depot;
 pub mod live_blocks;
 pub mod registry;
 pub mod roots;
+pub mod rows;
 pub mod sync;
 pub mod threads;

@@ -21,6 +21,10 @@ use crate::process::roots::Roots;
 /// The bytes that must be zero for a memory without a heap to become one.
 const PROBED_WORDS: u32 = PAGE / 4;
 
+/// Which part of what threads keep goes back at each step while there is no room: a quarter, half of the
+/// rest, then all.
+const PARTS: [usize; 3] = [4, 2, 1];
+
 /// Units that are given back at a time, 16 MiB: some milliseconds.
 const TRIM_UNITS: u32 = 4_096;
 
@@ -71,9 +75,10 @@ impl SharedHeap {
         } else {
             Arc::new(Known::new(words, territory()?, claim.debug)?)
         };
+        let cache = Rc::new(ThreadCache::new());
         let (thread, start) = {
             let mut state = known.lock();
-            (state.depot.join(), state.territory.start)
+            (state.depot.join(Arc::clone(cache.rows())), state.territory.start)
         };
         let roots = if memory.is_shared() {
             let mark = Heap::open(words, start).and_then(|heap| heap.mark().ok());
@@ -81,7 +86,7 @@ impl SharedHeap {
         } else {
             Roots::new()
         };
-        let (root, cache) = (Cell::new(None), Rc::new(ThreadCache::new()));
+        let root = Cell::new(None);
         let (caller, finding) = (RefCell::default(), RefCell::default());
         Ok(Self { roots, memory, root, known, thread, cache, caller, finding })
     }
@@ -149,12 +154,7 @@ impl SharedHeap {
         search: Search,
     ) -> Result<u32> {
         let heap = self.formatted_now(state)?;
-        let mut allocated = heap.malloc(byte_length, align, search);
-        if allocated == Err(Fault::OutOfMemory) {
-            self.put_all_back(state, heap)?;
-            allocated = heap.malloc(byte_length, align, search);
-        }
-        let pointer = allocated?;
+        let pointer = self.with_room(state, heap, |_| heap.malloc(byte_length, align, search))?;
         give_out(&heap, &self.known.live_blocks, pointer)?;
         Ok(pointer)
     }
@@ -167,9 +167,9 @@ impl SharedHeap {
     pub fn refill(&self, class: usize) -> Result<u32> {
         let mut state = self.known.lock();
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
-        let fetched = self.cache.refill(&mut self.central(&mut state, heap), class)?;
-        drop(state);
-        Ok(self.cache.confirm(&heap, &self.known.live_blocks, class, fetched))
+        let fetched =
+            self.with_room(&mut state, heap, |central| self.cache.refill(central, class))?;
+        Ok(fetched as u32)
     }
 
     /// Makes room in the cache; see [`ThreadCache::make_room`].
@@ -185,7 +185,10 @@ impl SharedHeap {
     /// # Errors
     /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
     pub fn rest(&self) -> Result<()> {
-        self.with_central(|central| self.cache.rest(central))
+        self.with_central(|central| {
+            self.cache.rest(central);
+            Ok(())
+        })
     }
 
     /// Frees a block; see [`Heap::free`].
@@ -326,7 +329,7 @@ impl SharedHeap {
         let mut state = self.known.lock();
         let Some(heap) = self.formatted(&mut state)? else { return Ok(Stats::default()) };
         // What cannot be put back is not free: the walk finds it.
-        drop(self.central(&mut state, heap).empty_depot());
+        drop(self.central(&mut state, heap).collect(1));
         heap.stats()
     }
 
@@ -339,7 +342,7 @@ impl SharedHeap {
         let Some(heap) = self.formatted(&mut state)? else {
             return Ok(Area::of_unused(self.memory.words()));
         };
-        drop(self.central(&mut state, heap).empty_depot());
+        drop(self.central(&mut state, heap).collect(1));
         heap.map(|pointer| state.book.as_ref().is_some_and(|book| book.is_freed(pointer)))
     }
 
@@ -422,11 +425,30 @@ impl SharedHeap {
         })
     }
 
-    // Puts what this thread keeps, and what the depot has, back into the spans.
-    fn put_all_back(&self, state: &mut State, heap: Heap<'_>) -> Result<()> {
+    // Allocates. When there is no room, what threads keep is put back, little by little, the oldest first.
+    fn with_room<T>(
+        &self,
+        state: &mut State,
+        heap: Heap<'_>,
+        allocate: impl Fn(&mut Central<'_>) -> Result<T>,
+    ) -> Result<T> {
         let mut central = self.central(state, heap);
-        let drained = self.cache.drain(&mut central);
-        central.empty_depot().and(drained)
+        let mut allocated = allocate(&mut central);
+        for part in PARTS {
+            if !matches!(allocated, Err(Fault::OutOfMemory)) {
+                break;
+            }
+            if self.cache.give_back(&mut central, part)? {
+                heap.free_spare_spans()?;
+                allocated = allocate(&mut central);
+            }
+        }
+        allocated
+    }
+
+    // Puts what this thread keeps, and what all can have, back into the spans.
+    fn put_all_back(&self, state: &mut State, heap: Heap<'_>) -> Result<()> {
+        self.cache.give_back(&mut self.central(state, heap), 1).map(drop)
     }
 
     fn central<'a>(&'a self, state: &'a mut State, heap: Heap<'a>) -> Central<'a> {
@@ -515,18 +537,18 @@ impl Drop for SharedHeap {
         // directly or one after the other. Each keeps a buffer over the same backing store, which does
         // not shrink, and neither does it move: it has kept the address that the registry goes by.
         unsafe { self.memory.extend(state.byte_length) };
-        let blocks = state.depot.leave(self.thread);
         if let Ok(Some(heap)) = self.formatted(&mut state) {
             // Nobody is left to tell of a block that two threads freed; the others are back.
             drop(self.cache.drain(&mut self.central(&mut state, heap)));
-            drop(heap.put_unused_blocks(blocks));
+            drop(self.central(&mut state, heap).leave());
         }
+        drop(state.depot.leave(self.thread));
         drop(state);
         registry::close(self.memory.address(), &self.known, |state| {
             self.close_book(state);
             if let Ok(Some(heap)) = self.formatted(state) {
                 // Nor would anyone ask the next depot for what waits in this one.
-                drop(self.central(state, heap).empty_depot());
+                drop(self.central(state, heap).collect(1));
             }
         });
     }

@@ -1,4 +1,5 @@
 //! Tests of several layers together.
 
 pub mod fixture;
+pub mod js_cache;
 mod stress;

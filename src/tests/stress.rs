@@ -9,20 +9,21 @@
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 #[cfg(lsm_model)]
 use shuttle::{sync::atomic::AtomicUsize, thread};
 #[cfg(not(lsm_model))]
 use std::{sync::atomic::AtomicUsize, thread};
 
+use crate::cache::ThreadCache;
 use crate::cache::central::{Central, give_out};
-use crate::cache::{CLASSES_BY_SIZE, LARGEST as LARGEST_KEPT, ROW_WORDS, ThreadCache};
 use crate::fault::{Fault, Result};
 use crate::heap::{Block, GRAIN, HEADER, Heap, PAGE, Search, Territory, UNIT, Words};
-use crate::process::live_blocks::{FIRST_CLASS, KEPT};
 use crate::process::registry::{self, Known, State};
+use crate::process::rows::{HEAD_WORDS, LARGEST as LARGEST_KEPT};
 use crate::process::sync::{Mutex, lock};
+use crate::tests::js_cache::JsCache;
 
 const THREADS: u64 = 4;
 const STEPS: u64 = 4_000;
@@ -145,24 +146,25 @@ impl<'m> Handle<'m> {
         let known =
             registry::open(memory.address(), memory.view(seen), false, || Ok(memory.claim()));
         let known = known.expect("there is room for the states");
-        let thread = known.lock().depot.join();
         let (cache, random, live) = (ThreadCache::new(), Random(name), Vec::new());
+        let thread = known.lock().depot.join(Arc::clone(cache.rows()));
         Self { memory, seen, known, thread, cache, name, random, live }
     }
 
     fn close(&mut self) {
         let mut state = self.known.lock();
         self.seen = state.byte_length / PAGE as usize;
-        let blocks = state.depot.leave(self.thread);
         if let Some(heap) = Heap::open(self.view(), state.territory.start) {
             let drained = self.cache.drain(&mut self.central(&mut state, heap));
-            assert!(self.memory.is_settled(&drained));
-            assert_eq!(heap.put_unused_blocks(blocks), Ok(()));
+            let left = self.central(&mut state, heap).leave();
+            assert!(self.memory.is_settled(&drained) && self.memory.is_settled(&left));
         }
+        drop(state.depot.leave(self.thread));
         drop(state);
         registry::close(self.memory.address(), &self.known, |state| {
             if let Some(heap) = Heap::open(self.view(), state.territory.start) {
-                assert_eq!(self.central(state, heap).empty_depot(), Ok(()));
+                let collected = self.central(state, heap).collect(1);
+                assert!(self.memory.is_settled(&collected));
             }
         });
     }
@@ -227,99 +229,34 @@ impl<'m> Handle<'m> {
         }
     }
 
-    fn word(&self, pointer: u32) -> &'m AtomicU32 {
-        &self.memory.words[pointer as usize / 4]
+    /// The part of the thread's cache that is JavaScript.
+    fn js(&self) -> JsCache<'_> {
+        let states = self.known.live_blocks.bytes();
+        JsCache { words: &self.memory.words, rows: self.cache.rows().words(), states }
     }
 
-    fn row(&self, row: u32) -> &[AtomicU32] {
-        &self.cache.words()[row as usize * ROW_WORDS..][..ROW_WORDS]
-    }
-
-    /// The row of the class that serves `byte_length` bytes.
-    fn row_for(&self, byte_length: u32) -> u32 {
-        let index = CLASSES_BY_SIZE + (byte_length + HEADER).div_ceil(GRAIN) as usize;
-        self.cache.words()[index].load(Relaxed) / ROW_WORDS as u32
-    }
-
-    /// As lib/thread-cache.js does it.
-    fn pop(&self, byte_length: u32) -> Option<u32> {
-        let row_index = self.row_for(byte_length);
-        let row = self.row(row_index);
-        let count = row[0].load(Relaxed);
-        if count == 0 {
-            return None;
-        }
-        let pointer = row[2 + count as usize].load(Relaxed);
-        row[0].store(count - 1, Relaxed);
-        if self.state_of(pointer).load(Relaxed) != KEPT {
-            return None;
-        }
-        self.word(pointer - HEADER).store(byte_length, Relaxed);
-        self.state_of(pointer).store(row_index as i8, Relaxed);
-        Some(pointer)
-    }
-
-    /// As lib/thread-cache.js does it. Returns the size class when it is at its limit.
-    fn push(&self, pointer: u32) -> std::result::Result<(), Option<usize>> {
-        self.row_with_room(pointer).map(|row_index| self.keep(pointer, row_index))
-    }
-
-    fn row_with_room(&self, pointer: u32) -> std::result::Result<u32, Option<usize>> {
-        let row_index = self.state_of(pointer).load(Relaxed);
-        if row_index < FIRST_CLASS {
-            return Err(None);
-        }
-        let row = self.row(row_index as u32);
-        let [count, limit, stride] = [0, 1, 2].map(|word| row[word].load(Relaxed));
-        let sound = self.word(pointer - HEADER).load(Relaxed) > 0
-            && self.word(pointer - HEADER / 2).load(Relaxed) == stride
-            && self.word(pointer - HEADER / 2 + stride).load(Relaxed) == stride;
-        if !sound {
-            return Err(None);
-        }
-        if count < limit {
-            Ok(row_index as u32)
-        } else {
-            Err(Some((row_index - FIRST_CLASS) as usize))
-        }
-    }
-
-    fn keep(&self, pointer: u32, row_index: u32) {
-        let row = self.row(row_index);
-        let count = row[0].load(Relaxed);
-        self.word(pointer - HEADER).store(0, Relaxed);
-        self.state_of(pointer).store(KEPT, Relaxed);
-        row[3 + count as usize].store(pointer, Relaxed);
-        row[0].store(count + 1, Relaxed);
-    }
-
-    fn state_of(&self, pointer: u32) -> &AtomicI8 {
-        &self.known.live_blocks.bytes()[(pointer / GRAIN) as usize]
-    }
-
-    /// As a thread's cache does, when it has no block either.
+    /// As lib/heap.js does it, when it is at its wits' end in the cache.
     fn malloc_cached(&mut self, byte_length: u32) -> Option<u32> {
-        if let Some(pointer) = self.pop(byte_length) {
-            return Some(pointer);
+        let found = self.js().pop(byte_length).or_else(|| {
+            thread::yield_now();
+            self.js().pop_older(byte_length)
+        });
+        if found.is_some() {
+            return found;
         }
-        let class = self.row_for(byte_length) as usize - FIRST_CLASS as usize;
+        let class = self.js().head_for(byte_length) / HEAD_WORDS - 1;
         let fetched = self.with_central(|central, cache| cache.refill(central, class));
         assert!(self.memory.is_settled(&fetched) || fetched == Err(Fault::OutOfMemory));
-        let fetched = fetched.unwrap_or(0);
         thread::yield_now();
-        let start = self.memory.claim().start;
-        let heap = Heap::open(self.view(), start).expect("a heap");
-        let count = self.cache.confirm(&heap, &self.known.live_blocks, class, fetched);
-        assert!(count as usize == fetched || fetched == 0, "a block was lost");
-        self.pop(byte_length)
+        self.js().pop(byte_length)
     }
 
     fn malloc_central(&mut self, byte_length: u32, align: u32) -> Result<u32> {
         self.with_central(|central, cache| {
             let mut allocated = central.heap.malloc(byte_length, align, Search::Quick);
             if allocated == Err(Fault::OutOfMemory) {
-                cache.drain(central)?;
-                central.empty_depot()?;
+                cache.give_back(central, 2)?;
+                cache.give_back(central, 1)?;
                 allocated = central.heap.malloc(byte_length, align, Search::Quick);
             }
             let pointer = allocated?;
@@ -368,15 +305,20 @@ impl<'m> Handle<'m> {
     }
 
     fn free_block(&mut self, block: u32) {
-        match self.push(block) {
-            Ok(()) => return,
-            Err(None) => {}
-            Err(Some(class)) => {
-                let room = self.with_central(|central, cache| cache.make_room(central, class));
-                assert!(self.memory.is_settled(&room));
-                if self.push(block).is_ok() {
-                    return;
-                }
+        if self.js().push(block) {
+            return;
+        }
+        thread::yield_now();
+        if self.js().push_newer(block) {
+            return;
+        }
+        let head = self.js().head_of(block);
+        if head != 0 {
+            let class = head / HEAD_WORDS - 1;
+            let room = self.with_central(|central, cache| cache.make_room(central, class));
+            assert!(self.memory.is_settled(&room));
+            if self.js().push(block) {
+                return;
             }
         }
         self.free_central(block);
@@ -421,15 +363,15 @@ impl<'m> Handle<'m> {
     }
 
     fn rest(&mut self) {
-        let rested = self.with_central(|central, cache| cache.rest(central));
-        assert!(self.memory.is_settled(&rested));
+        let rested = self.with_central(|central, cache| {
+            cache.rest(central);
+            Ok(())
+        });
+        assert_eq!(rested, Ok(()));
     }
 
     fn put_all_back(&mut self) {
-        let put = self.with_central(|central, cache| {
-            let drained = cache.drain(central);
-            central.empty_depot().and(drained)
-        });
+        let put = self.with_central(|central, cache| cache.give_back(central, 1));
         assert!(self.memory.is_settled(&put));
     }
 
@@ -586,12 +528,13 @@ fn free_twice(steps: u64) {
         let [one, other] = [0, 0].map(|_| random.below(THREADS) as usize);
         match handles[one].live.last() {
             Some(&(block, byte_length)) if one != other && random.below(3) == 0 => {
-                let rows = [one, other].map(|thread| handles[thread].row_with_room(block));
-                if let [Ok(first), Ok(second)] = rows {
+                let caches = [one, other].map(|thread| handles[thread].js());
+                let heads = caches.map(|cache| cache.head_of(block));
+                let room = caches.iter().zip(heads).all(|(cache, head)| cache.has_room(head));
+                if heads[0] != 0 && room {
+                    caches.iter().zip(heads).for_each(|(cache, head)| cache.keep(block, head));
                     handles[one].live.pop();
                     memory.owners.replace(block, byte_length, one as u64 + 1, 0);
-                    handles[one].keep(block, first);
-                    handles[other].keep(block, second);
                 }
             }
             _ => handles[one].step(),

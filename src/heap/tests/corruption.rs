@@ -23,7 +23,7 @@ use crate::heap::layout::{
 };
 use crate::heap::segment::Segment;
 use crate::heap::words::steps::READ;
-use crate::heap::{CLASS_COUNT, CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
+use crate::heap::{CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
 use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages, whole_heap};
 
 const ROUNDS: u64 = 250;
@@ -178,7 +178,7 @@ impl Case {
     }
 
     fn cache_some(&mut self) {
-        let class = self.random.below(CLASS_COUNT as u32) as usize;
+        let class = self.random.below(CLASSES.len() as u32) as usize;
         let most = 1 + self.random.below(8);
         let mut blocks = Vec::new();
         let search = Search::Exhaustive;
@@ -334,7 +334,7 @@ impl Case {
     }
 
     fn take_blocks(&mut self, search: Search) -> Result<(), (Fault, &'static [Fault])> {
-        let class = self.random.below(CLASS_COUNT as u32) as usize;
+        let class = self.random.below(CLASSES.len() as u32) as usize;
         let most = 1 + self.random.below(60);
         let mut blocks = Vec::new();
         let taken = self

@@ -1,0 +1,160 @@
+//! What lib/thread-cache.js does, word for word, for tests without JavaScript.
+
+use std::sync::atomic::AtomicI8;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+
+use crate::heap::{GRAIN, HEADER};
+use crate::process::live_blocks::{FIRST_CLASS, KEPT};
+use crate::process::rows::{
+    CEILING, END, FLOOR, HEAD_WORDS, LARGE, LARGE_BELOW, PUBLISHED, SIZES, SPARE, STRIDE, TOP,
+    WIDTH,
+};
+
+const MOST_WIDTH: u32 = 64;
+
+/// The part of a thread's cache that is JavaScript.
+#[derive(Clone, Copy)]
+pub struct JsCache<'a> {
+    /// The whole memory.
+    pub words: &'a [AtomicU32],
+    /// The words of the cache.
+    pub rows: &'a [AtomicU32],
+    /// The states of the memory's blocks.
+    pub states: &'a [AtomicI8],
+}
+
+impl JsCache<'_> {
+    /// Takes a block.
+    pub fn pop(&self, byte_length: u32) -> Option<u32> {
+        let head = self.head_for(byte_length);
+        let top = self.row(head, TOP).checked_sub(1)?;
+        if top < self.row(head, FLOOR) {
+            return None;
+        }
+        let pointer = self.rows[top as usize].load(Relaxed);
+        self.set_row(head, TOP, top);
+        let state = &self.states[(pointer / GRAIN) as usize];
+        if state.load(Relaxed) != KEPT {
+            return None;
+        }
+        self.header(pointer)[0].store(byte_length, Relaxed);
+        state.store((head / HEAD_WORDS) as i8, Relaxed);
+        Some(pointer)
+    }
+
+    /// Keeps a live block, if there is room.
+    pub fn push(&self, pointer: u32) -> bool {
+        let head = self.head_of(pointer);
+        head != 0 && self.has_room(head) && {
+            self.keep(pointer, head);
+            true
+        }
+    }
+
+    /// Takes a block out of the part that is everyone's.
+    pub fn pop_older(&self, byte_length: u32) -> Option<u32> {
+        self.lower(self.head_for(byte_length)).then(|| self.pop(byte_length))?
+    }
+
+    /// Keeps a live block, and lets others have older ones.
+    pub fn push_newer(&self, pointer: u32) -> bool {
+        let head = self.head_of(pointer);
+        head != 0 && self.raise(head) && self.push(pointer)
+    }
+
+    /// The head of the class of a live block; 0 on any doubt.
+    pub fn head_of(&self, pointer: u32) -> usize {
+        let state = self.states[(pointer / GRAIN) as usize].load(Relaxed);
+        if state < FIRST_CLASS {
+            return 0;
+        }
+        let head = state as usize * HEAD_WORDS;
+        let stride = self.row(head, STRIDE);
+        let [byte_length, size] = self.header(pointer).each_ref().map(|word| word.load(Relaxed));
+        let [_, next_size] =
+            self.header(pointer + stride).each_ref().map(|word| word.load(Relaxed));
+        let sound = byte_length > 0
+            && byte_length <= stride - HEADER
+            && size == stride
+            && next_size == stride;
+        if sound { head } else { 0 }
+    }
+
+    /// The head of the class that serves `byte_length` bytes.
+    pub fn head_for(&self, byte_length: u32) -> usize {
+        let grains = (byte_length + HEADER).div_ceil(GRAIN) as usize;
+        self.rows[SIZES + grains].load(Relaxed) as usize
+    }
+
+    /// Whether the thread's own part has room.
+    pub fn has_room(&self, head: usize) -> bool {
+        self.row(head, TOP) < self.row(head, CEILING)
+    }
+
+    /// Keeps a block, whatever its state says.
+    pub fn keep(&self, pointer: u32, head: usize) {
+        let top = self.row(head, TOP);
+        self.states[(pointer / GRAIN) as usize].store(KEPT, Relaxed);
+        self.header(pointer)[0].store(0, Relaxed);
+        self.rows[top as usize].store(pointer, Relaxed);
+        self.set_row(head, TOP, top + 1);
+    }
+
+    fn lower(&self, head: usize) -> bool {
+        let width = self.widen(head);
+        let (floor, published) = (self.row(head, FLOOR), self.row(head, PUBLISHED));
+        let lower = floor.saturating_sub(width.div_ceil(2)).max(published & 0xffff);
+        lower < floor && self.move_floor(head, lower, width)
+    }
+
+    fn raise(&self, head: usize) -> bool {
+        if self.row(head, TOP) >= self.row(head, END) || self.row(head, WIDTH) == 0 {
+            return false;
+        }
+        let width = self.widen(head);
+        let floor = self.row(head, FLOOR) + width.div_ceil(2);
+        self.has_room(head) || self.move_floor(head, floor, width)
+    }
+
+    fn move_floor(&self, head: usize, floor: u32, width: u32) -> bool {
+        let published = self.row(head, PUBLISHED);
+        let moved = floor << 16 | published & 0xffff;
+        let word = &self.rows[head + PUBLISHED];
+        if word.compare_exchange(published, moved, AcqRel, Relaxed).is_err() {
+            return false;
+        }
+        self.set_row(head, FLOOR, floor);
+        self.set_row(head, CEILING, (floor + width).min(self.row(head, END)));
+        true
+    }
+
+    fn widen(&self, head: usize) -> u32 {
+        let width = self.row(head, WIDTH);
+        let (bytes, spare) = (width * self.row(head, STRIDE), self.row(0, SPARE));
+        if width == 0 || width >= MOST_WIDTH || bytes > spare {
+            return width;
+        }
+        self.set_row(0, SPARE, spare - bytes);
+        if spare - bytes < self.row(0, LARGE_BELOW) {
+            self.set_row(0, LARGE, 1);
+        }
+        self.set_row(head, WIDTH, 2 * width);
+        let ceiling = self.row(head, FLOOR) + 2 * width;
+        self.set_row(head, CEILING, ceiling.min(self.row(head, END)));
+        2 * width
+    }
+
+    fn header(&self, pointer: u32) -> &[AtomicU32; 2] {
+        let index = ((pointer - HEADER) / 4) as usize;
+        self.words[index..].first_chunk().expect("a header in the memory")
+    }
+
+    fn row(&self, head: usize, word: usize) -> u32 {
+        self.rows[head + word].load(Relaxed)
+    }
+
+    fn set_row(&self, head: usize, word: usize, value: u32) {
+        self.rows[head + word].store(value, Relaxed);
+    }
+}
