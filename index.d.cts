@@ -22,6 +22,7 @@ declare namespace LocalSharedMemory {
   export type ArrayOf<C> = types.ArrayOf<C>
   export type ErrorCode = types.ErrorCode
   export type Storage = types.Storage
+  export type MemoryBuffer = types.MemoryBuffer
   export type LocalSharedMemoryDescriptor = types.LocalSharedMemoryDescriptor
   export type LibcImports = types.LibcImports
   export type SharedMemoryOptions = types.SharedMemoryOptions

@@ -1,7 +1,19 @@
-// The public types, written by hand. WebAssembly's own are in TypeScript's DOM library, and `using` has one to itself.
-/// <reference lib="dom" />
+// The public types, written by hand. `using` has a library of TypeScript's to itself.
 /// <reference lib="esnext.disposable" />
-/// <reference lib="esnext.disposable" />
+
+// WebAssembly's own types are in TypeScript's DOM library, which would bring `window` into programs that have none: they are
+// used where a program has them.
+type EngineMemory = typeof globalThis extends { WebAssembly: { Memory: { prototype: infer M } } }
+  ? M
+  : { readonly buffer: MemoryBuffer; grow(delta: number): number }
+
+declare const EngineMemory: new () => EngineMemory
+
+/** What has the members of two types, each as it is in both. */
+type Both<A, B> = {
+  readonly [K in keyof A | keyof B]: (K extends keyof A ? A[K] : unknown) &
+    (K extends keyof B ? B[K] : unknown)
+}
 
 type Float16ArrayConstructor = typeof globalThis extends { Float16Array: infer Constructor }
   ? Constructor
@@ -76,8 +88,20 @@ export type ErrorCode =
 /** Who owns the pages: Rust ('native') or the engine. */
 export type Storage = 'native' | 'engine'
 
+/**
+ * The bytes of a memory: a SharedArrayBuffer, or an ArrayBuffer when it is not shared. It can be passed for either, as
+ * TypeScript's WebAssembly.Memory knows the second only; `instanceof` tells which it is.
+ */
+export type MemoryBuffer = Both<ArrayBuffer, SharedArrayBuffer>
+
 /** What WebAssembly.Memory takes, and where the heap lies. */
-export interface LocalSharedMemoryDescriptor extends WebAssembly.MemoryDescriptor {
+export interface LocalSharedMemoryDescriptor {
+  /** Pages of 65,536 bytes at first. */
+  initial: number
+  /** Pages that it may grow to. A shared memory needs it. */
+  maximum?: number
+  /** Whether other threads can have it. Default false, as for WebAssembly.Memory. */
+  shared?: boolean
   /** Pointers are 32-bit: memories with 64-bit addresses are refused. */
   address?: 'i32'
   /** Bytes. The heap leaves what lies below, and pages that others grow, to their owner. Without it, it owns all. */
@@ -219,7 +243,7 @@ export interface HeapArea {
  * A pointer is a byte offset into the memory; 0 is never valid. Bad input throws an error with an {@link ErrorCode}
  * as its `code` and changes nothing.
  */
-export class LocalSharedMemory extends WebAssembly.Memory {
+export class LocalSharedMemory extends EngineMemory {
   /** Pages of a memory that is made without `initial`, read at construction. Default 1000. */
   static devicePageSize: number
 
@@ -235,7 +259,7 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * made its heap; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
    */
   static from(
-    memory: WebAssembly.Memory,
+    memory: EngineMemory,
     options?: { heapBase?: number; debug?: boolean },
   ): LocalSharedMemory
 
@@ -267,6 +291,18 @@ export class LocalSharedMemory extends WebAssembly.Memory {
    * @throws {Error} ERR_STORAGE_UNAVAILABLE: native storage was asked for and cannot be had
    */
   constructor(descriptor: LocalSharedMemoryDescriptor)
+
+  /** The bytes as they are now: another buffer, or a longer one, once the memory has grown. */
+  readonly buffer: MemoryBuffer
+
+  /**
+   * Grows the memory, as WebAssembly.Memory does.
+   *
+   * @param delta pages
+   * @returns the pages that it had
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   */
+  grow(delta: number): number
 
   /** Where the bytes live. */
   readonly storage: Storage

@@ -27,7 +27,9 @@ const isOurs = ({ fileName }) => !fileName.includes('/node_modules/')
 const compile = (options) => {
   const compilerOptions = { ...config.compilerOptions, ...options }
   const parsed = ts.parseJsonConfigFileContent({ ...config, compilerOptions }, ts.sys, FOLDER)
-  const program = ts.createProgram(parsed.fileNames, parsed.options)
+  const others = options.lib.includes('dom') ? '/no-dom.test-d.ts' : '/dom.test-d.ts'
+  const files = parsed.fileNames.filter((name) => !name.endsWith(others))
+  const program = ts.createProgram(files, parsed.options)
   const diagnostics = program
     .getSourceFiles()
     .filter(isOurs)

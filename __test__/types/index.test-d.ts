@@ -8,6 +8,7 @@ import DefaultExport, {
   type HeapStats,
   type Leak,
   type LibcImports,
+  type MemoryBuffer,
 } from 'local-shared-memory'
 
 expectTypeOf(DefaultExport).toEqualTypeOf(LocalSharedMemory)
@@ -38,7 +39,6 @@ constructible.toBeConstructibleWith({ initial: 10, address: 'i64' })
 // @ts-expect-error a descriptor stands alone
 constructible.toBeConstructibleWith({ initial: 10 }, 20)
 
-expectTypeOf(memory).toExtend<WebAssembly.Memory>()
 expectTypeOf(memory.grow(1)).toEqualTypeOf<number>()
 expectTypeOf(LocalSharedMemory.devicePageSize).toEqualTypeOf<number>()
 expectTypeOf(memory.storage).toEqualTypeOf<'native' | 'engine'>()
@@ -48,7 +48,20 @@ expectTypeOf(memory.length).toEqualTypeOf<number>()
 // @ts-expect-error the length is measured
 memory.length = 0
 
-const plain = new WebAssembly.Memory({ initial: 1 })
+// A buffer can be passed on as what it is, of a memory that is shared or not.
+expectTypeOf(memory.buffer).toEqualTypeOf<MemoryBuffer>()
+expectTypeOf(memory.buffer).toExtend<SharedArrayBuffer>()
+expectTypeOf(memory.buffer).toExtend<ArrayBuffer>()
+expectTypeOf(new Uint8Array(memory.buffer)).toExtend<Uint8Array>()
+if (memory.buffer instanceof SharedArrayBuffer) {
+  expectTypeOf(memory.buffer.byteLength).toEqualTypeOf<number>()
+} else {
+  expectTypeOf(memory.buffer.byteLength).toEqualTypeOf<number>()
+}
+// @ts-expect-error it changes by growth only
+memory.buffer = new SharedArrayBuffer(1)
+
+const plain: { readonly buffer: MemoryBuffer; grow(delta: number): number } = memory
 expectTypeOf(LocalSharedMemory.from(plain)).toEqualTypeOf<LocalSharedMemory>()
 expectTypeOf(LocalSharedMemory.from(plain, { heapBase: 65536 })).toEqualTypeOf<LocalSharedMemory>()
 // @ts-expect-error a buffer is not a memory
@@ -77,7 +90,6 @@ LocalSharedMemory.shared()
 
 // C's malloc
 expectTypeOf(memory.imports()).toEqualTypeOf<LibcImports>()
-expectTypeOf<LibcImports>().toExtend<WebAssembly.ModuleImports>()
 expectTypeOf(memory.imports().memory).toEqualTypeOf<LocalSharedMemory>()
 expectTypeOf(memory.imports().calloc).toEqualTypeOf<(count: number, byteLength: number) => number>()
 // @ts-expect-error there are no options
