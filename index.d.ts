@@ -73,6 +73,7 @@ export type ErrorCode =
   | 'ERR_INVALID_POINTER'
   | 'ERR_HEAP_CORRUPTED'
   | 'ERR_NOT_A_HEAP'
+  | 'ERR_UNKNOWN_NAME'
   | 'ERR_ADDON_MISMATCH'
   | 'ERR_STORAGE_UNAVAILABLE'
   | 'ERR_ADDON_UNAVAILABLE'
@@ -112,8 +113,11 @@ export interface LocalSharedMemoryDescriptor {
   debug?: boolean
 }
 
-/** The constructor's descriptor, with its other form's defaults. */
-export type SharedMemoryOptions = Partial<LocalSharedMemoryDescriptor> & { shared?: true }
+/** The constructor's descriptor, with its other form's defaults, and whether to make the memory if there is none: by default true. */
+export type SharedMemoryOptions = Partial<LocalSharedMemoryDescriptor> & {
+  shared?: true
+  create?: boolean
+}
 
 /**
  * C's allocation functions over a heap, and its memory, for a module's import object. Sizes are in bytes, pointers may be signed.
@@ -272,7 +276,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @throws {TypeError | RangeError} as WebAssembly.Memory does
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
-   * @throws {Error} ERR_STORAGE_UNAVAILABLE
+   * @throws {Error} ERR_UNKNOWN_NAME: there is none, and `create` is false; ERR_STORAGE_UNAVAILABLE
    */
   static shared(name: string, options?: SharedMemoryOptions): LocalSharedMemory
 

@@ -187,12 +187,12 @@ export class LocalSharedMemory extends StringMemory {
    *
    * @param {string} name 1 to 256 characters
    * @param {object} [options] the constructor's descriptor, for when the memory is made; `initial` is by default
-   * `devicePageSize`, `maximum` is `initial`, and `shared` is true
+   * `devicePageSize`, `maximum` is `initial`, and `shared` is true; and `create`: false when it must have been made before
    * @returns {LocalSharedMemory}
    * @throws {TypeError | RangeError} as WebAssembly.Memory does
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE when the name has another length, `shared` is false, or as the constructor does
-   * @throws {Error} ERR_STORAGE_UNAVAILABLE
+   * @throws {Error} ERR_UNKNOWN_NAME when there is none and `create` is false, ERR_STORAGE_UNAVAILABLE
    */
   static shared(name, options = {}) {
     return sharedMemory(this, name, options)

@@ -242,6 +242,30 @@ test('from adopts a plain memory itself, and returns what has the class already'
   }
 })
 
+/** What a call throws; ava takes no DOMException for an error. */
+const refusal = (act) => {
+  try {
+    return act()
+  } catch (error) {
+    return error
+  }
+}
+
+test('what the engine says of a memory that cannot be posted tells what to do', (t) => {
+  const own = new LocalSharedMemory({ initial: 1, maximum: 2 })
+  const adopted = LocalSharedMemory.from(new WebAssembly.Memory({ initial: 1 }))
+  for (const memory of [own, adopted]) {
+    const { name: title, message } = refusal(() => structuredClone(memory))
+    t.is(title, 'DataCloneError')
+    t.true(message.includes('shared: true'))
+    t.deepEqual(Object.keys(memory), [])
+    t.is(memory.constructor, LocalSharedMemory)
+  }
+  const shared = new LocalSharedMemory(1, 2)
+  t.deepEqual(Object.getOwnPropertySymbols(shared), [])
+  t.is(Object.prototype.toString.call(shared), '[object WebAssembly.Memory]')
+})
+
 test('from takes a memory of another context, whose classes are others', (t) => {
   for (const shared of [true, false]) {
     const context = createContext({ shared })

@@ -104,6 +104,19 @@ test('bad names and options are refused, and no memory has the name', (t) => {
   t.is(LocalSharedMemory.shared('refused', { initial: 2 }).buffer.byteLength, 2 * PAGE)
 })
 
+test('create: false makes no memory, and finds one that was made', async (t) => {
+  const UNKNOWN = { instanceOf: Error, code: 'ERR_UNKNOWN_NAME' }
+  t.throws(() => LocalSharedMemory.shared('created', { create: false }), UNKNOWN)
+  t.throws(() => LocalSharedMemory.shared('created', { ...SMALL, create: false }), UNKNOWN)
+  const memory = LocalSharedMemory.shared('created', { ...SMALL, create: true })
+  t.is(LocalSharedMemory.shared('created', { create: false }), memory)
+  const [{ byteLength }] = await run('created', { create: false }, 0)
+  t.is(byteLength, PAGE)
+  for (const create of [null, 0, 'false']) {
+    t.throws(() => LocalSharedMemory.shared('created', { create }), INVALID_TYPE)
+  }
+})
+
 test("something else under the package's key is refused", (t) => {
   setEnvironmentData('local-shared-memory:taken', 'text')
   t.throws(() => LocalSharedMemory.shared('taken'), INVALID_TYPE)

@@ -191,6 +191,21 @@ export const notLocked = (message) => withCode(new Error(message), 'ERR_NOT_LOCK
 export const timedOut = (message) => withCode(new Error(message), 'ERR_TIMED_OUT')
 
 /**
+ * There is no memory of that name, and none was to be made.
+ *
+ * @param {string} name
+ * @returns {Error} with code ERR_UNKNOWN_NAME
+ */
+export const unknownName = (name) =>
+  withCode(
+    new Error(
+      `This thread has no memory with the name ${show(name)}: the name is another, or the thread that started this one ` +
+        'had not made it by then',
+    ),
+    'ERR_UNKNOWN_NAME',
+  )
+
+/**
  * Checks a whole number of a unit.
  *
  * @param {string} name the argument, as the documentation calls it

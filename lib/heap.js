@@ -229,7 +229,7 @@ export class Heap extends Session {
     const { freeBytes, largestFreeBlock } = this.stats()
     return outOfMemory(
       `Cannot allocate ${byteLength} bytes: ${freeBytes} bytes are free, ${largestFreeBlock} in one piece, ` +
-        'and the memory cannot grow',
+        'and the memory cannot grow. How far it may grow is the `maximum` that it was constructed with',
     )
   }
 }

@@ -3,6 +3,7 @@
 
 import { bufferOf, EngineMemory, grow, isShared } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
+import { nameUnshared } from './unshared.js'
 
 const { Float16Array } = globalThis
 
@@ -66,8 +67,12 @@ class Memory extends EngineMemory {
    * @throws {TypeError | RangeError} WebAssembly.Memory's own errors for a descriptor that it refuses
    */
   constructor(descriptor, existing) {
-    if (existing !== undefined) return Object.setPrototypeOf(existing, new.target.prototype)
+    if (existing !== undefined) {
+      if (!isShared(bufferOf(existing))) nameUnshared(existing)
+      return Object.setPrototypeOf(existing, new.target.prototype)
+    }
     super(descriptor)
+    if (!descriptor.shared) nameUnshared(this)
   }
 }
 

@@ -2,7 +2,7 @@
 // environment data, and on to those workers' own workers.
 
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
-import { invalidArgType, outOfRange } from './errors.js'
+import { invalidArgType, outOfRange, unknownName } from './errors.js'
 import { checkName } from './names.js'
 
 const keyOf = (name) => `local-shared-memory:${name}`
@@ -14,10 +14,13 @@ const checkOptions = (options) => {
   if (options.shared !== undefined && !options.shared) {
     throw outOfRange('options.shared', 'true, or left out', options.shared)
   }
+  if (options.create !== undefined && typeof options.create !== 'boolean') {
+    throw invalidArgType('options.create', 'a boolean', options.create)
+  }
 }
 
 /**
- * The memory of a name, made if the thread has none.
+ * The memory of a name, made if the thread has none, unless the options' `create` is false.
  *
  * @param {typeof import('../index.js').LocalSharedMemory} Class of the memory
  * @param {string} name
@@ -27,9 +30,10 @@ const checkOptions = (options) => {
 export const sharedMemory = (Class, name, options) => {
   checkName(name)
   checkOptions(options)
-  const { initial = Class.devicePageSize, maximum = initial } = options
+  const { initial = Class.devicePageSize, maximum = initial, create = true } = options
   const received = getEnvironmentData(keyOf(name))
   if (received !== undefined) return Class.from(received, options)
+  if (!create) throw unknownName(name)
   const memory = new Class({ ...options, initial, maximum, shared: true })
   setEnvironmentData(keyOf(name), memory)
   return memory
