@@ -15,3 +15,15 @@ export type SharedMapKey = types.SharedMapKey
 export type SharedMapOptions = types.SharedMapOptions
 export type SharedMapSetOptions = types.SharedMapSetOptions
 export type SharedMapStats = types.SharedMapStats
+
+export declare const struct: typeof types.struct
+export type Struct<D extends StructDescription> = types.Struct<D>
+export type StructArray<S> = types.StructArray<S>
+export type StructDescription = types.StructDescription
+export type StructView<D extends StructDescription> = types.StructView<D>
+export type FieldType = types.FieldType
+export type FieldValue<T> = types.FieldValue<T>
+export type FieldOf<T> = types.FieldOf<T>
+export type Field<V> = types.Field<V>
+export type IntegerField<V extends number | bigint> = types.IntegerField<V>
+export type WaitableField<V extends number | bigint> = types.WaitableField<V>

@@ -351,3 +351,5 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
    */
   destroy(): void
 }
+
+export * from './struct.js'

@@ -2,3 +2,4 @@
 
 export { Mutex } from './mutex.js'
 export { SharedMap } from './shared-map/shared-map.js'
+export { struct } from './struct/struct.js'

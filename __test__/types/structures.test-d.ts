@@ -1,0 +1,83 @@
+import { expectTypeOf } from 'expect-type'
+import { LocalSharedMemory } from 'local-shared-memory'
+import {
+  Mutex,
+  struct,
+  type Guard,
+  type LockOutcome,
+  type StructArray,
+} from 'local-shared-memory/structures'
+
+const memory = new LocalSharedMemory()
+
+// Mutex
+const mutex = Mutex.open(memory, 'mutex')
+expectTypeOf(mutex).toEqualTypeOf<Mutex>()
+expectTypeOf(Mutex.at(memory, mutex.ptr)).toEqualTypeOf<Mutex>()
+expectTypeOf(mutex.lock({ timeout: 10 })).toEqualTypeOf<LockOutcome>()
+expectTypeOf(mutex.tryLock()).toEqualTypeOf<LockOutcome | false>()
+expectTypeOf(
+  mutex.lockAsync({ signal: AbortSignal.timeout(1) }),
+).resolves.toEqualTypeOf<LockOutcome>()
+expectTypeOf(mutex.withLock((outcome) => outcome)).toEqualTypeOf<LockOutcome>()
+expectTypeOf(mutex.withLock(async () => 1)).toEqualTypeOf<Promise<number>>()
+expectTypeOf(mutex.acquire()).toEqualTypeOf<Guard>()
+// @ts-expect-error it is made by create, at or open
+void new Mutex(memory, 16)
+// @ts-expect-error a plain memory has no heap
+Mutex.create(new WebAssembly.Memory({ initial: 1 }))
+
+// struct
+const Point = struct({ x: 'f32', y: 'f32' })
+const Order = struct({
+  id: 'u32',
+  price: 'f64',
+  total: 'u64',
+  name: 'utf8(32)',
+  paid: 'bool',
+  sizes: 'u16[4]',
+  hits: 'atomic u32',
+  turn: 'i32',
+  from: Point,
+})
+const order = Order.at(memory, 16)
+expectTypeOf(order.id).toEqualTypeOf<number>()
+expectTypeOf(order.price).toEqualTypeOf<number>()
+expectTypeOf(order.total).toEqualTypeOf<bigint>()
+expectTypeOf(order.name).toEqualTypeOf<string>()
+expectTypeOf(order.paid).toEqualTypeOf<boolean>()
+expectTypeOf(order.sizes).toEqualTypeOf<Uint16Array>()
+expectTypeOf(order.hits).toEqualTypeOf<number>()
+expectTypeOf(order.from.x).toEqualTypeOf<number>()
+expectTypeOf(order.ptr).toEqualTypeOf<number>()
+expectTypeOf(Order.offsets.price).toEqualTypeOf<number>()
+expectTypeOf(Order.array(memory, 10)).toEqualTypeOf<StructArray<typeof order>>()
+// @ts-expect-error the price is a number
+order.price = '1'
+// @ts-expect-error the pointer is given
+order.ptr = 16
+// @ts-expect-error there is no such field
+void order.size
+
+const fields = Order.fields(memory)
+expectTypeOf(fields.hits.add(order.ptr, 1)).toEqualTypeOf<number>()
+expectTypeOf(fields.total.exchange(order.ptr, 1n)).toEqualTypeOf<bigint>()
+expectTypeOf(fields.turn.notify(order.ptr)).toEqualTypeOf<number>()
+expectTypeOf(fields.name.get(order.ptr)).toEqualTypeOf<string>()
+// @ts-expect-error a float cannot be added to atomically
+void fields.price.add
+// @ts-expect-error no thread can wait on an unsigned integer
+void fields.hits.wait
+
+class Shop extends struct({ open: 'bool', count: 'u8' }) {
+  get empty() {
+    return this.count === 0
+  }
+}
+expectTypeOf(Shop.at(memory, 16)).toEqualTypeOf<Shop>()
+expectTypeOf(Shop.create(memory).empty).toEqualTypeOf<boolean>()
+
+// @ts-expect-error there is no such type
+struct({ id: 'u33' })
+// @ts-expect-error floats are not atomic
+struct({ id: 'atomic f64' })

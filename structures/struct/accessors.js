@@ -1,0 +1,86 @@
+// How a field reads and writes as a property. Views hold what was checked when the object was made, for good if the memory is
+// shared; where it is not, growth empties them, and the index is outside: then they are renewed.
+
+import { invalidArgType, outOfRange, refused } from '../../lib/errors.js'
+import { layoutOf } from './known.js'
+import { makeAtomic, makeBigInt, makeBool, makeNumber } from './makers.js'
+import { specialised } from './specialised.js'
+import { decodeText, encodeText } from './text.js'
+import { MEMORY, PTR, renew, VIEWS } from './view.js'
+
+const refuser = (name, expected) => (value) => {
+  throw invalidArgType(name, expected, value)
+}
+
+const ofNumber =
+  (make, refuse) =>
+  ({ offset, type: { view, shift, big } }) => {
+    const kind = big ? 'bigint' : 'number'
+    return specialised(make)(VIEWS, PTR, view, shift, offset, renew, refuse, kind)
+  }
+
+const number = (field) => {
+  const { big } = field.type
+  const refuse = refuser(field.name, big ? 'a bigint' : 'a number')
+  return ofNumber(big ? makeBigInt : makeNumber, refuse)(field)
+}
+
+const atomic = (field) =>
+  ofNumber(makeAtomic, refuser(field.name, field.type.big ? 'a bigint' : 'a number'))(field)
+
+const bool = (field) => ofNumber(makeBool, refuser(field.name, 'a boolean'))(field)
+
+// The rest makes a new object each time, so that the engine has nothing to gain from code of its own.
+
+const text = ({ name, offset, type: { byteLength } }) => ({
+  get() {
+    return decodeText(this[MEMORY], this[PTR] + offset, byteLength)
+  },
+  set(value) {
+    if (typeof value !== 'string') throw invalidArgType(name, 'a string', value)
+    const written = encodeText(this[MEMORY], this[PTR] + offset, byteLength, value)
+    if (written > byteLength) {
+      throw outOfRange(name, `at most ${byteLength} bytes in UTF-8, not ${written}`, value)
+    }
+  },
+})
+
+const array = ({ name, offset, type: { view, shift, count } }) => {
+  const viewOf = (struct) => {
+    const start = (struct[PTR] + offset) >>> shift
+    const whole = struct[VIEWS][view].length === 0 ? renew(struct) : struct[VIEWS]
+    return whole[view].subarray(start, start + count)
+  }
+  return {
+    get() {
+      return viewOf(this)
+    },
+    set(values) {
+      try {
+        viewOf(this).set(values)
+      } catch (cause) {
+        throw refused(name, cause)
+      }
+    },
+  }
+}
+
+const struct = ({ name, offset, type: { Struct } }) => ({
+  get() {
+    return new Struct(this[MEMORY], this[PTR] + offset)
+  },
+  set(value) {
+    if (!(value instanceof Struct)) throw invalidArgType(name, 'a struct of its type', value)
+    const { byteLength } = layoutOf(Struct)
+    const bytes = new Uint8Array(value[VIEWS].u8.subarray(value[PTR], value[PTR] + byteLength))
+    renew(this).u8.set(bytes, this[PTR] + offset)
+  },
+})
+
+const KINDS = { number, atomic, bool, text, array, struct }
+
+/**
+ * @param {{ name: string, offset: number, type: object }} field
+ * @returns {{ get: () => unknown, set: (value: unknown) => void }}
+ */
+export const accessorOf = (field) => KINDS[field.type.kind](field)

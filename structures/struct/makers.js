@@ -1,0 +1,60 @@
+// Make the accessors of a field. They are compiled for each field anew (specialised.js), so they refer to nothing but their
+// arguments: the symbols of an object's views and pointer, which view to use, the bytes of an element as a power of two, the
+// offset of the field, what renews views that growth has emptied, and what refuses a value.
+
+export const makeNumber = (VIEWS, PTR, view, shift, offset, renew, refuse) => ({
+  get() {
+    const value = this[VIEWS][view][(this[PTR] + offset) >>> shift]
+    return value === undefined ? renew(this)[view][(this[PTR] + offset) >>> shift] : value
+  },
+  set(value) {
+    if (typeof value !== 'number') refuse(value)
+    const array = this[VIEWS][view]
+    const index = (this[PTR] + offset) >>> shift
+    if (index < array.length) array[index] = value
+    else renew(this)[view][index] = value
+  },
+})
+
+export const makeBigInt = (VIEWS, PTR, view, shift, offset, renew, refuse) => ({
+  get() {
+    const value = this[VIEWS][view][(this[PTR] + offset) >>> shift]
+    return value === undefined ? renew(this)[view][(this[PTR] + offset) >>> shift] : value
+  },
+  set(value) {
+    if (typeof value !== 'bigint') refuse(value)
+    const array = this[VIEWS][view]
+    const index = (this[PTR] + offset) >>> shift
+    if (index < array.length) array[index] = value
+    else renew(this)[view][index] = value
+  },
+})
+
+export const makeBool = (VIEWS, PTR, view, shift, offset, renew, refuse) => ({
+  get() {
+    const value = this[VIEWS][view][this[PTR] + offset]
+    return (value === undefined ? renew(this)[view][this[PTR] + offset] : value) !== 0
+  },
+  set(value) {
+    if (typeof value !== 'boolean') refuse(value)
+    const array = this[VIEWS][view]
+    const index = this[PTR] + offset
+    if (index < array.length) array[index] = value ? 1 : 0
+    else renew(this)[view][index] = value ? 1 : 0
+  },
+})
+
+export const makeAtomic = (VIEWS, PTR, view, shift, offset, renew, refuse, type) => ({
+  get() {
+    const array = this[VIEWS][view]
+    const index = (this[PTR] + offset) >>> shift
+    return Atomics.load(index < array.length ? array : renew(this)[view], index)
+  },
+  set(value) {
+    // oxlint-disable-next-line valid-typeof -- one of two names of types
+    if (typeof value !== type) refuse(value)
+    const array = this[VIEWS][view]
+    const index = (this[PTR] + offset) >>> shift
+    Atomics.store(index < array.length ? array : renew(this)[view], index, value)
+  },
+})
