@@ -66,6 +66,20 @@ export interface FindingInfo {
   freed?: PlaceInfo
 }
 
+/** What a thread knows of a memory when it opens the heap in it. */
+export interface HeapClaim {
+  /** The first byte that the heap may use; -1 when all of the memory is the heap's. */
+  heapBase: number
+  /** The pages that the memory had when it was made or received. */
+  initial: number
+  /** The pages that it may grow to. */
+  maximum: number
+  /** Whether this thread made it. */
+  madeHere: boolean
+  /** Whether it is to be in debug mode. */
+  debug: boolean
+}
+
 /** Whether the thread of a token runs. */
 export declare function isAlive(token: number): boolean
 
@@ -92,9 +106,7 @@ export interface LeakInfo {
 }
 
 /**
- * Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
- * use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
- * says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
+ * Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns an object
  * of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
  * The object's `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer of the words
  * of the thread's cache, or null. All that lib/session.js reads is the object's own: code that has put
@@ -103,7 +115,7 @@ export interface LeakInfo {
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
-export declare function openHeap(view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean): object | number
+export declare function openHeap(view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, claim: HeapClaim): object | number
 
 /**
  * Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared

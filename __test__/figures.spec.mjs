@@ -2,9 +2,9 @@
 // refusals, each of which becomes the error that it stands for.
 
 import test from 'ava'
-import binding from '../lib/binding.js'
 import { errorOf, Fault } from '../lib/faults.js'
 import { runChild } from './fixtures/child.mjs'
+import { openedNatively } from './fixtures/native.mjs'
 
 const MEBI = 2 ** 20
 
@@ -21,13 +21,10 @@ for (const [what, calls] of [
   })
 }
 
-const opened = () => {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true })
-  return binding.openHeap(new Uint8Array(memory.buffer), -1, 1, 2, false, false)
-}
+const plain = (shared) => new WebAssembly.Memory({ initial: 1, maximum: 10, shared })
 
 test('what the native side cannot use is a fault of ours, and changes nothing', (t) => {
-  const native = opened()
+  const native = openedNatively(plain(true))
   const figures = new Float64Array(6).fill(7)
   for (const bad of [undefined, {}, new Float32Array(6), new Float64Array(5), [1, 2, 3, 4, 5, 6]]) {
     t.is(native.stats(bad), Fault.Internal)
@@ -38,6 +35,23 @@ test('what the native side cannot use is a fault of ours, and changes nothing', 
   t.is(native.stats(figures), 0)
   t.deepEqual([...figures], [0, 0, 0, 0, 0, 0])
 })
+
+for (const shared of [true, false]) {
+  test(`growth asks the engine, whatever a caller puts in its place, shared: ${shared}`, (t) => {
+    const memory = plain(shared)
+    const native = openedNatively(memory)
+    const lies = [memory, () => 60_000, 1]
+    for (const numbers of [[100_000, 16], lies, [2 ** 32 - 1, 65_536]]) native.grow(...numbers)
+    const pages = memory.buffer.byteLength / 65_536
+    t.true(pages > 2 && pages <= 10)
+    native.refresh(new Uint8Array(memory.buffer))
+    const ptr = native.malloc(100_000, 16, 0)
+    t.true(ptr > 0 && ptr + 100_000 <= memory.buffer.byteLength)
+    t.deepEqual(native.check(1), [])
+    t.true(native.growBehind(ptr + 16, 200_000) < 1)
+    t.true(native.growBehind({}, () => 1) < 1)
+  })
+}
 
 test('each fault is an error with a code', (t) => {
   const codes = Object.values(Fault)

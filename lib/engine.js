@@ -15,7 +15,8 @@ export const { Memory: EngineMemory } = WebAssembly
 /** Its `grow`, to be called on a memory. */
 export const { grow } = EngineMemory.prototype
 
-const { get: getBuffer } = Object.getOwnPropertyDescriptor(EngineMemory.prototype, 'buffer')
+/** The getter of its `buffer`, likewise. */
+export const { get: getBuffer } = Object.getOwnPropertyDescriptor(EngineMemory.prototype, 'buffer')
 
 /**
  * @param {WebAssembly.Memory} memory

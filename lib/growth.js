@@ -1,6 +1,6 @@
 // Growing a memory whose heap is full.
 
-import { bufferOf, grow, isShared } from './engine.js'
+import { grow } from './engine.js'
 
 // Before there is a heap.
 const growAlone = (memory, pages) => {
@@ -23,15 +23,6 @@ const growFirst = (heap) => {
   return true
 }
 
-const growBy = (heap, pages) => {
-  if (!(pages > 0)) return false
-  const first = heap.native.grow(heap.memory, grow, pages)
-  if (first < 0) return false
-  heap.attach()
-  if (!isShared(bufferOf(heap.memory))) addPages(heap, first, first + pages)
-  return true
-}
-
 /**
  * Makes room for a block.
  *
@@ -41,12 +32,9 @@ const growBy = (heap, pages) => {
  * @returns {boolean} whether another attempt is worth it
  */
 export const growFor = (heap, byteLength, alignBytes) => {
-  const grown =
-    heap.native === undefined
-      ? growFirst(heap)
-      : growBy(heap, heap.native.usualGrowth(byteLength, alignBytes)) ||
-        growBy(heap, heap.native.leastGrowth(byteLength, alignBytes))
-  return grown || heap.catchUp()
+  const native = heap.current()
+  const grown = native === undefined ? growFirst(heap) : native.grow(byteLength, alignBytes) > 0
+  return heap.catchUp() || grown
 }
 
 /**
@@ -58,4 +46,4 @@ export const growFor = (heap, byteLength, alignBytes) => {
  * @returns {boolean} whether the memory has grown
  */
 export const growBehind = (heap, ptr, byteLength) =>
-  growBy(heap, heap.native.growthToExtend(ptr, byteLength))
+  heap.current().growBehind(ptr, byteLength) > 0 && heap.attach()

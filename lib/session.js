@@ -4,7 +4,7 @@
 
 import binding from './binding.js'
 import { DEBUG_BY_DEFAULT, withCallers } from './debug-heap.js'
-import { bufferOf, cloneOf, isShared } from './engine.js'
+import { bufferOf, cloneOf, getBuffer, grow, isShared } from './engine.js'
 import { debugUnavailable } from './errors.js'
 import { errorOf, Fault } from './faults.js'
 import { freePending } from './new-block.js'
@@ -37,9 +37,11 @@ const WHOLE_MEMORY = -1
 export const openHeap = (memory, bytes, claim) => {
   if (bytes.length === 0) return undefined
   const { heapBase = WHOLE_MEMORY, initial, maximum, madeHere, debug } = claim
-  const kept = keeperOf(memory, bytes)
-  const wished = debug ?? DEBUG_BY_DEFAULT
-  const native = binding.openHeap(kept, heapBase, initial, maximum, madeHere, wished)
+  const native = binding.openHeap(
+    keeperOf(memory, bytes),
+    { memory, grow, getBuffer },
+    { heapBase, initial, maximum, madeHere, debug: debug ?? DEBUG_BY_DEFAULT },
+  )
   if (typeof native === 'number') throw errorOf(native)
   if (debug && !native.debug) throw debugUnavailable('The memory is in use without debug mode')
   return native

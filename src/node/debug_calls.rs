@@ -39,9 +39,8 @@ pub unsafe fn define_all(
         define::<Resize>(env, object, heap)?;
         define::<Sizeof>(env, object, heap)?;
         define::<Lengthof>(env, object, heap)?;
-        define::<LeastGrowth>(env, object, heap)?;
-        define::<UsualGrowth>(env, object, heap)?;
-        define::<GrowthToExtend>(env, object, heap)?;
+        define::<Grow>(env, object, heap)?;
+        define::<GrowBehind>(env, object, heap)?;
         define::<Blocks>(env, object, heap)?;
         define::<Stats>(env, object, heap)?;
         define::<Trim>(env, object, heap)
@@ -152,16 +151,11 @@ callbacks! {
     Lengthof c"lengthof" (heap, arguments) -> u32 {
         heap.debug_inspect(arguments.number(0)).map(|(_, buffer_size)| buffer_size)
     }
-    LeastGrowth c"leastGrowth" (heap, arguments) -> u32 {
-        let request = Book::request(arguments.number(0));
-        heap.growth_for(request, arguments.number(1)).map(|(least, _)| least)
+    Grow c"grow" (heap, arguments) -> u32 {
+        heap.grow_for(Book::request(arguments.number(0)), arguments.number(1))
     }
-    UsualGrowth c"usualGrowth" (heap, arguments) -> u32 {
-        let request = Book::request(arguments.number(0));
-        heap.growth_for(request, arguments.number(1)).map(|(_, usual)| usual)
-    }
-    GrowthToExtend c"growthToExtend" (heap, arguments) -> u32 {
-        heap.growth_to_extend(arguments.number(0), Book::request(arguments.number(1)))
+    GrowBehind c"growBehind" (heap, arguments) -> u32 {
+        heap.grow_behind(arguments.number(0), Book::request(arguments.number(1)))
     }
     Blocks c"blocks" (heap, _arguments) -> Numbers<u32> {
         heap.debug_blocks().map(|blocks| blocks_of(&blocks))

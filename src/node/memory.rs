@@ -2,6 +2,7 @@
 //! and what keeps them there.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::io;
 use std::ops::Range;
 use std::ptr::{NonNull, null_mut};
@@ -97,7 +98,7 @@ impl Memory {
     /// The memory was made for this and can grow by a page; nobody else has it.
     pub unsafe fn prove_guards(&self, memory: JsValue, read: JsValue) {
         let View { base, byte_length, .. } = self.view.get();
-        let read_behind = || memory.call(read, byte_length as u32).is_some();
+        let read_behind = || memory.call(read, Some(byte_length as u32)).is_some();
         // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps if it is
         // shared; the caller vouches for the rest.
         unsafe { guards::prove(base.as_ptr().cast(), byte_length, read_behind) };
@@ -176,24 +177,63 @@ impl JsValue {
         Self { env, value }
     }
 
-    /// Calls `function` as a method of this value with a number, and returns the number that it answers
-    /// with; `None` when it throws.
-    pub fn call(self, function: Self, argument: u32) -> Option<u32> {
+    /// The environment and the handle.
+    pub const fn parts(self) -> (sys::napi_env, sys::napi_value) {
+        (self.env, self.value)
+    }
+
+    /// A property of this value.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn property(self, name: &CStr) -> Result<Self> {
+        let mut value = null_mut();
+        // SAFETY: the value is a handle of the running call in `env` (promised to `JsValue::new`), the out pointer
+        // a local, and the name ends in NUL.
+        check_status!(unsafe {
+            sys::napi_get_named_property(self.env, self.value, name.as_ptr(), &mut value)
+        })?;
+        Ok(Self { env: self.env, value })
+    }
+
+    /// Calls `function` as a method of this value, with a number if there is one; `None` when it throws.
+    pub fn call(self, function: Self, argument: Option<u32>) -> Option<Self> {
         let Self { env, value } = self;
         let (mut number, mut result, mut error) = (null_mut(), null_mut(), null_mut());
-        let mut answer = 0;
         // SAFETY: both are handles of the running call in `env` (promised to `JsValue::new`), what Node-API
         // makes of the argument is another, and each out pointer is a local, read only on success.
         unsafe {
-            let made = sys::napi_create_uint32(env, argument, &mut number);
+            let made = sys::napi_create_uint32(env, argument.unwrap_or(0), &mut number);
+            let count = usize::from(argument.is_some());
             let called =
-                sys::napi_call_function(env, value, function.value, 1, &number, &mut result);
+                sys::napi_call_function(env, value, function.value, count, &number, &mut result);
             if made != sys::Status::napi_ok || called != sys::Status::napi_ok {
                 sys::napi_get_and_clear_last_exception(env, &mut error);
                 return None;
             }
-            let read = sys::napi_get_value_uint32(env, result, &mut answer);
-            (read == sys::Status::napi_ok).then_some(answer)
+        }
+        Some(Self { env, value: result })
+    }
+
+    /// This value as a number; `None` when it is none.
+    pub fn number(self) -> Option<u32> {
+        let mut number = 0;
+        // SAFETY: as in `property`.
+        let status = unsafe { sys::napi_get_value_uint32(self.env, self.value, &mut number) };
+        (status == sys::Status::napi_ok).then_some(number)
+    }
+
+    /// A Uint8Array over all bytes of this ArrayBuffer; `None` when it is none.
+    pub fn bytes(self) -> Option<Self> {
+        let Self { env, value } = self;
+        let (mut data, mut length, mut array) = (null_mut(), 0, null_mut());
+        let kind = sys::TypedarrayType::uint8_array;
+        // SAFETY: as in `property`.
+        unsafe {
+            let known = sys::napi_get_arraybuffer_info(env, value, &mut data, &mut length);
+            let made = sys::napi_create_typedarray(env, kind, length, value, 0, &mut array);
+            (known == sys::Status::napi_ok && made == sys::Status::napi_ok)
+                .then_some(Self { env, value: array })
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod callback;
 mod debug_calls;
+pub mod grower;
 mod handle;
 pub mod image;
 pub mod memory;
@@ -21,6 +22,7 @@ use crate::os::guards;
 use crate::process::rows;
 use crate::session::{Claim, SharedHeap};
 use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_property};
+use grower::Grower;
 use handle::Handle;
 use memory::{JsValue, Memory};
 
@@ -34,9 +36,22 @@ impl FromNapiValue for Argument {
     }
 }
 
-/// Opens the heap in the memory that `view` covers. `heap_base` is the first byte that the heap may
-/// use, or -1 when all of the memory is the heap's; `initial` and `maximum` are pages; `made_here`
-/// says that this thread made the memory, and `debug` that it is to be in debug mode. Returns an object
+/// What a thread knows of a memory when it opens the heap in it.
+#[napi(object)]
+pub struct HeapClaim {
+    /// The first byte that the heap may use; -1 when all of the memory is the heap's.
+    pub heap_base: i64,
+    /// The pages that the memory had when it was made or received.
+    pub initial: u32,
+    /// The pages that it may grow to.
+    pub maximum: u32,
+    /// Whether this thread made it.
+    pub made_here: bool,
+    /// Whether it is to be in debug mode.
+    pub debug: bool,
+}
+
+/// Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns an object
 /// of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
 /// The object's `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer of the words
 /// of the thread's cache, or null. All that lib/session.js reads is the object's own: code that has put
@@ -45,22 +60,20 @@ impl FromNapiValue for Argument {
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(
-    ts_args_type = "view: Uint8Array, heapBase: number, initial: number, maximum: number, madeHere: boolean, debug: boolean",
+    ts_args_type = "view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, claim: HeapClaim",
     ts_return_type = "object | number"
 )]
 pub fn open_heap(
     env: &Env,
     view: Argument,
-    heap_base: i64,
-    initial: u32,
-    maximum: u32,
-    made_here: bool,
-    debug: bool,
+    grower: Argument,
+    claim: HeapClaim,
 ) -> Result<Either<Object<'_>, i32>> {
     // The end of a memory of 4 GiB is one more than 32 bits hold; no heap fits behind either.
+    let HeapClaim { heap_base, initial, maximum, made_here, debug } = claim;
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
     let claim = Claim { heap_base, initial, maximum, made_here, debug };
-    let heap = match SharedHeap::open(Memory::open(view.0)?, claim) {
+    let heap = match SharedHeap::open(Memory::open(view.0)?, Grower::of(grower.0)?, claim) {
         Ok(heap) => heap,
         Err(fault) => return Ok(Either::B(fault as i32)),
     };
@@ -77,10 +90,8 @@ pub fn open_heap(
         define::<Resize>(env.raw(), object.raw(), &heap)?;
         define::<Sizeof>(env.raw(), object.raw(), &heap)?;
         define::<Lengthof>(env.raw(), object.raw(), &heap)?;
-        define::<LeastGrowth>(env.raw(), object.raw(), &heap)?;
-        define::<UsualGrowth>(env.raw(), object.raw(), &heap)?;
-        define::<GrowthToExtend>(env.raw(), object.raw(), &heap)?;
         define::<Grow>(env.raw(), object.raw(), &heap)?;
+        define::<GrowBehind>(env.raw(), object.raw(), &heap)?;
         define::<AddPages>(env.raw(), object.raw(), &heap)?;
         define::<Blocks>(env.raw(), object.raw(), &heap)?;
         define::<Map>(env.raw(), object.raw(), &heap)?;
@@ -233,17 +244,11 @@ callbacks! {
     Lengthof c"lengthof" (heap, arguments) -> u32 {
         heap.inspect(arguments.number(0)).map(|(_, buffer_size)| buffer_size)
     }
-    LeastGrowth c"leastGrowth" (heap, arguments) -> u32 {
-        heap.growth_for(arguments.number(0), arguments.number(1)).map(|(least, _)| least)
-    }
-    UsualGrowth c"usualGrowth" (heap, arguments) -> u32 {
-        heap.growth_for(arguments.number(0), arguments.number(1)).map(|(_, usual)| usual)
-    }
-    GrowthToExtend c"growthToExtend" (heap, arguments) -> u32 {
-        heap.growth_to_extend(arguments.number(0), arguments.number(1))
-    }
     Grow c"grow" (heap, arguments) -> u32 {
-        heap.grow(arguments.value(0), arguments.value(1), arguments.number(2))
+        heap.grow_for(arguments.number(0), arguments.number(1))
+    }
+    GrowBehind c"growBehind" (heap, arguments) -> u32 {
+        heap.grow_behind(arguments.number(0), arguments.number(1))
     }
     AddPages c"addPages" (heap, arguments) -> u32 {
         heap.add_pages(arguments.number(0), arguments.number(1)).map(|()| 0)

@@ -14,6 +14,7 @@ use crate::cache::central::{Central, give_out};
 use crate::debug::{Finding, Place};
 use crate::fault::{Fault, Result};
 use crate::heap::{Area, Block, Heap, PAGE, Search, Stats, Territory, UNIT, Use, Words};
+use crate::node::grower::Grower;
 use crate::node::memory::{JsValue, Memory};
 use crate::process::registry::{self, Known, State};
 use crate::process::roots::Roots;
@@ -48,6 +49,7 @@ pub struct SharedHeap {
     /// Before the memory, because fields are dropped in order: it must outlive them.
     roots: Arc<Roots>,
     memory: Memory,
+    grower: Grower,
     /// Byte offset of the root once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
     /// What the process knows of the memory; of one that is not shared nobody else does.
@@ -67,7 +69,7 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::NotAHeap`] when the memory holds something else, [`Fault::OtherBuild`] when another build
     /// works on it or did; [`Fault::OutOfMemory`].
-    pub fn open(memory: Memory, claim: Claim) -> Result<Self> {
+    pub fn open(memory: Memory, grower: Grower, claim: Claim) -> Result<Self> {
         let words = memory.words();
         let territory = || found(words, claim);
         let known = if memory.is_shared() {
@@ -88,7 +90,7 @@ impl SharedHeap {
         };
         let root = Cell::new(None);
         let (caller, finding) = (RefCell::default(), RefCell::default());
-        Ok(Self { roots, memory, root, known, thread, cache, caller, finding })
+        Ok(Self { roots, memory, grower, root, known, thread, cache, caller, finding })
     }
 
     /// Takes note of the memory's present length, and place: a memory that is not shared may move.
@@ -231,11 +233,31 @@ impl SharedHeap {
         self.with_live(pointer, |heap, _| heap.inspect(pointer))
     }
 
-    /// The least and the most pages to grow by for a request; see [`Heap::growth_for`].
+    /// Grows the memory so that there is room for a block: as much as is usual, else as little as will do. Returns
+    /// by how many pages, 0 when the engine refuses.
     ///
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
-    pub fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
+    pub fn grow_for(&self, byte_length: u32, align: u32) -> Result<u32> {
+        let (least, usual) = self.growth_for(byte_length, align)?;
+        Ok(match self.grow_by(usual) {
+            0 => self.grow_by(least),
+            pages => pages,
+        })
+    }
+
+    /// Grows the memory so that the block at its end can be resized where it is; see
+    /// [`Heap::growth_to_extend`]. Returns by how many pages, 0 when there is no such block or the engine refuses.
+    ///
+    /// # Errors
+    /// The faults of [`Heap::growth_to_extend`]; [`Fault::Stale`].
+    pub fn grow_behind(&self, pointer: u32, byte_length: u32) -> Result<u32> {
+        let pages = self.with_heap(|heap| heap.growth_to_extend(pointer, byte_length))?;
+        Ok(self.grow_by(pages))
+    }
+
+    // The least and the usual number of pages.
+    fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
         let mut state = self.known.lock();
         match self.formatted(&mut state)? {
             Some(heap) => heap.growth_for(byte_length, align),
@@ -246,38 +268,33 @@ impl SharedHeap {
         }
     }
 
-    /// The pages to grow by so that a block can be resized where it is; see [`Heap::growth_to_extend`].
-    ///
-    /// # Errors
-    /// The faults of [`Heap::growth_to_extend`]; [`Fault::Stale`].
-    pub fn growth_to_extend(&self, pointer: u32, byte_length: u32) -> Result<u32> {
-        self.with_heap(|heap| heap.growth_to_extend(pointer, byte_length))
-    }
-
-    /// Has the engine grow the memory by `pages`, and takes them in if it is shared: a thread is terminated
-    /// while it runs JavaScript, not here, so that no page is lost in between. A memory that is not shared
-    /// has to be looked at anew first. Returns the pages that there were.
-    ///
-    /// # Errors
-    /// [`Fault::OutOfMemory`] when the engine refuses.
-    pub fn grow(&self, memory: JsValue, grow: JsValue, pages: u32) -> Result<u32> {
-        let first = memory.call(grow, pages).ok_or(Fault::OutOfMemory)?;
-        if self.memory.is_shared() {
-            let end = first.saturating_add(pages);
-            self.extend_to(end as usize * PAGE as usize);
-            // Pages that cannot hold a block stay unused, as those of an unshared memory do.
-            drop(self.add_pages(first, end));
+    // Grows the memory, looks at it anew and takes in the pages: a thread is terminated while it runs JavaScript,
+    // not here, so that no page is lost in between. JavaScript runs before the lock is taken.
+    fn grow_by(&self, pages: u32) -> u32 {
+        let Some(first) = (pages > 0).then(|| self.grower.grow(pages)).flatten() else { return 0 };
+        if !self.memory.is_shared() {
+            let looked =
+                self.grower.bytes().is_some_and(|bytes| self.memory.refresh(bytes).is_ok());
+            if !looked {
+                return 0;
+            }
         }
-        Ok(first)
+        let end = first.saturating_add(pages);
+        let mut state = self.known.lock();
+        self.extend_to(&mut state, end as usize * PAGE as usize);
+        // Pages that cannot hold a block stay unused.
+        drop(self.take_in(&mut state, first, end));
+        pages
     }
 
     // Other threads may have grown the memory, and added pages, further up.
-    fn extend_to(&self, byte_length: usize) {
-        let mut state = self.known.lock();
+    fn extend_to(&self, state: &mut State, byte_length: usize) {
         state.see(byte_length);
-        // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
-        // many to another thread that has the memory open. It is shared, so it neither moves nor shrinks.
-        unsafe { self.memory.extend(state.byte_length) };
+        if self.memory.is_shared() {
+            // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
+            // many to another thread that has the memory open. It is shared, so it neither moves nor shrinks.
+            unsafe { self.memory.extend(state.byte_length) };
+        }
     }
 
     /// Takes in pages that the caller grew. A heap that owns its whole memory does so by itself.
@@ -286,12 +303,15 @@ impl SharedHeap {
     /// [`Fault::OutOfMemory`] when the pages cannot hold a block; [`Fault::Corrupted`],
     /// [`Fault::Stale`].
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
-        let mut state = self.known.lock();
+        self.take_in(&mut self.known.lock(), first, end)
+    }
+
+    fn take_in(&self, state: &mut State, first: u32, end: u32) -> Result<()> {
         let territory = state.territory;
-        let heap = match self.formatted(&mut state)? {
+        let heap = match self.formatted(state)? {
             Some(heap) => Ok(heap),
             None if territory.owns_all => return Ok(()),
-            None => self.format(&mut state),
+            None => self.format(state),
         };
         match heap {
             Ok(heap) if heap.owns_all()? => Ok(()),
@@ -302,7 +322,7 @@ impl SharedHeap {
                 let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
                 let start = start.max(Heap::WHOLE_MEMORY_ROOT);
                 state.territory = Territory { start, end_page: end, ..territory };
-                self.format(&mut state).map(drop)
+                self.format(state).map(drop)
             }
             Err(fault) => Err(fault),
         }
