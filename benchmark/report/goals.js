@@ -12,6 +12,7 @@ import {
   spread,
 } from './compare.js'
 import { figure, signed } from './format.js'
+import { mapGoals } from './map-goals.js'
 
 const LARGE = 32 * 1024
 
@@ -133,6 +134,7 @@ const goals = [
     limit: 4,
     measure: (find) => worst(find('construct', `${OURS}, native`), 'ratio'),
   },
+  ...mapGoals,
 ]
 
 /**

@@ -13,6 +13,7 @@ import { groups as access } from './access.js'
 import { groups as allocs } from './allocs.js'
 import { groups as construct } from './construct.js'
 import { groups as live } from './live.js'
+import { groups as maps } from './maps.js'
 import { groups as order } from './order.js'
 import { groups as sizes } from './sizes.js'
 import { groups as space } from './space.js'
@@ -31,4 +32,5 @@ export const groups = [
   ...access,
   ...construct,
   ...allocs,
+  ...maps,
 ]
