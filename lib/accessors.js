@@ -4,8 +4,9 @@
 // is written out (methods made by one factory would share what the compiler learns about their arguments), and
 // every access that is not plainly inside the memory leaves by one door, viewsCovering.
 
+import { BlockMemory } from './blocks.js'
 import { invalidArgType } from './errors.js'
-import { Pages, dataOf, limitOf, viewsCovering } from './pages.js'
+import { dataOf, limitOf, viewsCovering } from './pages.js'
 
 // Constants of this module, which the compiler sees through; an imported binding costs a check on every call.
 const cachedData = dataOf
@@ -32,8 +33,8 @@ const toBigInt = (value) => {
   }
 }
 
-/** The pages with typed access to single values. */
-export class AccessorMemory extends Pages {
+/** The memory with typed access to single values. */
+export class AccessorMemory extends BlockMemory {
   /**
    * Reads a signed 8-bit integer.
    *

@@ -1,5 +1,5 @@
 // Blocks as arrays: copies out, live views, arrays allocated and filled at once, C's memcpy and memset, and the typed
-// array's own whole-array methods over the whole memory. Allocation itself is the subclass's: malloc, free, sizeof.
+// array's own whole-array methods over the whole memory.
 
 import { types } from 'node:util'
 import { AccessorMemory } from './accessors.js'

@@ -1,20 +1,13 @@
 // Blocks that are allocated, or freed, together with what refers to them: a word of the memory, or a name. Each is one
 // native call, which terminate() does not interrupt. For the package's own structures; users have malloc and setRoot.
 
+import { heapOf } from './blocks.js'
 import { bufferOf, isShared as isSharedBuffer } from './engine.js'
 import { viewsCovering } from './pages.js'
 
 const DEFAULT_ALIGN = 16
 /** Blocks that are zeroed or copied by the native side are so by words. */
 const WORD = 4
-
-/** @type {(memory: import('../index.js').LocalSharedMemory) => import('./heap.js').Heap} */
-let heapOf
-
-/** Called once, by the class that has the heap. */
-export const giveHeapOf = (getter) => {
-  heapOf = getter
-}
 
 const wholeWords = (byteLength) => Math.ceil(byteLength / WORD) * WORD
 

@@ -1,0 +1,152 @@
+// The memory with a heap in it: blocks by their pointers, and what there is to know and to do about all of them. index.d.ts
+// says what each method takes, returns and throws.
+
+import { checkInteger, checkSize, MAX_BYTES, outOfRange } from './errors.js'
+import { areasOf } from './heap-map.js'
+import { Heap } from './heap.js'
+import { checkName } from './names.js'
+import { Pages } from './pages.js'
+import { storageOf } from './storage.js'
+import { ThreadCache } from './thread-cache.js'
+
+const DEFAULT_ALIGN = 16
+const MAX_ALIGN = 65_536
+
+export const checkAlign = (alignBytes) => {
+  checkInteger('alignBytes', alignBytes, 1, MAX_ALIGN, 'bytes')
+  if ((alignBytes & (alignBytes - 1)) !== 0) {
+    throw outOfRange('alignBytes', `a power of two from 1 to ${MAX_ALIGN} bytes`, alignBytes)
+  }
+}
+
+const checkPointer = (ptr) => checkInteger('ptr', ptr, 0, MAX_BYTES, 'bytes')
+
+// malloc and free, when the block does not come from what this thread keeps, or does not go there.
+const allocate = (heap, byteLength, alignBytes) => {
+  if (alignBytes === DEFAULT_ALIGN) {
+    const ptr = heap.cache.popOlder(byteLength)
+    if (ptr !== 0) return ptr
+  }
+  checkSize('byteLength', byteLength)
+  checkAlign(alignBytes)
+  return heap.malloc(byteLength, alignBytes)
+}
+
+const release = (heap, ptr) => {
+  if (heap.cache.pushNewer(ptr)) return
+  checkPointer(ptr)
+  if (ptr !== 0) heap.free(ptr)
+}
+
+/**
+ * The heap of a memory.
+ *
+ * @type {(memory: BlockMemory) => Heap}
+ */
+export let heapOf
+
+/** @type {(value: object) => boolean} whether a value is a memory with a heap, whatever its prototype */
+export let hasHeap
+
+/** The pages with a heap. */
+export class BlockMemory extends Pages {
+  #cache = new ThreadCache()
+  #heap
+
+  static {
+    heapOf = (memory) => memory.#heap
+    hasHeap = (value) => #heap in value
+  }
+
+  /**
+   * @param {WebAssembly.MemoryDescriptor} descriptor of a new memory; undefined for one that exists
+   * @param {WebAssembly.Memory | undefined} existing
+   * @param {(memory: BlockMemory) => { claim: object, native?: object }} open how the heap is opened
+   */
+  constructor(descriptor, existing, open) {
+    super(descriptor, existing)
+    const { claim, native } = open(this)
+    this.#heap = new Heap(this, this.#cache, claim, native)
+  }
+
+  /** Allocates a block. */
+  malloc(byteLength, alignBytes = DEFAULT_ALIGN) {
+    const ptr = alignBytes === 16 ? this.#cache.pop(byteLength) : 0
+    return ptr === 0 ? allocate(this.#heap, byteLength, alignBytes) : ptr
+  }
+
+  /** Changes the length of a block. */
+  realloc(ptr, byteLength) {
+    const moved = this.#cache.realloc(ptr, byteLength)
+    if (moved !== 0) return moved
+    checkPointer(ptr)
+    checkSize('byteLength', byteLength)
+    return ptr === 0 ? this.malloc(byteLength) : this.#heap.realloc(ptr, byteLength)
+  }
+
+  /** Frees a block. */
+  free(ptr) {
+    if (!this.#cache.push(ptr)) release(this.#heap, ptr)
+  }
+
+  /** The bytes that were asked for. */
+  sizeof(ptr) {
+    checkPointer(ptr)
+    return this.#heap.sizeof(ptr)
+  }
+
+  /** The bytes that the block takes. */
+  lengthof(ptr) {
+    checkPointer(ptr)
+    return this.#heap.lengthof(ptr)
+  }
+
+  /** Gives a block a name that all threads find it by. */
+  setRoot(name, ptr) {
+    checkName(name)
+    checkPointer(ptr)
+    this.#heap.setRoot(name, ptr)
+  }
+
+  /** The pointer that a name was last given. */
+  getRoot(name) {
+    checkName(name)
+    const ptr = this.#heap.getRoot(name)
+    return ptr === 0 ? undefined : ptr
+  }
+
+  /** What the bytes are used for. */
+  stats() {
+    return this.#heap.stats()
+  }
+
+  /** What each range of the memory is used for. */
+  heapMap() {
+    return areasOf(this.#heap.map())
+  }
+
+  /** The bytes that live blocks take. */
+  get length() {
+    return this.#heap.stats().usedBytes
+  }
+
+  /** Gives the pages of free blocks back to the operating system. */
+  trim() {
+    return this.#heap.trim()
+  }
+
+  /** Lists everything that was written over. */
+  check() {
+    return this.#heap.check()
+  }
+
+  /** Lists the live blocks in groups by who made them. */
+  leaks() {
+    return this.#heap.leaks()
+  }
+
+  /** Who allocated the bytes. */
+  get storage() {
+    return storageOf(this)
+  }
+}
