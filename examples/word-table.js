@@ -1,6 +1,10 @@
 // A hash table of words that lies in shared memory. Any number of threads count into it at once, without a lock:
 // a new entry is linked in with compareExchange, a count is added to with an atomic add.
 //
+// A SharedMap needs one line for it, `map.increment(word)`, and makes up for a worker that is terminated, which this does not.
+// The table is kept because it takes 0.45 of the time on the demo's text: it reads words where they lie, and knows that a
+// count is all that ever changes.
+//
 //   bucket   u32, the pointer of its first entry; 0 for none
 //   entry    next u32 | count u32 | key length u32 | key bytes
 
