@@ -282,6 +282,33 @@ for (const name of [
   })
 }
 
+test('what a thread had the memory grown for is seen by one that did not know of it', (t) => {
+  for (let number = 0, hasEnded = true; hasEnded; number++) {
+    const small = new LocalSharedMemory(2, 40)
+    const map = SharedMap.create(small, { maxEntries: MOST })
+    const open = (Kind) => new Kind(small, map.ptr, wordsOf(map))
+    const early = open(Table)
+    fill(17)(early)
+    const filler = small.malloc(small.stats().largestFreeBlock - 64)
+    const { byteLimit } = early
+    hasEnded = endsBefore(number, () => {
+      const late = open(CrashingTable)
+      for (let key = 17; key < 33; key++) late.set(`key ${key}`, text(500))
+      late.set('large', text(100_000))
+    })
+    bury(open(Table))
+    early.set('one more', text(200))
+    t.is(early.get('one more'), text(200))
+    t.true(early.byteLimit >= byteLimit)
+    for (let key = 0; key < 17; key++) t.is(early.get(`key ${key}`), text(20))
+    if (!hasEnded) t.is(early.get('large'), text(100_000))
+    checkBooks(t, early)
+    small.free(filler)
+    map.destroy()
+    t.is(small.length, 0)
+  }
+})
+
 /** A map in which something happens between finding an entry and reading it. */
 class InterruptedTable extends Table {
   interrupt = () => {}

@@ -448,6 +448,9 @@ test('what was destroyed is refused by every method', (t) => {
   const again = SharedMap.open(memory, 'map')
   map.set('key', 1)
   const walk = map.entries()
+  map.set('other', 1)
+  const started = map.keys()
+  started.next()
   map.destroy()
   for (const act of Object.values({ ...READS, ...CHANGES })) {
     t.is(

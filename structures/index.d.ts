@@ -308,7 +308,7 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
    *
    * @param key
    * @param make gets the value, undefined when there is none; when it returns undefined, the key is taken out. It may read
-   * SharedMaps, and must neither change nor go over one
+   * SharedMaps, and must neither change nor go over one. A promise is no value: it cannot be asynchronous
    * @returns what the function returns
    * @throws as `set` does, and what the function throws: the key has its old value then
    */

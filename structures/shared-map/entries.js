@@ -113,18 +113,17 @@ export class Entries extends Buckets {
   }
 
   /**
-   * Writes the prepared value over that of an entry, if one store does it.
+   * Writes the prepared value over that of an entry, if one store does it: a number's, in an array of doubles. Others are
+   * written by several, and would be read half.
    *
    * @param {number} entry
    * @param {number} expires
    * @returns {boolean} whether it did
    */
   overwrite(entry, expires) {
-    const { tag } = prepared
-    if (tag !== Tag.Number && tag !== Tag.BigInt) return false
-    if (((this.words[entry + META] >>> VALUE_TAG_SHIFT) & TAG_BITS) !== tag) return false
-    if (this.expiryOf(entry) !== expires) return false
-    write(this.memory, 4 * this.#valueAt(entry))
+    if (prepared.tag !== Tag.Number || this.expiryOf(entry) !== expires) return false
+    if (((this.words[entry + META] >>> VALUE_TAG_SHIFT) & TAG_BITS) !== Tag.Number) return false
+    this.floats[this.#valueAt(entry) >>> 1] = prepared.value
     return true
   }
 

@@ -74,41 +74,37 @@ export class Limited extends Shards {
     let tooMany = this.maxEntries === Infinity ? 0 : this.countAll() + entries - this.maxEntries
     let tooLong = this.maxBytes === Infinity ? 0 : this.bytesOfAll() + bytes - this.maxBytes
     if (tooMany <= 0 && tooLong <= 0) return
-    const evict = (shard) => {
+    const evictEnough = (shard) => {
       while (tooMany > 0 || tooLong > 0) {
         const freed = this.evictFrom(shard)
-        if (freed === 0) return
+        if (freed === 0) return false
         tooMany--
         tooLong -= freed
       }
+      return true
     }
-    evict(own)
-    if (tooMany > 0 || tooLong > 0) this.#elsewhere(own, evict)
+    if (!evictEnough(own)) this.#elsewhere(own, evictEnough)
   }
 
   /** Evicts one entry anywhere, for want of memory; returns whether there was one. */
   evictAny(own) {
-    let freed = this.evictFrom(own)
-    if (freed === 0) {
-      this.#elsewhere(own, (shard) => {
-        if (freed === 0) freed = this.evictFrom(shard)
-      })
-    }
-    return freed !== 0
+    const evictOne = (shard) => this.evictFrom(shard) !== 0
+    return evictOne(own) || this.#elsewhere(own, evictOne)
   }
 
   // A shard that another thread has is left out: waiting for it with a lock in hand might be waiting for each other.
-  #elsewhere(own, evict) {
-    for (const shard of this.shards) {
-      if (shard === own || !this.tryLock(shard)) continue
+  #elsewhere(own, isEnoughAfter) {
+    return this.shards.some((shard) => {
+      if (shard === own || !this.tryLock(shard)) return false
       try {
         this.unsettled(shard)
-        evict(shard)
+        const isEnough = isEnoughAfter(shard)
         this.settled(shard)
+        return isEnough
       } finally {
         this.unlock(shard)
       }
-    }
+    })
   }
 
   /** Evicts an entry of a locked shard; returns the bytes of its block, 0 when there is none. */

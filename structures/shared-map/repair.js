@@ -85,6 +85,8 @@ export class Shards extends Entries {
 
   #repair(shard) {
     this.lookNow()
+    // Whoever ended may have had no time to note how far the shard's blocks reach.
+    this.words[shard + REACH] = this.byteLimit / GRAIN
     this.open(shard)
     if (this.words[shard + BUCKETS] !== 0) {
       this.#settleMoving(shard)

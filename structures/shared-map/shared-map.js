@@ -126,7 +126,7 @@ export class SharedMap extends Structure {
    * @template T
    * @param {import('../index.js').SharedMapKey} key
    * @param {(value: unknown) => T} make gets undefined when there is none, and takes the key out by returning that. It may
-   * read SharedMaps, and must not change one
+   * read SharedMaps, and must not change one; a promise is no value
    * @returns {T} what it returned
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
@@ -145,26 +145,24 @@ export class SharedMap extends Structure {
    * @returns {Generator<[import('../index.js').SharedMapKey, unknown]>} copies
    */
   *entries() {
-    checkAlive(this)
     const table = this.#table
     const read = (shard, entry) => [table.readKey(entry), table.readLocked(shard, entry)]
-    for (const [key, value] of walk(table, read)) yield [key, unpack(value)]
+    for (const [key, value] of this.#walk(read)) yield [key, unpack(value)]
   }
 
   /** @returns {Generator<import('../index.js').SharedMapKey>} as `entries` */
   keys() {
-    checkAlive(this)
-    const table = this.#table
-    return walk(table, (_, entry) => table.readKey(entry))
+    return this.#walk((_, entry) => this.#table.readKey(entry))
   }
 
   /** @returns {Generator<unknown>} as `entries` */
   *values() {
-    checkAlive(this)
-    const table = this.#table
-    for (const value of walk(table, (shard, entry) => table.readLocked(shard, entry))) {
-      yield unpack(value)
-    }
+    const read = (shard, entry) => this.#table.readLocked(shard, entry)
+    for (const value of this.#walk(read)) yield unpack(value)
+  }
+
+  #walk(read) {
+    return walk(this.#table, () => checkAlive(this), read)
   }
 
   /** As `entries`. */

@@ -276,10 +276,13 @@ export class Table extends Limited {
     this.clear()
     for (const shard of this.shards) {
       this.enter(shard)
-      this.words[shard + BUCKETS] = 0
-      this.#freeSlots(shard + SPARES, SPARE_COUNT)
-      this.#freeSlots(shard + SEGMENTS, SEGMENT_COUNT)
-      this.unlock(shard)
+      try {
+        this.words[shard + BUCKETS] = 0
+        this.#freeSlots(shard + SPARES, SPARE_COUNT)
+        this.#freeSlots(shard + SEGMENTS, SEGMENT_COUNT)
+      } finally {
+        this.unlock(shard)
+      }
     }
   }
 

@@ -63,12 +63,14 @@ const readBucket = (table, shard, bucket, from, read, batch) => {
 /**
  * @template T
  * @param {import('./table.js').Table} table
+ * @param {() => void} check throws when the map is no more; anything may happen between two entries
  * @param {(shard: number, entry: number) => T} read
  * @returns {Generator<T>} each entry that stays for the whole time once
  */
-export function* walk(table, read) {
+export function* walk(table, check, read) {
   for (const shard of table.shards) {
     for (let place = 0; place < PLACES;) {
+      check()
       const batch = []
       place = readBatch(table, shard, place, read, batch)
       yield* batch
