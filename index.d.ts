@@ -86,7 +86,7 @@ export type ErrorCode =
   | 'ERR_WEBASSEMBLY_NOT_SUPPORTED'
   | 'ERR_INTERNAL'
 
-/** Who owns the pages: Rust ('native') or the engine. */
+/** Who allocated the bytes: Rust ('native') or the JavaScript engine. */
 export type Storage = 'native' | 'engine'
 
 /**
@@ -95,7 +95,7 @@ export type Storage = 'native' | 'engine'
  */
 export type MemoryBuffer = Both<ArrayBuffer, SharedArrayBuffer>
 
-/** What WebAssembly.Memory takes, and where the heap lies. */
+/** The descriptor that WebAssembly.Memory takes, and what the heap needs besides. */
 export interface LocalSharedMemoryDescriptor {
   /** Pages of 65,536 bytes at first. */
   initial: number
@@ -103,13 +103,20 @@ export interface LocalSharedMemoryDescriptor {
   maximum?: number
   /** Whether other threads can have it. Default false, as for WebAssembly.Memory. */
   shared?: boolean
-  /** Pointers are 32-bit: memories with 64-bit addresses are refused. */
+  /** Pointers, headers and the records of the heap are 32-bit: memories with 64-bit addresses are refused. */
   address?: 'i32'
-  /** Bytes. The heap leaves what lies below, and pages that others grow, to their owner. Without it, it owns all. */
+  /**
+   * Bytes, for a memory that also holds a module's own data. The heap uses only the bytes from here to the initial size, and
+   * pages that it grows itself; what lies below, and pages that others grow, it leaves alone. The initial size means: grown
+   * pages only. Left out, the heap owns the whole memory, pages that anyone grows included.
+   */
   heapBase?: number
-  /** Where the bytes live. Left out: native where that works, else engine. */
+  /** Where the bytes live. Left out: native where that works, else engine. See [Where the bytes live](storage.md). */
   storage?: Storage
-  /** Whether the memory is in debug mode. Left out: when LSM_DEBUG was 1 as the package was loaded. */
+  /**
+   * Whether the memory is in [debug mode](debug-mode.md). Left out: when the environment variable LSM_DEBUG was 1 as the
+   * package was loaded.
+   */
   debug?: boolean
 }
 
@@ -165,7 +172,7 @@ export interface HeapStats {
   requestedBytes: number
   /** Bytes that can be allocated without growth. */
   freeBytes: number
-  /** Bytes of free blocks in the caches of threads. */
+  /** Bytes of free blocks that are held back for one thread; in debug mode, of those in quarantine. */
   cachedBytes: number
   /** Bytes of the largest block that can be allocated without growth. */
   largestFreeBlock: number
@@ -220,7 +227,8 @@ export interface Leak extends Partial<Place> {
 export interface HeapArea {
   /**
    * 'span': blocks of one size. 'large': one block. 'free': neither. 'table': the heap's own records. 'outside': not the
-   * heap's, that is below `heapBase`, pages that it has not taken in, and all of a memory before the first allocation.
+   * heap's, that is below `heapBase`, pages that others grew or that it has not taken in yet, and all of a memory before the
+   * first allocation.
    */
   kind: 'span' | 'large' | 'free' | 'table' | 'outside'
   /** Bytes from the start of the memory. */
@@ -242,25 +250,79 @@ export interface HeapArea {
 }
 
 /**
- * A WebAssembly.Memory with a heap that JavaScript, WebAssembly and native code use together, from every thread.
+ * A WebAssembly.Memory with a heap that JavaScript, WebAssembly and native code use together, from every thread. Whatever
+ * the engine gives a memory works as always, and a module can import it.
  *
- * A pointer is a byte offset into the memory; 0 is never valid. Bad input throws an error with an {@link ErrorCode}
- * as its `code` and changes nothing.
+ * A pointer is a byte offset into the memory: 0 is null and never valid, and pointers go up to 2^32 - 1. A page is 65,536
+ * bytes. Bad input throws an error with an {@link ErrorCode} as its `code` and changes nothing.
  */
 export class LocalSharedMemory extends EngineMemory {
-  /** Pages of a memory that is made without `initial`, read at construction. Default 1000. */
-  static devicePageSize: number
+  // Making and finding a memory
 
   /**
-   * Gives a memory that came from another thread this class: the same bytes, the same heap. On a subclass, its constructor is
-   * called without arguments; what it calls `super` with does not matter: it becomes the memory that was given.
+   * A memory from three numbers. Whether it is in debug mode, the environment variable LSM_DEBUG says, and it has native
+   * storage where that works.
+   *
+   * @param initial pages of the memory at first, default {@link LocalSharedMemory.devicePageSize}
+   * @param maximum pages that it may grow to, default `initial`: then it keeps the size that it has at first. A high
+   * maximum costs address space only
+   * @param shared whether other threads can have it, default true. When false, the heap serves one thread, and `buffer` is
+   * an ArrayBuffer
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   */
+  constructor(initial?: number, maximum?: number, shared?: boolean)
+
+  /**
+   * A memory from the descriptor that WebAssembly.Memory takes, with exactly its meaning: `shared` defaults to false in
+   * this form, and a shared memory needs a `maximum`. A memory that is not shared cannot be posted to a thread; the
+   * engine's DataCloneError says so.
+   *
+   * @param descriptor each property is read once
+   * @throws {TypeError | RangeError} as WebAssembly.Memory does
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `heapBase`, `storage` or `debug` of the wrong type
+   * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` beyond the initial size, `address` other than 'i32', `storage`
+   * another string
+   * @throws {Error} ERR_STORAGE_UNAVAILABLE: native storage was asked for and cannot be had
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * // (import "env" "memory" (memory 1 2 shared)) (func (export "load") (param i32) (result i32) …i32.load)
+   * const wasm =
+   *   '0061736d0100000001060160017f017f02100103656e76066d656d6f727902030102030201000708' +
+   *   '01046c6f616400000a0901070020002802000b'
+   *
+   * const memory = new LocalSharedMemory({ initial: 1, maximum: 2, shared: true, heapBase: 32_768 })
+   * const { instance } = await WebAssembly.instantiate(Buffer.from(wasm, 'hex'), { env: { memory } })
+   *
+   * const ptr = memory.malloc(4)
+   * memory.setInt32(ptr, 42)
+   * console.log(ptr >= 32_768, instance.exports.load(ptr)) // true 42
+   * ```
+   */
+  constructor(descriptor: LocalSharedMemoryDescriptor)
+
+  /**
+   * Gives this class to a memory that was received from another thread: the same bytes, the same heap. Structured clone
+   * turns an instance into a plain WebAssembly.Memory, so this is the one line that a worker needs.
+   *
+   * A memory without a heap gets one on the first `malloc`. Whether it is in debug mode is found out. On a subclass, its
+   * constructor is called without arguments; what it calls `super` with does not matter: it becomes the memory that was
+   * given.
+   *
+   * Copies of the package in one process, as npm installs them for dependencies that ask for it themselves, work on one
+   * heap when they are of the same version. A memory that another version has open, or made the heap of, is refused, here
+   * and by the first call that needs the heap.
    *
    * @param memory as it was received
-   * @param options `heapBase` in bytes, as it was given to the constructor; `debug`: true when it must be in debug mode
+   * @param options `heapBase`, in bytes, says where the heap of a memory without one may begin, as in the constructor; it
+   * need not be given while the handle that was made with it lives, or once a block was allocated. `debug`: true demands
+   * debug mode, and turns it on for a memory that nobody has in use yet
+   * @returns the very object that was given
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory, a frozen one, or a constructor that returns another
    * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` outside the memory, or a memory with 64-bit addresses
-   * @throws {Error} ERR_NOT_A_HEAP: it holds something else; ERR_ADDON_MISMATCH: another version of the package has it open, or
-   * made its heap; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
+   * @throws {Error} ERR_NOT_A_HEAP: its first page holds something else, and no `heapBase` was given; ERR_ADDON_MISMATCH:
+   * another version of the package has it open, or made its heap; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
    */
   static from(
     memory: EngineMemory,
@@ -268,33 +330,26 @@ export class LocalSharedMemory extends EngineMemory {
   ): LocalSharedMemory
 
   /**
-   * The memory of a name: the same one each time, and in every worker that is started afterwards. It is made when this thread
-   * has none of that name, and lives as long as the thread.
+   * The memory of a name: the same object each time in one thread, and the same memory in every worker that the thread
+   * starts afterwards, without `workerData` or a message. It is made when this thread has none of that name; later calls
+   * return it as it is, whatever their options say. It lives as long as the thread that made it, and those that got it.
+   *
+   * With `create: false` none is made. Give it wherever another thread is to have made the memory, so that a misspelt name
+   * does not make a second one.
    *
    * @param name 1 to 256 characters
-   * @param options for when the memory is made
+   * @param options the constructor's descriptor, for when the memory is made: `initial` is by default `devicePageSize`,
+   * `maximum` is `initial`, and `shared` is true
    * @throws {TypeError | RangeError} as WebAssembly.Memory does
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the name is not a string, the options are not an object, or as the
+   * constructor
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the name has another length, `shared` is false, or as the constructor
    * @throws {Error} ERR_UNKNOWN_NAME: there is none, and `create` is false; ERR_STORAGE_UNAVAILABLE
    */
   static shared(name: string, options?: SharedMemoryOptions): LocalSharedMemory
 
-  /**
-   * @param initial pages of 65,536 bytes, default {@link LocalSharedMemory.devicePageSize}
-   * @param maximum pages, default `initial`
-   * @param shared default true
-   * @throws {TypeError | RangeError} as WebAssembly.Memory does
-   */
-  constructor(initial?: number, maximum?: number, shared?: boolean)
-
-  /**
-   * @param descriptor as for WebAssembly.Memory, and the heap's `heapBase`, `storage` and `debug`
-   * @throws {TypeError | RangeError} as WebAssembly.Memory does
-   * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` beyond the initial size, `address` other than 'i32'
-   * @throws {Error} ERR_STORAGE_UNAVAILABLE: native storage was asked for and cannot be had
-   */
-  constructor(descriptor: LocalSharedMemoryDescriptor)
+  /** Pages of a memory that is made without `initial`. Default 1000; it is read at each construction. */
+  static devicePageSize: number
 
   /** The bytes as they are now: another buffer, or a longer one, once the memory has grown. */
   readonly buffer: MemoryBuffer
@@ -308,65 +363,45 @@ export class LocalSharedMemory extends EngineMemory {
    */
   grow(delta: number): number
 
-  /** Where the bytes live. */
+  /**
+   * Where the bytes live: 'native' when Rust allocated them, 'engine' when the JavaScript engine did. The same in every
+   * thread.
+   */
   readonly storage: Storage
 
-  /**
-   * The memory and C's allocation functions over its heap, for a module that imports them: `{ env: memory.imports() }`.
-   * Each thread makes its own. Sizes and alignments are in bytes; pointers and sizes may come as the negative numbers
-   * that WebAssembly makes of those above 2^31.
-   *
-   * @returns an object that may be extended with the module's other imports
-   */
-  imports(): LibcImports
+  // Allocating
 
   /**
-   * Looks at the whole heap. Changes nothing.
+   * Allocates a block. Its bytes are not cleared. The memory grows up to its maximum when it has to.
    *
-   * @returns everything that was written over, 10,000 faults at the most; empty when nothing was
-   */
-  check(): HeapFault[]
-
-  /**
-   * Lists the live blocks in groups by thread and stack that made them. Blocks that were not made in debug mode form one group
-   * without these.
-   *
-   * @returns the group with the most bytes first
-   * @throws {Error} ERR_HEAP_CORRUPTED
-   */
-  leaks(): Leak[]
-
-  /** Bytes that live blocks occupy, headers and padding included. */
-  readonly length: number
-
-  /**
-   * Allocates a block. The memory grows up to its maximum when it has to.
-   *
-   * @param byteLength bytes, at least 1
+   * @param byteLength bytes, 1 to 2^32 - 1
    * @param alignBytes power of two up to 65,536, default 16
    * @returns pointer, a multiple of `alignBytes`
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   malloc(byteLength: number, alignBytes?: number): number
 
   /**
-   * Allocates `count * byteLength` zeroed bytes.
+   * Allocates `count * byteLength` bytes, all zero.
    *
    * @param count elements
-   * @param byteLength bytes of an element, default 1
+   * @param byteLength bytes of an element, default 1; the product is at most 2^32 - 1
    * @param alignBytes power of two up to 65,536, default 16
-   * @returns pointer
+   * @returns pointer, a multiple of `alignBytes`
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   calloc(count: number, byteLength?: number, alignBytes?: number): number
 
   /**
-   * Resizes a block, in place or elsewhere. When it throws, the block is as it was.
+   * Changes the length of a block, in place if possible. The bytes up to the smaller length are kept. When the block moves,
+   * it gets the default alignment of 16 bytes. When it throws, the block is as it was.
    *
    * @param ptr a live block, or 0 to allocate one
-   * @param byteLength bytes, at least 1
+   * @param byteLength bytes, 1 to 2^32 - 1
    * @returns pointer to the block that holds the bytes now
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
@@ -385,29 +420,54 @@ export class LocalSharedMemory extends EngineMemory {
   free(ptr: number): void
 
   /**
-   * Tells how many bytes were asked for.
+   * The bytes that were asked for in a block.
    *
    * @param ptr a live block
    * @returns bytes
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
-   * @throws {Error} ERR_INVALID_POINTER
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * let ptr = memory.malloc(100)
+   * console.log(memory.sizeof(ptr), memory.lengthof(ptr)) // 100 112
+   *
+   * ptr = memory.realloc(ptr, 1000)
+   * console.log(memory.sizeof(ptr)) // 1000
+   *
+   * memory.free(ptr)
+   * try {
+   *   memory.free(ptr)
+   * } catch (error) {
+   *   console.log(error.code) // ERR_INVALID_POINTER
+   * }
+   * ```
    */
   sizeof(ptr: number): number
 
   /**
-   * Tells how many bytes the block occupies, header and padding included.
+   * The bytes that a block occupies, header and padding included.
    *
    * @param ptr a live block
    * @returns bytes
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
-   * @throws {Error} ERR_INVALID_POINTER
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
    */
   lengthof(ptr: number): number
 
+  // Names for blocks
+
   /**
-   * Gives a block a name that every thread finds it by, at once.
+   * Gives a block a name, so that other threads find it without a message, or moves the name to it. All threads see it at
+   * once, and with it what this thread had written before.
+   *
+   * Afterwards the root is only a number: it does not keep the block alive, and does not follow it through `realloc`. Roots
+   * belong to the memory and are kept outside of it, where nothing written to the memory reaches them. They last as long as
+   * the memory, whatever becomes of the thread that set them.
    *
    * @param name 1 to 256 characters
    * @param ptr a live block, or 0 to take the name away
@@ -421,47 +481,114 @@ export class LocalSharedMemory extends EngineMemory {
    * Finds a block by its name.
    *
    * @param name 1 to 256 characters
-   * @returns the pointer that was last given that name, in whichever thread; its block may have been freed since
+   * @returns the pointer that was last given that name, in whichever thread, or undefined; its block may have been freed
+   * since
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
    */
   getRoot(name: string): number | undefined
 
+  // Looking at the heap
+
   /**
-   * Lists the live blocks.
+   * Lists the live blocks of all threads.
    *
    * @returns by ascending `byteOffset`
    * @throws {Error} ERR_HEAP_CORRUPTED
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * const ptr = memory.calloc(6, 4)
+   *
+   * const [block] = memory.allocs()
+   * console.log(block.byteOffset === ptr, block.byteLength, block.buffer) // true 24 SharedArrayBuffer…
+   * console.log(memory.length === memory.stats().usedBytes) // true
+   * ```
    */
   allocs(): Allocation[]
 
   /**
-   * Measures the heap.
+   * Measures the heap. All figures but `byteLength` are 0 before the first allocation.
    *
    * @throws {Error} ERR_HEAP_CORRUPTED
    */
   stats(): HeapStats
 
   /**
-   * Tells what each range of the memory is used for: all of it, ascending, without gaps.
+   * Bytes that live blocks occupy, headers and padding included: `stats().usedBytes`. Reading it throws ERR_HEAP_CORRUPTED
+   * as that does.
+   */
+  readonly length: number
+
+  /**
+   * Tells what each range of the memory is used for.
    *
+   * @returns areas that cover all of the memory, ascending and without gaps
    * @throws {Error} ERR_HEAP_CORRUPTED
    */
   heapMap(): HeapArea[]
 
   /**
-   * Gives free pages back to the operating system. The memory keeps its size.
+   * Gives the pages of free blocks back to the operating system, those that this thread's cache holds included. The memory
+   * keeps its size, live blocks keep their bytes, and the pages come back, as zeros, when they are used again. Other
+   * threads may use the heap meanwhile.
    *
-   * @returns bytes
+   * @returns how many bytes of them were resident; 0 on macOS and Windows
    * @throws {Error} ERR_HEAP_CORRUPTED
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 2000)
+   * const ptr = memory.calloc(100_000_000) // resident: every byte was written
+   * memory.free(ptr)
+   * console.log(memory.trim() >= 100_000_000) // true, on Linux
+   * console.log(memory.trim()) // 0
+   * ```
    */
   trim(): number
 
   /**
-   * Copies bytes out.
+   * Looks at the whole heap for what was written over. It never throws for what it finds, changes nothing, and holds the
+   * heap's lock meanwhile. See [Debug mode](debug-mode.md).
+   *
+   * @returns everything that was written over, 10,000 faults at the most; empty when nothing was
+   */
+  check(): HeapFault[]
+
+  /**
+   * Groups the live blocks by the thread and the stack that made them. Blocks that were not made in debug mode form one
+   * group without these.
+   *
+   * @returns the group with the most bytes first
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  leaks(): Leak[]
+
+  // For WebAssembly modules
+
+  /**
+   * The memory and C's allocation functions over its heap, for a module that imports them: `{ env: memory.imports() }`.
+   * Each thread makes its own. Sizes and alignments are in bytes; pointers and sizes may come as the negative numbers that
+   * WebAssembly makes of those above 2^31. What each function does is in [With
+   * WebAssembly](webassembly.md#a-module-that-uses-this-heap).
+   *
+   * @returns an object that may be extended with the module's other imports
+   */
+  imports(): LibcImports
+
+  // Copies and views
+  //
+  // By default the length is that of the block at the offset, which then has to be a block's pointer. With a length, any range
+  // inside the memory will do. Views are JavaScript's own: see [Growth and stale views](growth.md).
+
+  /**
+   * Copies bytes out, for APIs that take no shared buffer.
    *
    * @param offset bytes
-   * @param length bytes, default `sizeof(offset)`
+   * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
@@ -472,7 +599,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Copies bytes out to a SharedArrayBuffer, whether the memory is shared or not.
    *
    * @param offset bytes
-   * @param length bytes, default `sizeof(offset)`
+   * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
@@ -483,7 +610,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Makes a live DataView.
    *
    * @param offset bytes
-   * @param length bytes, default `sizeof(offset)`
+   * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
@@ -495,10 +622,22 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param TypedArray a typed array constructor
    * @param offset bytes, a multiple of the element size
-   * @param length elements, default as many as the block at the offset holds
+   * @param length elements, default as many as the block at the offset holds; with one, any range inside the memory will do
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * const samples = memory.Float32Array([0.5, 1.5, 2.5])
+   * const same = memory.arrayView(Float32Array, samples.byteOffset)
+   * same[0] = 9
+   * console.log(samples[0]) // 9
+   * console.log(memory.arrayBuffer(samples.byteOffset).byteLength) // 12
+   * memory.free(samples.byteOffset)
+   * ```
    */
   arrayView<C extends TypedArrayConstructor>(
     TypedArray: C,
@@ -506,15 +645,38 @@ export class LocalSharedMemory extends EngineMemory {
     length?: number,
   ): ArrayOf<C>
 
+  // Blocks as typed arrays
+  //
+  // Each allocates a block and returns a live view of it, whose `byteOffset` is the pointer. `source` is a length in elements, and
+  // then the bytes are not cleared, or the values to copy in: an iterable, an array-like or a typed array.
+
   /**
-   * Allocates an array that frees its block when it is disposed of, as `using` does. It is disposed of once: calls after the
-   * first do nothing.
+   * Allocates an array with a `Symbol.dispose` method that frees its block. With `using`, where the language has it
+   * (Node.js 24, or TypeScript), the block is freed at the end of the scope, however that is left; elsewhere call
+   * `array[Symbol.dispose]()`. All versions of Node.js that the package runs on have the symbol.
+   *
+   * The array owns its block: free it by disposing of the array, not with `free`. Disposing a second time does nothing, so
+   * it never frees a block that was allocated since. When the block was freed by its pointer, disposing throws
+   * ERR_INVALID_POINTER and frees nothing, unless the same bytes are in use again for a block of the same length: these two
+   * cannot be told apart. Arrays made from it, with `subarray` or `map`, own nothing.
    *
    * @param TypedArray a typed array constructor
-   * @param source length in elements, or the values to copy in
-   * @returns live view; disposing throws ERR_INVALID_POINTER when the block was freed by its pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @param source length in elements, or the values to copy in: an iterable, an array-like or a typed array
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a typed array constructor, or a value that cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * const block = memory.alloc(Float64Array, 1000) // or: using block = …
+   * block.fill(0.5)
+   * console.log(memory.sizeof(block.byteOffset)) // 8000
+   * block[Symbol.dispose]()
+   * console.log(memory.length) // 0
+   * ```
    */
   alloc<C extends NumberArrayConstructor>(
     TypedArray: C,
@@ -522,14 +684,32 @@ export class LocalSharedMemory extends EngineMemory {
   ): ArrayOf<C> & Disposable
 
   /**
-   * Allocates an array that frees its block when it is disposed of, as `using` does. It is disposed of once: calls after the
-   * first do nothing.
+   * Allocates an array with a `Symbol.dispose` method that frees its block. With `using`, where the language has it
+   * (Node.js 24, or TypeScript), the block is freed at the end of the scope, however that is left; elsewhere call
+   * `array[Symbol.dispose]()`. All versions of Node.js that the package runs on have the symbol.
+   *
+   * The array owns its block: free it by disposing of the array, not with `free`. Disposing a second time does nothing, so
+   * it never frees a block that was allocated since. When the block was freed by its pointer, disposing throws
+   * ERR_INVALID_POINTER and frees nothing, unless the same bytes are in use again for a block of the same length: these two
+   * cannot be told apart. Arrays made from it, with `subarray` or `map`, own nothing.
    *
    * @param TypedArray a typed array constructor
-   * @param source length in elements, or the values to copy in
-   * @returns live view; disposing throws ERR_INVALID_POINTER when the block was freed by its pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @param source length in elements, or the values to copy in: an iterable, an array-like or a typed array
+   * @returns live view; its elements hold whatever the block held when only a length is given
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a typed array constructor, or a value that cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * const block = memory.alloc(Float64Array, 1000) // or: using block = …
+   * block.fill(0.5)
+   * console.log(memory.sizeof(block.byteOffset)) // 8000
+   * block[Symbol.dispose]()
+   * console.log(memory.length) // 0
+   * ```
    */
   alloc<C extends BigIntArrayConstructor>(
     TypedArray: C,
@@ -658,12 +838,27 @@ export class LocalSharedMemory extends EngineMemory {
     source: number | Iterable<number> | ArrayLike<number>,
   ): ArrayOf<Float16ArrayConstructor>
 
+  // Single values
+  //
+  // One value at a byte offset, little-endian, at any alignment. Values are converted as a DataView does. The bounds of the memory
+  // are checked, not those of a block.
+
   /**
    * Reads a signed 8-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * const ptr = memory.malloc(16)
+   * memory.setFloat64(ptr, Math.PI)
+   * memory.setBigUint64(ptr + 8, 2n ** 63n)
+   * console.log(memory.getFloat64(ptr), memory.getBigUint64(ptr + 8)) // 3.141592653589793 9223372036854775808n
+   * ```
    */
   getInt8(offset: number): number
 
@@ -867,6 +1062,8 @@ export class LocalSharedMemory extends EngineMemory {
    */
   setFloat16(offset: number, value?: number): void
 
+  // Bytes
+
   /**
    * Copies bytes within the memory. The ranges may overlap.
    *
@@ -875,7 +1072,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param byteLength bytes
    * @returns `dst`
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: a range is not inside the memory
    */
   memcpy(dst: number, src: number, byteLength: number): number
 
@@ -892,15 +1089,15 @@ export class LocalSharedMemory extends EngineMemory {
   memset(dst: number, byte: number, byteLength: number): number
 
   /**
-   * Copies the bytes of a buffer from elsewhere in.
+   * Copies bytes of a buffer from elsewhere in.
    *
    * @param dst bytes
-   * @param buffer a buffer, or any view of one
+   * @param buffer an ArrayBuffer, a SharedArrayBuffer or any view of one
    * @param srcOffset bytes from the start of the buffer or view, default 0
    * @param byteLength bytes, default up to its end
    * @returns `dst`
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: a range is not inside the memory or the buffer
    */
   memset(
     dst: number,
@@ -908,6 +1105,20 @@ export class LocalSharedMemory extends EngineMemory {
     srcOffset?: number,
     byteLength?: number,
   ): number
+
+  // Text
+
+  /**
+   * Allocates a block that holds a text in UTF-8, and a NUL behind it, as C expects. A surrogate without its other half
+   * becomes U+FFFD.
+   *
+   * @param text
+   * @returns pointer
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
+  mallocString(text: string): number
 
   /**
    * Writes a text into a block, as UTF-8, and a NUL behind it if the block has room for one. A surrogate without its other
@@ -923,25 +1134,36 @@ export class LocalSharedMemory extends EngineMemory {
   setString(ptr: number, text: string): number
 
   /**
-   * Reads a text in UTF-8. Bytes that are not UTF-8 become U+FFFD. Other threads may write meanwhile.
+   * Reads a text in UTF-8. Bytes that are not UTF-8 become U+FFFD, and a byte order mark is kept. The bytes are copied
+   * before they are decoded, so that other threads may write them meanwhile.
    *
    * @param ptr a live block; with a length, any byte offset
-   * @param byteLength bytes, NULs included; default those of the block up to its first NUL, all of them if it has none
+   * @param byteLength bytes, NULs included, which need not be in one block; default those of the block up to its first NUL,
+   * all of them if it has none
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: not inside the memory, or too long for a string
+   * @throws {RangeError} ERR_OUT_OF_RANGE: not inside the memory, or more than the engine's longest string
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * const ptr = memory.mallocString('größer')
+   * console.log(memory.getString(ptr), memory.sizeof(ptr)) // größer 9
+   *
+   * const field = memory.malloc(16)
+   * const byteLength = memory.setString(field, 'a\0b')
+   * console.log(memory.getString(field)) // a
+   * console.log(memory.getString(field, byteLength) === 'a\0b') // true
+   * ```
    */
   getString(ptr: number, byteLength?: number): string
 
-  /**
-   * Allocates a block that holds a text in UTF-8, and a NUL behind it.
-   *
-   * @param text
-   * @returns pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_MEMORY
-   */
-  mallocString(text: string): number
+  // The whole memory as a typed array
+  //
+  // The typed array's own methods, on an array of that type over the whole memory, as large as it is now. Indices count elements
+  // from the start of the memory; negative ones count from the end, except in `set`. They reach the records of the heap:
+  // `fill(Uint8Array, 0)` destroys it.
 
   /**
    * Reads an element of the whole memory.
@@ -1031,6 +1253,12 @@ export class LocalSharedMemory extends EngineMemory {
    */
   set(TypedArray: BigIntArrayConstructor, source: ArrayLike<bigint>, offset?: number): void
 
+  // Atomics
+  //
+  // The functions of the global Atomics, with its results. `TypedArray` is the constructor of an integer array: then `index` counts
+  // elements of that type from the start of the memory, so that the index of a block's first 32-bit element is `ptr / 4`. Or it is
+  // such an array, as `arrayView` makes it: then `index` counts from its start.
+
   /**
    * Adds to an element.
    *
@@ -1040,6 +1268,22 @@ export class LocalSharedMemory extends EngineMemory {
    * @returns the old value
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * const ptr = memory.calloc(2, 4)
+   * memory.add(Int32Array, ptr / 4, 5)
+   *
+   * const pair = memory.arrayView(Int32Array, ptr)
+   * console.log(memory.compareExchange(pair, 0, 5, 6)) // 5
+   * console.log(memory.load(pair, 0)) // 6
+   *
+   * memory.memset(ptr, Buffer.from([1, 2, 3, 4]))
+   * memory.memcpy(ptr + 4, ptr, 4)
+   * console.log(memory.at(Uint8Array, ptr + 7)) // 4
+   * ```
    */
   add(TypedArray: NumberAtomicArray, index: number, value: number): number
 
@@ -1052,6 +1296,22 @@ export class LocalSharedMemory extends EngineMemory {
    * @returns the old value
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @example
+   * ```javascript
+   * import LocalSharedMemory from 'local-shared-memory'
+   *
+   * const memory = new LocalSharedMemory(1, 100)
+   * const ptr = memory.calloc(2, 4)
+   * memory.add(Int32Array, ptr / 4, 5)
+   *
+   * const pair = memory.arrayView(Int32Array, ptr)
+   * console.log(memory.compareExchange(pair, 0, 5, 6)) // 5
+   * console.log(memory.load(pair, 0)) // 6
+   *
+   * memory.memset(ptr, Buffer.from([1, 2, 3, 4]))
+   * memory.memcpy(ptr + 4, ptr, 4)
+   * console.log(memory.at(Uint8Array, ptr + 7)) // 4
+   * ```
    */
   add(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
@@ -1346,7 +1606,7 @@ export class LocalSharedMemory extends EngineMemory {
   ): number
 
   /**
-   * Tells whether atomic operations on elements of a size need no lock.
+   * Whether atomic operations on elements of a size need no lock.
    *
    * @param size bytes
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
