@@ -11,8 +11,11 @@ import { Session } from './session.js'
 
 const DEFAULT_ALIGN = 16
 const REST_AFTER_MS = 100
+// How to look for room: quickly; so that a large block that had to move because it grew can grow again where it comes to
+// lie; everywhere.
 const QUICK = 0
-const EXHAUSTIVE = 1
+const MOVING = 1
+const EXHAUSTIVE = 2
 const SOME_SEEN = 0
 const ALL_SEEN = 1
 
@@ -23,12 +26,13 @@ export class Heap extends Session {
   /**
    * @param {number} byteLength bytes
    * @param {number} alignBytes a power of two
+   * @param {boolean} [moving] whether the block is for one that has grown
    * @returns {number} pointer
    * @throws {RangeError} ERR_OUT_OF_MEMORY
    */
-  malloc(byteLength, alignBytes) {
+  malloc(byteLength, alignBytes, moving = false) {
     for (;;) {
-      const ptr = this.attempt(byteLength, alignBytes)
+      const ptr = this.attempt(byteLength, alignBytes, moving)
       if (ptr !== 0) return ptr
       if (growFor(this, byteLength, alignBytes)) continue
       const last = this.#allocate(byteLength, alignBytes, EXHAUSTIVE)
@@ -38,14 +42,14 @@ export class Heap extends Session {
   }
 
   /** Allocates without growing the memory; 0 when there is no room. */
-  attempt(byteLength, alignBytes) {
+  attempt(byteLength, alignBytes, moving) {
     const sizeClass = alignBytes <= DEFAULT_ALIGN ? this.cache.classFor(byteLength) : -1
     if (sizeClass >= 0 && this.answerOf((native) => native.refill(sizeClass)) > 0) {
       if (this.cache.large) this.#restSoon()
       const kept = this.cache.pop(byteLength)
       if (kept !== 0) return kept
     }
-    return this.#allocate(byteLength, alignBytes, QUICK)
+    return this.#allocate(byteLength, alignBytes, moving ? MOVING : QUICK)
   }
 
   /**

@@ -19,11 +19,11 @@ const extended = (heap, ptr, byteLength) =>
 
 // A block for the bytes; 0 when the old one has the new length after all.
 const placeFor = (heap, ptr, byteLength) => {
-  const found = heap.cache.pop(byteLength) || heap.attempt(byteLength, DEFAULT_ALIGN)
+  const found = heap.cache.pop(byteLength) || heap.attempt(byteLength, DEFAULT_ALIGN, true)
   if (found !== 0) return found
   if (extended(heap, ptr, byteLength)) return 0
   try {
-    return heap.malloc(byteLength, DEFAULT_ALIGN)
+    return heap.malloc(byteLength, DEFAULT_ALIGN, true)
   } catch (error) {
     if (heap.resize(ptr, byteLength, true)) return 0
     throw error

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::cache::central::fixture::Fixture;
     use crate::fault::Fault;
-    use crate::heap::{GRAIN, HEADER, Heap, Search, class_for};
+    use crate::heap::{GRAIN, HEADER, Heap, Search, UNIT, class_for};
     use crate::process::rows::{TOP, WIDTH};
     use crate::tests::fixture::Random;
     use crate::tests::js_cache::JsCache;
@@ -222,9 +222,15 @@ mod tests {
             (cache, fixture)
         };
         let mut cut_short = 0;
-        // All words but those that tell a heap of this build from chance bytes.
-        for word in 7..2 * crate::heap::UNIT as usize / 4 {
+        // The superblock but for what tells a heap of this build from chance bytes, the map, and the records that
+        // spans begin with.
+        let unit = UNIT as usize / 4;
+        let records = (7..3 * unit).chain((3..80).flat_map(|at| at * unit..at * unit + 12));
+        for word in records {
             let (cache, mut fixture) = used_heap();
+            if fixture.words[word].load(Relaxed) == 0 {
+                continue;
+            }
             let old = fixture.words[word].fetch_xor(u32::MAX, Relaxed);
             drop(cache.refill(&mut fixture.central(0), class));
             fixture.words[word].store(old, Relaxed);

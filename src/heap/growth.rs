@@ -1,31 +1,72 @@
 //! Becoming a heap, and taking in pages: those that the heap asked for, and, when it owns the whole
 //! memory, those that anyone grew.
+//!
+//! Pages that lie right behind a segment extend it, and join the free run at its end. When the segment's map has
+//! no room for them, the map moves into that run and is made for half as many pages again; where it was, units become
+//! free. So a heap whose pages are contiguous has one segment, whatever it grows by.
 
 use super::block::Live;
-use super::layout::{
-    ALL_PAGES, BUILD, GRAIN, MAGIC, MAX_PAGES, MAX_SEGMENTS, MAX_UNITS, OWN_PAGES, PAGE, UNIT,
-    UNITS_PER_PAGE, root,
+use super::large::units_for;
+use super::measures::{
+    GRAIN, LISTED, MAX_PAGES, MAX_UNITS, PAGE, UNIT, UNITS_PER_PAGE, WORDS_PER_UNIT, unit_of,
 };
-use super::segment::{Segment, first_unit, table_units};
+use super::run::first_place;
+use super::segment::Segment;
 use super::size_class::{CLASSES, class_for};
-use super::{Heap, Territory, Words};
+use super::superblock::{Heap, MAX_SEGMENTS, field};
+use super::unit_kind::UnitKind;
+use super::words::Words;
 use crate::fault::{Fault, Result};
+
+/// Which bytes a new heap gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Territory {
+    /// The first byte of the heap, a multiple of 16 and not 0.
+    pub start: u32,
+    /// The page after the heap's last one.
+    pub end_page: u32,
+    /// The page count that the memory may grow to.
+    pub maximum: u32,
+    /// Whether pages that anyone else grows belong to the heap too.
+    pub owns_all: bool,
+}
 
 /// Growth asked for at once is at least one part in this many of the heap.
 const GROWTH_SHARE: u32 = 32;
-/// A new segment's table takes at most one part in about `UNIT / 48 / TABLE_REACH` of its pages.
-const TABLE_REACH: u32 = 20;
-/// A new segment's table reaches to at least this many times its pages.
-const LEAST_REACH: u32 = 3;
 /// With more segments than this, growth that makes another one is larger.
 const MANY_SEGMENTS: u32 = MAX_SEGMENTS / 2;
 /// The share of the heap that growth is then.
 const LARGE_GROWTH_SHARE: u32 = 2;
 
-/// The unit that starts page `page`.
-const fn unit_of(page: u32) -> u32 {
-    let unit = page.saturating_mul(UNITS_PER_PAGE);
-    if unit < MAX_UNITS { unit } else { MAX_UNITS }
+/// Where a table of a segment's units goes.
+#[derive(Clone, Copy)]
+struct Table {
+    /// The word index of the map.
+    map: u32,
+    /// The unit behind the table.
+    end: u32,
+    /// The unit that the map ends at.
+    limit: u32,
+}
+
+impl Table {
+    /// A table at byte `at` for units from `start` up to at least `limit`; for more if the last unit of the
+    /// table has room, but none above `most`.
+    fn at(at: u64, start: u32, limit: u32, most: u32) -> Self {
+        let bytes = at + u64::from(limit - start) * 4;
+        let end = bytes.div_ceil(u64::from(UNIT));
+        let room = ((end * u64::from(UNIT) - at) / 4) as u32;
+        let limit = start.saturating_add(room).min(most).max(limit);
+        Self { map: (at / 4) as u32, end: end as u32, limit }
+    }
+
+    /// Of two tables at byte `at`, for a segment from unit `start` to `end`: one that leaves room for growth
+    /// up to unit `most`, or the smallest; none if neither ends before the segment.
+    fn within(at: u64, start: u32, end: u32, most: u32) -> Option<Self> {
+        let reach = end.saturating_add((end - start) / 2).min(most).max(end);
+        let tables = [reach, end].map(|limit| Self::at(at, start, limit, most.max(end)));
+        tables.into_iter().find(|table| table.end < end)
+    }
 }
 
 impl<'m> Heap<'m> {
@@ -42,23 +83,14 @@ impl<'m> Heap<'m> {
         if Self::is_of_other_build(words, start) {
             return Err(Fault::OtherBuild);
         }
-        let heap = Self { words, root: start / 4 };
-        let table = start.checked_add(root::WORDS * 4).ok_or(Fault::OutOfMemory)?;
-        let limit = limit_page(start / PAGE, end_page, maximum, 0);
-        if table / PAGE >= end_page || first_unit(table, unit_of(limit)) >= unit_of(end_page) {
-            return Err(Fault::OutOfMemory);
-        }
-        for field in 0..root::WORDS {
-            heap.set_field(field, 0)?;
-        }
-        heap.set_field(root::OWN_OFFSET, start)?;
-        heap.set_field(root::BUILD, BUILD)?;
-        heap.set_field(root::OWNERSHIP, if owns_all { ALL_PAGES } else { OWN_PAGES })?;
-        heap.set_field(root::END_PAGE, end_page)?;
-        heap.set_field(root::MAXIMUM, maximum)?;
-        heap.set_total_units(0)?;
-        heap.add_segment(table, unit_of(end_page), unit_of(limit))?;
-        heap.set_field(root::MAGIC, MAGIC)?;
+        let (first, end, most) = (start / UNIT, unit_of(end_page), most_units(maximum));
+        let at = u64::from(start) + u64::from(field::WORDS) * 4;
+        let table = Table::within(at, first, end, most).ok_or(Fault::OutOfMemory)?;
+        let heap = Self { words, superblock: start / 4 };
+        heap.clear(owns_all, maximum)?;
+        heap.set_field(field::END_PAGE, end_page)?;
+        heap.enter_segment(table, first, end)?;
+        heap.confirm()?;
         Ok(heap)
     }
 
@@ -69,44 +101,112 @@ impl<'m> Heap<'m> {
     /// [`Fault::OutOfMemory`] when they cannot hold a block, or there are too many segments;
     /// [`Fault::Corrupted`] when the heap has some of them already.
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
-        let mut start = first;
-        if let Some((index, limit)) = self.segment_before(first, end)? {
-            start = end.min(limit.div_ceil(UNITS_PER_PAGE));
-            self.extend_segment(index, unit_of(start))?;
-            self.set_end_page(start)?;
+        let (start, limit) = (unit_of(first), unit_of(end));
+        match self.segment_before(start, limit)? {
+            Some(index) => self.extend_segment(index, limit)?,
+            None => {
+                let at = (u64::from(start) * u64::from(UNIT)).max(u64::from(GRAIN));
+                let most = most_units(self.field(field::MAXIMUM)?);
+                let table = Table::within(at, start, limit, most).ok_or(Fault::OutOfMemory)?;
+                self.enter_segment(table, start, limit)?;
+            }
         }
-        if start < end {
-            let total = self.total_units()? / UNITS_PER_PAGE;
-            let limit = limit_page(start, end, self.field(root::MAXIMUM)?, total);
-            let table = (start * PAGE).max(Self::WHOLE_MEMORY_ROOT);
-            self.add_segment(table, unit_of(end), unit_of(limit))?;
-        }
-        self.set_end_page(end)
+        // Only upwards: other threads may have added pages further up.
+        self.set_field(field::END_PAGE, self.field(field::END_PAGE)?.max(end))
     }
 
-    // The segment that the pages from `first` to `end` extend, and its limit; an error if they are the heap's.
-    fn segment_before(&self, first: u32, end: u32) -> Result<Option<(u32, u32)>> {
+    // The segment that the units from `start` to `end` extend; an error if they are the heap's.
+    fn segment_before(&self, start: u32, end: u32) -> Result<Option<u32>> {
         let mut before = None;
         for (index, segment) in (0..).zip(self.segments()?) {
             let segment = segment?;
-            if segment.start < unit_of(end) && unit_of(first) < segment.end {
+            if segment.start < end && start < segment.end {
                 return Err(Fault::Corrupted);
             }
-            if segment.end == unit_of(first) && segment.limit > segment.end {
-                before = Some((index, segment.limit));
+            if segment.end == start {
+                before = Some(index);
             }
         }
         Ok(before)
     }
 
-    // Only upwards: other threads may have added pages further up.
-    fn set_end_page(&self, end: u32) -> Result<()> {
-        self.set_field(root::END_PAGE, self.field(root::END_PAGE)?.max(end))
+    // Enters a segment of the units from `start` to `end`, and frees those that its table leaves.
+    fn enter_segment(&self, table: Table, start: u32, end: u32) -> Result<()> {
+        let index = self.segment_count()?;
+        if index == MAX_SEGMENTS {
+            return Err(Fault::OutOfMemory);
+        }
+        for word in 0..table.limit - start {
+            self.words.set(table.map + word, UnitKind::Inside.pack())?;
+        }
+        let segment = self.set_segment(index, [start, end, table.limit, table.map])?;
+        self.set_field(field::SEGMENT_COUNT, index + 1)?;
+        segment.set_kind(start, UnitKind::Table { units: table.end - start })?;
+        self.count_units(end - start)?;
+        self.link_run(&segment, table.end..end)
+    }
+
+    // Moves the end of segment `index` to `end`.
+    fn extend_segment(&self, index: u32, end: u32) -> Result<()> {
+        let old = self.segment(index)?;
+        let tail = old.free_start_before(old.end)?;
+        if end > old.limit {
+            return self.move_map(index, &old, tail, end);
+        }
+        self.unlink_run(&old, tail..old.end)?;
+        let segment = self.set_segment(index, [old.start, end, old.limit, old.map])?;
+        self.count_units(end - old.end)?;
+        self.link_run(&segment, tail..end)
+    }
+
+    // Extends a segment whose map has no room: the map moves to the start of the free run at its end.
+    fn move_map(&self, index: u32, old: &Segment<'m>, tail: u32, end: u32) -> Result<()> {
+        let most = most_units(self.field(field::MAXIMUM)?);
+        let at = u64::from(tail) * u64::from(UNIT);
+        let table = Table::within(at, old.start, end, most).ok_or(Fault::OutOfMemory)?;
+        self.unlink_run(old, tail..old.end)?;
+        for word in 0..table.limit - old.start {
+            let unit = old.start + word;
+            let kept = if unit < tail { self.words.get(old.map + word)? } else { 0 };
+            self.words.set(table.map + word, kept)?;
+        }
+        let segment = self.set_segment(index, [old.start, end, table.limit, table.map])?;
+        segment.set_kind(tail, UnitKind::Table { units: table.end - tail })?;
+        self.count_units(end - old.end)?;
+        self.link_run(&segment, table.end..end)?;
+        self.free_table(&segment, old)
+    }
+
+    // Frees the units of a map that moved. Those that the superblock begins in stay.
+    fn free_table(&self, segment: &Segment<'m>, old: &Segment<'m>) -> Result<()> {
+        let superblock_end = (self.superblock + field::WORDS).div_ceil(WORDS_PER_UNIT);
+        let with_superblock = old.map == self.superblock + field::WORDS;
+        let table = if with_superblock {
+            self.superblock / WORDS_PER_UNIT
+        } else {
+            old.map / WORDS_PER_UNIT
+        };
+        let UnitKind::Table { units } = segment.kind(table)? else { return Err(Fault::Corrupted) };
+        let (first, end) = (if with_superblock { superblock_end } else { table }, table + units);
+        let kept = first - table;
+        let kind = if kept == 0 { UnitKind::Inside } else { UnitKind::Table { units: kept } };
+        if first >= end {
+            return Ok(());
+        }
+        segment.set_kind(table, kind)?;
+        self.free_run(segment, first, end - first)
+    }
+
+    fn count_units(&self, more: u32) -> Result<()> {
+        self.set_total_units(self.total_units()?.saturating_add(more))
     }
 
     /// Takes in the pages that were grown since the last time, when the heap owns the whole memory.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
     pub(super) fn absorb_pages(&self) -> Result<()> {
-        let end = self.field(root::END_PAGE)?;
+        let end = self.field(field::END_PAGE)?;
         let length = (self.words.byte_length() / u64::from(PAGE)) as u32;
         if !self.owns_all()? || length <= end {
             return Ok(());
@@ -123,21 +223,21 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::Corrupted`].
     pub fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
-        let units = units_for(byte_length, align);
+        let units = request_units(byte_length, align);
         let total = self.total_units()? / UNITS_PER_PAGE;
-        let last = self.last_segment()?;
-        let in_place = units.saturating_sub(self.free_tail(&last)?);
-        let room = last.limit - last.end;
-        let adjacent = self.next_pages_extend(&last)?;
-        if adjacent && in_place <= room {
-            let least = in_place.div_ceil(UNITS_PER_PAGE);
-            let most = least.max((total / GROWTH_SHARE).min(room / UNITS_PER_PAGE));
-            return Ok((least, most));
-        }
-        let share =
-            if self.segment_count()? > MANY_SEGMENTS { LARGE_GROWTH_SHARE } else { GROWTH_SHARE };
-        let least = segment_pages(units, total) + if adjacent { room / UNITS_PER_PAGE } else { 0 };
-        Ok((least, least.max(total / share)))
+        let maximum = self.field(field::MAXIMUM)?;
+        let left = maximum.saturating_sub(self.field(field::END_PAGE)?);
+        let (least, share) = match self.last_segment()? {
+            Some(last) => {
+                let tail = last.free_start_before(last.end)?;
+                (extension(&last, tail, units, align, maximum), GROWTH_SHARE)
+            }
+            None if self.segment_count()? > MANY_SEGMENTS => {
+                (segment_pages(GRAIN, units, align), LARGE_GROWTH_SHARE)
+            }
+            None => (segment_pages(GRAIN, units, align), GROWTH_SHARE),
+        };
+        Ok((least, (total / share).min(left).max(least)))
     }
 
     /// How many pages to grow by, so that the large block at `pointer` can be `byte_length` bytes long
@@ -147,78 +247,86 @@ impl<'m> Heap<'m> {
     /// The faults of [`Heap::live`].
     pub fn growth_to_extend(&self, pointer: u32, byte_length: u32) -> Result<u32> {
         let Live::Large(large) = self.live(pointer)? else { return Ok(0) };
-        let last = self.last_segment()?;
+        let Some(last) = self.last_segment()? else { return Ok(0) };
         let end = large.unit + large.units;
-        let at_end = large.unit >= last.first && end + self.free_tail(&last)? == last.end;
-        let units = large.unit + large.units_for(byte_length);
-        if !at_end || !self.next_pages_extend(&last)? || units > last.limit {
-            return Ok(0);
-        }
-        Ok(units.saturating_sub(last.end).div_ceil(UNITS_PER_PAGE))
+        let at_end = large.unit >= last.start && last.free_start_before(last.end)? == end;
+        let wanted = large.unit.saturating_add(large.units_for(byte_length));
+        let pages = wanted.saturating_sub(last.end).div_ceil(UNITS_PER_PAGE);
+        // A map that moves would come to lie right behind the block.
+        let in_place = last.end + pages * UNITS_PER_PAGE <= last.limit;
+        Ok(if at_end && in_place { pages } else { 0 })
     }
 
     /// The pages that a heap without any needs to allocate `byte_length` bytes at `align`.
     pub fn first_growth_for(byte_length: u32, align: u32) -> u32 {
-        let root_units = (GRAIN + root::WORDS * 4).div_ceil(UNIT);
-        segment_pages(units_for(byte_length, align) + root_units, 0)
+        segment_pages(GRAIN + field::WORDS * 4, request_units(byte_length, align), align)
     }
 
-    // Whether pages that are grown next will lie right behind the segment and belong to the heap.
-    fn next_pages_extend(&self, last: &Segment<'m>) -> Result<bool> {
-        let end = self.field(root::END_PAGE)?;
+    // The segment that pages which are grown next will lie right behind, if they belong to the heap.
+    fn last_segment(&self) -> Result<Option<Segment<'m>>> {
+        let end = self.field(field::END_PAGE)?;
         let seen = self.words.byte_length() / u64::from(PAGE);
-        Ok(last.end == unit_of(end) && (self.owns_all()? || u64::from(end) == seen))
-    }
-
-    fn last_segment(&self) -> Result<Segment<'m>> {
-        self.segment(self.segment_count()?.checked_sub(1).ok_or(Fault::Corrupted)?)
-    }
-
-    /// Units that hold blocks or are free to hold them.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`].
-    pub fn total_units(&self) -> Result<u32> {
-        let units = self.field(root::UNITS)?;
-        let confirmed = units <= MAX_UNITS && self.field(root::UNITS_CHECK)? == !units;
-        if confirmed { Ok(units) } else { Err(Fault::Corrupted) }
-    }
-
-    pub(super) fn set_total_units(&self, units: u32) -> Result<()> {
-        self.set_field(root::UNITS, units)?;
-        self.set_field(root::UNITS_CHECK, !units)
-    }
-}
-
-/// The page up to which the table of a segment from page `first` to `end` reaches, in a heap of
-/// `total` pages: far enough that segments double in size, as far as the table stays small.
-fn limit_page(first: u32, end: u32, maximum: u32, total: u32) -> u32 {
-    let pages = end - first;
-    let reach = (total * 2).clamp(pages * LEAST_REACH, pages * TABLE_REACH);
-    first.saturating_add(reach).min(maximum.min(MAX_PAGES)).max(end)
-}
-
-/// The units that a request takes at the least, what its alignment may cost included.
-fn units_for(byte_length: u32, align: u32) -> u32 {
-    match class_for(byte_length, align) {
-        Some(class) => CLASSES[class].least_units(),
-        None => {
-            let bytes = u64::from(byte_length) + u64::from(align.clamp(GRAIN, UNIT));
-            bytes.div_ceil(u64::from(UNIT)) as u32 + align.div_ceil(UNIT) - 1
+        if !self.owns_all()? && u64::from(end) != seen {
+            return Ok(None);
         }
+        for segment in self.segments()?.rev() {
+            let segment = segment?;
+            if segment.end == unit_of(end) {
+                return Ok(Some(segment));
+            }
+        }
+        Ok(None)
     }
 }
 
-/// The pages of a new segment in a heap of `total` pages that has `units` units for blocks.
-fn segment_pages(units: u32, total: u32) -> u32 {
-    let mut pages = units.div_ceil(UNITS_PER_PAGE);
+const fn most_units(maximum: u32) -> u32 {
+    unit_of(if maximum < MAX_PAGES { maximum } else { MAX_PAGES })
+}
+
+/// The units that a request takes at the least.
+fn request_units(byte_length: u32, align: u32) -> u32 {
+    match class_for(byte_length, align) {
+        Some(class) => CLASSES[class].least_units().max(LISTED),
+        None => units_for(byte_length, align),
+    }
+}
+
+/// The least pages that extend a segment, whose free run at its end begins at `tail`, so that `units` units
+/// at `align` fit in, behind the map if it has to move.
+fn extension(segment: &Segment<'_>, tail: u32, units: u32, align: u32, maximum: u32) -> u32 {
+    let (start, end) = (segment.start, segment.end);
+    let pages_to = |from: u32| {
+        let needed = first_place(from, align).saturating_add(units);
+        needed.saturating_sub(end).div_ceil(UNITS_PER_PAGE).max(1)
+    };
+    let mut pages = pages_to(tail);
     loop {
-        let limit = limit_page(0, pages, MAX_PAGES, total);
-        let table = table_units(limit * UNITS_PER_PAGE, 0);
-        if pages * UNITS_PER_PAGE >= units + table {
+        let grown = end.saturating_add(pages.saturating_mul(UNITS_PER_PAGE)).min(MAX_UNITS);
+        if grown <= segment.limit || grown == MAX_UNITS {
             return pages;
         }
-        pages = (units + table).div_ceil(UNITS_PER_PAGE);
+        let at = u64::from(tail) * u64::from(UNIT);
+        let table = Table::within(at, start, grown, most_units(maximum));
+        let needed = table.map_or(pages + 1, |table| pages_to(table.end));
+        if needed <= pages {
+            return pages;
+        }
+        pages = needed;
+    }
+}
+
+/// The pages of a new segment, its table behind `taken` bytes, that has `units` units at `align` for blocks.
+fn segment_pages(taken: u32, units: u32, align: u32) -> u32 {
+    let mut pages = units.div_ceil(UNITS_PER_PAGE);
+    loop {
+        let end = pages.saturating_mul(UNITS_PER_PAGE).min(MAX_UNITS);
+        let table = Table::within(u64::from(taken), 0, end, MAX_UNITS);
+        let first = table.map_or(end, |table| table.end);
+        let needed = first_place(first, align).saturating_add(units);
+        if end >= needed || end == MAX_UNITS {
+            return pages;
+        }
+        pages = needed.div_ceil(UNITS_PER_PAGE).max(pages + 1);
     }
 }
 
@@ -228,7 +336,59 @@ mod tests {
 
     use super::super::Search;
     use super::*;
-    use crate::tests::fixture::pages;
+    use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages};
+
+    /// Lengths and alignments of requests.
+    fn requests() -> impl Iterator<Item = (u32, u32)> + Clone {
+        let lengths = [1, 700, 5_000, 20_000, 32_776, 33_000, 63_000, 65_000, 200_000, 3_000_000];
+        let aligns = [16, 64, 512, 1_024, 4_096, PAGE];
+        lengths.into_iter().flat_map(move |length| aligns.map(|align| (length, align)))
+    }
+
+    #[test]
+    fn the_first_growth_is_the_least_that_serves() {
+        let words = pages(60);
+        for (length, align) in requests() {
+            let serves = |end_page: u32| {
+                let start = Heap::WHOLE_MEMORY_ROOT;
+                let territory = Territory { start, end_page, maximum: 60, owns_all: true };
+                let words = Words::new(&words[..end_page as usize * WORDS_PER_PAGE]);
+                let heap = Heap::format(words, territory);
+                heap.is_ok_and(|heap| heap.malloc(length, align, Search::Exhaustive).is_ok())
+            };
+            let least = Heap::first_growth_for(length, align);
+            assert!(serves(least), "{length} at {align}: {least}");
+            assert!(least == 1 || !serves(least - 1), "{length} at {align}: {least}");
+        }
+    }
+
+    #[test]
+    fn growth_is_the_least_that_serves() {
+        let mut random = Random(1);
+        for (length, align) in requests().cycle().take(600) {
+            let words = pages(200);
+            let (end_page, maximum) = (1 + random.below(20), 200);
+            let seen = |pages: u32| Words::new(&words[..pages as usize * WORDS_PER_PAGE]);
+            let start = Heap::WHOLE_MEMORY_ROOT;
+            let territory = Territory { start, end_page, maximum, owns_all: true };
+            let heap = Heap::format(seen(end_page), territory).unwrap();
+            let mut more = || heap.malloc(1 + random.below(60_000), GRAIN, Search::Exhaustive);
+            while more().is_ok() {}
+            if heap.malloc(length, align, Search::Exhaustive).is_ok() {
+                continue;
+            }
+            let (least, most) = heap.growth_for(length, align).unwrap();
+            assert!(least <= most);
+            let kept: Vec<_> = words.iter().map(|word| word.load(Relaxed)).collect();
+            let after = |pages: u32| {
+                words.iter().zip(&kept).for_each(|(word, &kept)| word.store(kept, Relaxed));
+                let heap = Heap::open(seen(end_page + pages), start).unwrap();
+                heap.malloc(length, align, Search::Exhaustive).is_ok()
+            };
+            assert!(after(least) && after(most), "{length} at {align}: {least}");
+            assert!(!after(least - 1), "{length} at {align}: {least}");
+        }
+    }
 
     #[test]
     fn pages_of_threads_that_grow_at_the_same_moment_are_added_in_any_order() {
@@ -240,7 +400,7 @@ mod tests {
             let before = heap.total_units().unwrap();
             assert_eq!(heap.add_pages(first, end), Ok(()));
             let added = heap.total_units().unwrap() - before;
-            assert!(added > (end - first) * UNITS_PER_PAGE / 2);
+            assert_eq!(added, (end - first) * UNITS_PER_PAGE);
             for part in [(first, end), (first, first + 1), (end - 1, end + 1)] {
                 assert_eq!(heap.add_pages(part.0, part.1), Err(Fault::Corrupted));
             }

@@ -1,20 +1,36 @@
-//! Free runs of units: kept in bins by length, split when taken, joined with both neighbours when
-//! freed. Links are unit numbers in the records, checked from both sides before they are followed.
+//! Free runs of units: kept in bins by length, split when taken, joined with both neighbours when freed.
+//!
+//! All that is known of a run lies in its map words: the length in its first and its last, and the links
+//! of its bin in its second and third. In a run of three units the third has the link only. Runs of less than
+//! [`LISTED`] units have no room for links: nobody finds them until a neighbour is freed.
 
 use core::ops::Range;
 
-use super::Heap;
-use super::block::Search;
-use super::layout::{AUX, BIN_BITMAP_WORDS, BINS, NEXT, PREVIOUS, UNIT, UnitKind, root};
+use super::list::Links;
+use super::measures::{LISTED, MAX_UNITS, UNIT};
 use super::segment::Segment;
+use super::superblock::{BIN_BITMAP_WORDS, BINS, Heap, field};
+use super::unit_kind::UnitKind;
 use crate::fault::{Fault, Result};
 
 /// Runs looked at in one bin before the next larger bin is tried. A bin's runs differ by at most
 /// an eighth, so that few looks find a fit if there is one.
 const LOOKS: u32 = 16;
 
+/// How hard to look for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// For as long as growing the memory is cheaper than looking on.
+    Quick,
+    /// As [`Search::Quick`], for a large block that had to move because it grew: it is placed where it can
+    /// grow again.
+    Moving,
+    /// Everywhere, free blocks of larger classes included: the memory cannot grow.
+    Exhaustive,
+}
+
 /// The bin of runs of `units` units: exact below 8, then eight bins a doubling.
-pub(super) const fn bin_of(units: u32) -> u32 {
+pub const fn bin_of(units: u32) -> u32 {
     if units < 8 {
         return units;
     }
@@ -22,27 +38,119 @@ pub(super) const fn bin_of(units: u32) -> u32 {
     (log - 2) * 8 + (units >> (log - 3) & 7)
 }
 
-const _: () = assert!(bin_of(1 << 20) < BINS);
+const _: () = assert!(bin_of(MAX_UNITS) < BINS);
 
-/// Where in the run `[start, start + length)` `units` units can begin: at its start when `align` is less
-/// than a unit; else as far up as their second unit can lie at a multiple of `align` bytes. Spans come
-/// from below and large blocks from above, so that a large block at the heap's end stays there and
-/// can be extended when the memory grows.
-fn place(start: u32, length: u32, units: u32, align: u32) -> Option<u32> {
-    let last = (start + length).checked_sub(units).filter(|&last| last >= start)?;
-    if align < UNIT {
-        return Some(start);
-    }
-    let second = last + 1 - (last + 1) % (align / UNIT);
-    second.checked_sub(1).filter(|&begin| begin >= start)
+/// The lowest unit from `start` on that a run can begin at whose second unit is aligned to `align` bytes.
+pub const fn first_place(start: u32, align: u32) -> u32 {
+    if align <= UNIT { start } else { (start + 1).next_multiple_of(align / UNIT) - 1 }
+}
+
+/// The highest unit up to `last` that such a run can begin at.
+const fn last_place(last: u32, align: u32) -> Option<u32> {
+    if align <= UNIT { Some(last) } else { (last + 1 - (last + 1) % (align / UNIT)).checked_sub(1) }
+}
+
+/// Where in a run `units` units can begin, so that their second unit is aligned to `align` bytes: as far down
+/// as possible, so that what is left of the heap's last run grows with the heap; or, for blocks that move, as
+/// far up, so that one at the heap's end stays there and can be extended when the memory grows.
+fn place(run: &Range<u32>, units: u32, align: u32, search: Search) -> Option<u32> {
+    let last = run.end.checked_sub(units).filter(|&last| last >= run.start)?;
+    let begin = match search {
+        Search::Moving => last_place(last, align)?,
+        _ => first_place(run.start, align),
+    };
+    (run.start <= begin && begin <= last).then_some(begin)
 }
 
 /// A free run with room, and the unit that the room begins at.
 struct Place<'m> {
     segment: Segment<'m>,
-    run: u32,
-    end: u32,
+    run: Range<u32>,
     begin: u32,
+}
+
+impl Segment<'_> {
+    /// The length in units of the free run that starts at `unit`, confirmed at its other end.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when `unit` does not start a run or its two ends disagree.
+    #[inline]
+    pub fn run_length(&self, unit: u32) -> Result<u32> {
+        let UnitKind::Free { units } = self.kind(unit)? else { return Err(Fault::Corrupted) };
+        if units == 0 || units > self.end - unit {
+            return Err(Fault::Corrupted);
+        }
+        let confirmed = match self.kind(unit + units - 1)? {
+            UnitKind::Free { .. } => units == 1,
+            UnitKind::Previous(_) => units == LISTED,
+            last => units != LISTED && last == UnitKind::FreeTail { units },
+        };
+        if confirmed { Ok(units) } else { Err(Fault::Corrupted) }
+    }
+
+    // The length of the free run that starts at `unit`, 0 when none does.
+    fn free_length_at(&self, unit: u32) -> Result<u32> {
+        match unit < self.end && matches!(self.kind(unit)?, UnitKind::Free { .. }) {
+            true => self.run_length(unit),
+            false => Ok(0),
+        }
+    }
+
+    /// The unit that the free run which ends at `unit` starts with; `unit` when none does.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn free_start_before(&self, unit: u32) -> Result<u32> {
+        if unit == self.start {
+            return Ok(unit);
+        }
+        let units = match self.kind(unit - 1)? {
+            UnitKind::Free { units: 1 } => 1,
+            UnitKind::Previous(_) => LISTED,
+            UnitKind::FreeTail { units } => units,
+            UnitKind::Free { .. } => return Err(Fault::Corrupted),
+            _ => return Ok(unit),
+        };
+        let start = unit.checked_sub(units).ok_or(Fault::Corrupted)?;
+        if self.run_length(start)? == units { Ok(start) } else { Err(Fault::Corrupted) }
+    }
+}
+
+/// The links of free runs, in their second and third map words. Most members lie in the segment `near`.
+pub struct RunLinks<'h, 'm> {
+    pub heap: &'h Heap<'m>,
+    pub near: &'h Segment<'m>,
+}
+
+impl<'m> RunLinks<'_, 'm> {
+    #[inline]
+    fn segment_of(&self, unit: u32) -> Result<Segment<'m>> {
+        if self.near.contains(unit) { Ok(*self.near) } else { self.heap.own_segment(unit) }
+    }
+}
+
+impl Links for RunLinks<'_, '_> {
+    fn next(&self, unit: u32) -> Result<u32> {
+        match self.segment_of(unit)?.kind(unit + 1)? {
+            UnitKind::Next(next) => Ok(next),
+            _ => Err(Fault::Corrupted),
+        }
+    }
+
+    fn previous(&self, unit: u32) -> Result<u32> {
+        match self.segment_of(unit)?.kind(unit + 2)? {
+            UnitKind::Previous(previous) => Ok(previous),
+            _ => Err(Fault::Corrupted),
+        }
+    }
+
+    fn set_next(&self, unit: u32, next: u32) -> Result<()> {
+        self.segment_of(unit)?.set_kind(unit + 1, UnitKind::Next(next))
+    }
+
+    fn set_previous(&self, unit: u32, previous: u32) -> Result<()> {
+        self.segment_of(unit)?.set_kind(unit + 2, UnitKind::Previous(previous))
+    }
 }
 
 impl<'m> Heap<'m> {
@@ -59,10 +167,10 @@ impl<'m> Heap<'m> {
     ) -> Result<(Segment<'m>, u32)> {
         let mut bin = bin_of(units);
         while let Some(found) = self.next_filled_bin(bin)? {
-            if let Some(Place { segment, run, end, begin }) =
+            if let Some(Place { segment, run, begin }) =
                 self.find_in_bin(found, units, align, search)?
             {
-                self.cut_run(&segment, run..end, begin..begin + units)?;
+                self.cut_run(&segment, run, begin..begin + units)?;
                 return Ok((segment, begin));
             }
             bin = found + 1;
@@ -76,8 +184,8 @@ impl<'m> Heap<'m> {
     /// [`Fault::Corrupted`]; the neighbours stay as they were.
     pub(super) fn free_run(&self, segment: &Segment<'m>, start: u32, length: u32) -> Result<()> {
         let end = start + length;
-        let begin = self.free_run_before(segment, start)?.unwrap_or(start);
-        let limit = end + self.free_length_at(segment, end)?;
+        let begin = segment.free_start_before(start)?;
+        let limit = end + segment.free_length_at(end)?;
         self.without_run(segment, begin..start, || {
             self.without_run(segment, end..limit, || self.link_run(segment, begin..limit))
         })
@@ -93,17 +201,12 @@ impl<'m> Heap<'m> {
         start: u32,
         units: u32,
     ) -> Result<bool> {
-        let length = self.free_length_at(segment, start)?;
+        let length = segment.free_length_at(start)?;
         if length < units {
             return Ok(false);
         }
         self.cut_run(segment, start..start + length, start..start + units)?;
         Ok(true)
-    }
-
-    /// The length of the free run that ends the segment, 0 when its last unit is taken.
-    pub(super) fn free_tail(&self, segment: &Segment<'m>) -> Result<u32> {
-        Ok(self.free_run_before(segment, segment.end)?.map_or(0, |start| segment.end - start))
     }
 
     /// Whether the free run that starts at `start` is at least `length` units long.
@@ -112,44 +215,31 @@ impl<'m> Heap<'m> {
     /// [`Fault::Corrupted`].
     pub fn is_free(&self, start: u32, length: u32) -> Result<bool> {
         let Some(segment) = self.segment_of(start)? else { return Ok(false) };
-        Ok(segment.kind(start)? == UnitKind::FreeHead && segment.run_length(start)? >= length)
+        Ok(segment.free_length_at(start)? >= length)
     }
 
-    // The length of the free run that starts at `unit`, 0 when none does.
-    fn free_length_at(&self, segment: &Segment<'m>, unit: u32) -> Result<u32> {
-        if unit >= segment.end || segment.kind(unit)? != UnitKind::FreeHead {
-            return Ok(0);
-        }
-        segment.run_length(unit)
-    }
-
-    fn free_run_before(&self, segment: &Segment<'m>, unit: u32) -> Result<Option<u32>> {
-        if unit == segment.first {
-            return Ok(None);
-        }
-        let last = unit - 1;
-        match segment.kind(last)? {
-            UnitKind::FreeHead => Ok(Some(last)),
-            UnitKind::FreeTail => {
-                let head = unit.checked_sub(segment.record(last, AUX)?).ok_or(Fault::Corrupted)?;
-                let whole = segment.run_length(head)? == unit - head;
-                if whole { Ok(Some(head)) } else { Err(Fault::Corrupted) }
-            }
-            _ => Ok(None),
-        }
-    }
-
+    /// The first bin from `from` on that holds a run.
     fn next_filled_bin(&self, from: u32) -> Result<Option<u32>> {
         let mut mask = u32::MAX << (from % 32);
         for word in from / 32..BIN_BITMAP_WORDS {
-            let filled = self.field(root::BIN_BITMAP + word)? & mask;
+            let filled = self.field(field::BIN_BITMAP + word)? & mask;
             if filled != 0 {
-                let bin = word * 32 + filled.trailing_zeros();
-                return if bin < BINS { Ok(Some(bin)) } else { Err(Fault::Corrupted) };
+                return Ok(Some(word * 32 + filled.trailing_zeros()));
             }
             mask = u32::MAX;
         }
         Ok(None)
+    }
+
+    /// The length of the longest run that is in a bin, to an eighth: at least that of its bin.
+    pub(super) fn longest_run(&self) -> Result<u32> {
+        for bin in (0..BINS).rev() {
+            let run = self.field(field::BIN_HEADS + bin)?;
+            if run != 0 {
+                return self.own_segment(run)?.run_length(run);
+            }
+        }
+        Ok(0)
     }
 
     fn find_in_bin(
@@ -159,22 +249,26 @@ impl<'m> Heap<'m> {
         align: u32,
         search: Search,
     ) -> Result<Option<Place<'m>>> {
-        let mut run = self.field(root::BIN_HEADS + bin)?;
+        let mut start = self.field(field::BIN_HEADS + bin)?;
         let looks = match search {
-            Search::Quick => LOOKS,
+            Search::Quick | Search::Moving => LOOKS,
             // Every run and the end of the list: more are a circle.
             Search::Exhaustive => self.total_units()? + 1,
         };
         for _ in 0..looks {
-            if run == 0 {
+            if start == 0 {
                 return Ok(None);
             }
-            let segment = self.own_segment(run)?;
-            let length = segment.run_length(run)?;
-            if let Some(begin) = place(run, length, units, align) {
-                return Ok(Some(Place { segment, run, end: run + length, begin }));
+            let segment = self.own_segment(start)?;
+            let length = segment.run_length(start)?;
+            if bin_of(length) != bin {
+                return Err(Fault::Corrupted);
             }
-            run = segment.record(run, NEXT)?;
+            let run = start..start + length;
+            if let Some(begin) = place(&run, units, align, search) {
+                return Ok(Some(Place { segment, run, begin }));
+            }
+            start = RunLinks { heap: self, near: &segment }.next(start)?;
         }
         if search == Search::Exhaustive { Err(Fault::Corrupted) } else { Ok(None) }
     }
@@ -200,74 +294,54 @@ impl<'m> Heap<'m> {
         act().inspect_err(|_| drop(self.link_run(segment, run)))
     }
 
-    // Makes a free run of units; of none, if there are none. Fails before anything is changed.
-    fn link_run(&self, segment: &Segment<'m>, run: Range<u32>) -> Result<()> {
-        if run.is_empty() {
-            return Ok(());
-        }
-        let (start, length) = (run.start, run.end - run.start);
-        let bin = bin_of(length);
-        self.push_front(root::BIN_HEADS + bin, segment, start)?;
-        if length > 1 {
-            let last = start + length - 1;
-            segment.set_kind(last, UnitKind::FreeTail)?;
-            segment.set_record(last, AUX, length)?;
-        }
-        segment.set_kind(start, UnitKind::FreeHead)?;
-        segment.set_record(start, AUX, length)?;
-        let word = root::BIN_BITMAP + bin / 32;
-        self.set_field(word, self.field(word)? | 1 << (bin % 32))
-    }
-
-    // Undoes `link_run`. Fails before anything is changed.
-    fn unlink_run(&self, segment: &Segment<'m>, run: Range<u32>) -> Result<()> {
-        if run.is_empty() {
-            return Ok(());
-        }
-        let (start, length) = (run.start, run.end - run.start);
-        let bin = bin_of(length);
-        self.unlink(root::BIN_HEADS + bin, segment, start)?;
-        if self.field(root::BIN_HEADS + bin)? == 0 {
-            let word = root::BIN_BITMAP + bin / 32;
-            self.set_field(word, self.field(word)? & !(1 << (bin % 32)))?;
-        }
-        segment.set_kind(start, UnitKind::Inside)?;
-        segment.set_kind(start + length - 1, UnitKind::Inside)
-    }
-
-    /// Puts `unit` at the front of the list whose head is the root's field `head`.
-    pub(super) fn push_front(&self, head: u32, segment: &Segment<'m>, unit: u32) -> Result<()> {
-        let next = self.field(head)?;
-        if next != 0 {
-            self.own_segment(next)?.set_record(next, PREVIOUS, unit)?;
-        }
-        segment.set_record(unit, NEXT, next)?;
-        segment.set_record(unit, PREVIOUS, 0)?;
-        self.set_field(head, unit)
-    }
-
-    /// Takes `unit` out of the list whose head is the root's field `head`.
+    /// Makes a free run of units that are inside of nothing; of none, if there are none. Neighbours are
+    /// not looked at.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`] when a neighbour does not link back; nothing is changed then.
-    pub(super) fn unlink(&self, head: u32, segment: &Segment<'m>, unit: u32) -> Result<()> {
-        let next = segment.record(unit, NEXT)?;
-        let previous = segment.record(unit, PREVIOUS)?;
-        let before = if previous == 0 { None } else { Some(self.own_segment(previous)?) };
-        let after = if next == 0 { None } else { Some(self.own_segment(next)?) };
-        let linked_from = match before {
-            None => self.field(head)?,
-            Some(before) => before.record(previous, NEXT)?,
-        };
-        let linked_back = after.map_or(Ok(unit), |after| after.record(next, PREVIOUS))?;
-        if linked_from != unit || linked_back != unit {
-            return Err(Fault::Corrupted);
+    /// [`Fault::Corrupted`]; nothing is changed then.
+    pub(super) fn link_run(&self, segment: &Segment<'m>, run: Range<u32>) -> Result<()> {
+        if run.is_empty() {
+            return Ok(());
         }
-        match before {
-            None => self.set_field(head, next)?,
-            Some(before) => before.set_record(previous, NEXT, next)?,
+        let (start, units) = (run.start, run.end - run.start);
+        if units >= LISTED {
+            let bin = bin_of(units);
+            let links = RunLinks { heap: self, near: segment };
+            self.push_front(&links, field::BIN_HEADS + bin, start)?;
+            self.set_filled(bin, true)?;
         }
-        after.map_or(Ok(()), |after| after.set_record(next, PREVIOUS, previous))
+        if units > 1 && units != LISTED {
+            segment.set_kind(run.end - 1, UnitKind::FreeTail { units })?;
+        }
+        segment.set_kind(start, UnitKind::Free { units })
+    }
+
+    /// Undoes [`Heap::link_run`].
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`]; nothing is changed then.
+    pub(super) fn unlink_run(&self, segment: &Segment<'m>, run: Range<u32>) -> Result<()> {
+        if run.is_empty() {
+            return Ok(());
+        }
+        let (start, units) = (run.start, run.end - run.start);
+        if units >= LISTED {
+            let bin = bin_of(units);
+            let links = RunLinks { heap: self, near: segment };
+            if self.unlink(&links, field::BIN_HEADS + bin, start)? {
+                self.set_filled(bin, false)?;
+            }
+            segment.set_kind(start + 1, UnitKind::Inside)?;
+            segment.set_kind(start + 2, UnitKind::Inside)?;
+        }
+        segment.set_kind(start, UnitKind::Inside)?;
+        segment.set_kind(run.end - 1, UnitKind::Inside)
+    }
+
+    fn set_filled(&self, bin: u32, filled: bool) -> Result<()> {
+        let word = field::BIN_BITMAP + bin / 32;
+        let others = self.field(word)? & !(1 << (bin % 32));
+        self.set_field(word, others | u32::from(filled) << (bin % 32))
     }
 }
 
@@ -278,22 +352,29 @@ mod tests {
     #[test]
     fn bins_are_ordered_and_distinct_enough() {
         let mut last = 0;
-        for units in 1..=1 << 20 {
+        for units in 1..=MAX_UNITS {
             let bin = bin_of(units);
             assert!(bin == last || bin == last + 1, "{units}");
             last = bin;
         }
         assert_eq!(bin_of(7), 7);
         assert_eq!(bin_of(8), 8);
+        assert_eq!(last, BINS - 1);
     }
 
     #[test]
     fn an_aligned_place_has_its_second_unit_aligned() {
-        assert_eq!(place(5, 20, 3, 65_536), Some(15));
-        assert_eq!(place(5, 36, 3, 65_536), Some(31));
-        assert_eq!(place(5, 12, 3, 65_536), None);
-        assert_eq!(place(5, 6, 3, 4_096), Some(8));
-        assert_eq!(place(5, 6, 3, 1), Some(5));
-        assert_eq!(place(5, 2, 3, 1), None);
+        let places = |run: Range<u32>, align| {
+            [Search::Quick, Search::Moving].map(|search| place(&run, 3, align, search))
+        };
+        assert_eq!(places(5..66, 65_536), [Some(63); 2]);
+        assert_eq!(places(5..155, 65_536), [Some(63), Some(127)]);
+        assert_eq!(places(5..65, 65_536), [None; 2]);
+        assert_eq!(places(5..10, 1_024), [Some(5), Some(7)]);
+        assert_eq!(places(5..7, 1_024), [None; 2]);
+        assert_eq!(first_place(5, 1_024), 5);
+        assert_eq!(first_place(5, 65_536), 63);
+        assert_eq!(first_place(63, 65_536), 63);
+        assert_eq!(first_place(64, 65_536), 127);
     }
 }

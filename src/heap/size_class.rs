@@ -1,11 +1,11 @@
-//! Size classes: how many bytes apart the blocks of a span lie.
+//! Size classes: how many bytes apart the blocks of a span lie, and how spans are made of them.
 //!
-//! The dense classes serve the default alignment: every multiple of 16 up to 512, then eight a
-//! doubling, each 16 bytes above a round number, so that a request for a power of two (plus its
-//! 8-byte header) wastes next to nothing. The aligned classes above 512 serve larger alignments:
-//! four a doubling, each a multiple of a quarter of its power of two.
+//! The dense classes serve the default alignment: every multiple of 16 up to 512, then nine a doubling,
+//! evenly spaced by ratio, so that no request wastes more than a thirteenth. The first of each doubling is
+//! 16 bytes above a power of two: a request for that power (plus its 8-byte header) wastes next to nothing. The
+//! aligned classes serve larger alignments above 512 bytes, two a doubling.
 
-use super::layout::{GRAIN, HEADER, MAX_SLOTS, SPAN_ALIGN, UNIT};
+use super::measures::{GRAIN, HEADER, LISTED, UNIT};
 
 /// Strides up to this many bytes are every multiple of [`GRAIN`].
 const FINE_LIMIT: u32 = 512;
@@ -13,28 +13,42 @@ const FINE_LIMIT: u32 = 512;
 const FINE: usize = (FINE_LIMIT / GRAIN) as usize;
 /// Doublings from [`FINE_LIMIT`] to the largest class.
 const DOUBLINGS: usize = 6;
-/// Number of dense classes, which come first: the fine ones, eight a doubling and the largest.
-pub const DENSE: usize = FINE + DOUBLINGS * 8 + 1;
+/// 2^(k/9) in 4096ths: the steps of a doubling.
+const STEPS: [u32; 9] = [4096, 4424, 4778, 5161, 5574, 6020, 6502, 7023, 7585];
+/// Number of dense classes, which come first: the fine ones, nine a doubling and the largest.
+pub const DENSE: usize = FINE + DOUBLINGS * STEPS.len() + 1;
+/// Strides of the aligned classes.
+const ALIGNED: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
 /// Number of size classes.
-pub const COUNT: usize = DENSE + DOUBLINGS * 4;
-/// The largest share of a span that may be left over is one part in this many.
-const WASTE_SHARE: u32 = 32;
-/// Above this stride in bytes, spans of few blocks matter more than what is left over of them, because
-/// few blocks are live.
-const WIDE: u32 = 12 * 1024;
-const WIDE_WASTE_SHARE: u32 = 8;
+pub const COUNT: usize = DENSE + ALIGNED.len();
+
+/// The most blocks one span holds.
+pub const MAX_SLOTS: u32 = 256;
+/// The words of a span before its bitmap: links, counts.
+pub const RECORD_WORDS: u32 = 4;
+/// Units of a span at the most: enough for most classes to leave little over.
+const MOST_UNITS: u32 = 64;
+/// Units of a span of blocks of more than [`WIDE`] bytes at the most.
+const MOST_WIDE_UNITS: u32 = 128;
+const WIDE: u32 = 8 * 1024;
+/// A span is economical when at most one part in this many is not blocks.
+const WASTE_SHARE: u32 = 16;
 
 /// The geometry of one size class; all lengths in bytes unless said otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct SizeClass {
     /// Distance from block to block.
     pub stride: u32,
-    /// Distance from the span's start to its first pointer: the class's natural alignment.
+    /// Distance from the span's start to its first pointer. The span's record lies before.
     pub offset: u32,
-    /// Units of a span when the heap is not short of them.
-    pub units: u32,
-    /// Blocks of such a span.
-    full_slots: u32,
+    /// What the pointers of all blocks are multiples of.
+    pub align: u32,
+    /// Units of a span of many: those with the least left over.
+    pub full_units: u32,
+    /// Units of the smallest span that is economical, and whose units are found again when it is freed.
+    pub small_units: u32,
+    /// Words of a span's bitmap.
+    pub bitmap_words: u32,
     /// What to multiply by to divide by the stride; see [`SizeClass::slot_at`].
     reciprocal: u32,
 }
@@ -43,17 +57,43 @@ pub struct SizeClass {
 const RECIPROCAL_BITS: u32 = 20;
 
 impl SizeClass {
-    const fn new(stride: u32) -> Self {
+    const fn new(stride: u32, most_align: u32) -> Self {
         let natural = 1 << stride.trailing_zeros();
-        let offset = if natural < SPAN_ALIGN { natural } else { SPAN_ALIGN };
-        let mut units = (offset + stride).div_ceil(UNIT);
-        let share = if stride <= WIDE { WASTE_SHARE } else { WIDE_WASTE_SHARE };
-        while (units * UNIT - slots(stride, offset, units) * stride) * share > units * UNIT {
+        let align = if natural < most_align { natural } else { most_align };
+        let most_units = if stride > WIDE { MOST_WIDE_UNITS } else { MOST_UNITS };
+        let mut most = (UNIT * most_units - GRAIN) / stride;
+        if most > MAX_SLOTS {
+            most = MAX_SLOTS;
+        }
+        let bitmap_words = most.div_ceil(32);
+        let offset = ((RECORD_WORDS + bitmap_words) * 4 + HEADER).next_multiple_of(align);
+        let reciprocal = (1 << RECIPROCAL_BITS) / (stride / GRAIN) + 1;
+        let (full_units, small_units) = (0, 0);
+        let class =
+            Self { stride, offset, align, full_units, small_units, bitmap_words, reciprocal };
+        class.with_units(most_units)
+    }
+
+    const fn with_units(self, most_units: u32) -> Self {
+        let (mut full, mut small) = (self.least_units(), 0);
+        let mut units = full;
+        while units <= most_units && (units * UNIT - self.offset) / self.stride <= MAX_SLOTS {
+            if self.waste(units) * full < self.waste(full) * units {
+                full = units;
+            }
+            if small == 0 && units >= LISTED && self.waste(units) * WASTE_SHARE <= units * UNIT {
+                small = units;
+            }
             units += 1;
         }
-        let full_slots = slots(stride, offset, units);
-        let reciprocal = (1 << RECIPROCAL_BITS) / (stride / GRAIN) + 1;
-        Self { stride, offset, units, full_slots, reciprocal }
+        let small_units = if small == 0 { full } else { small };
+        let full_units = if full < small_units { small_units } else { full };
+        Self { full_units, small_units, ..self }
+    }
+
+    /// Bytes of a span of `units` units that are not blocks.
+    const fn waste(&self, units: u32) -> u32 {
+        units * UNIT - self.slots(units) * self.stride
     }
 
     /// The fewest units that hold a block of this class.
@@ -64,10 +104,14 @@ impl SizeClass {
     /// How many blocks a span of `units` units holds. The space after the last one holds a header
     /// of its own, so that a write past any block's end meets one.
     pub const fn slots(&self, units: u32) -> u32 {
-        if units == self.units {
-            return self.full_slots;
-        }
-        slots(self.stride, self.offset, units)
+        let slots = (units * UNIT - self.offset) / self.stride;
+        let most = self.bitmap_words * 32;
+        if slots < most { slots } else { most }
+    }
+
+    /// Units that the blocks of a span of at most `units` units need.
+    pub const fn units_needed(&self, units: u32) -> u32 {
+        (self.offset + self.slots(units) * self.stride).div_ceil(UNIT)
     }
 
     /// The slot whose pointer lies `distance` bytes behind the first slot's; `None` when there is none.
@@ -79,33 +123,27 @@ impl SizeClass {
     }
 }
 
-const fn slots(stride: u32, offset: u32, units: u32) -> u32 {
-    let slots = (units * UNIT - offset) / stride;
-    if slots < MAX_SLOTS { slots } else { MAX_SLOTS }
-}
-
 /// All classes: the dense ones, then the aligned ones, each group ascending.
 pub const CLASSES: [SizeClass; COUNT] = {
-    let mut classes = [SizeClass::new(GRAIN); COUNT];
-    let mut class = 0;
+    let mut classes = [SizeClass::new(GRAIN, UNIT); COUNT];
+    let mut class = 1;
     while class < COUNT {
-        let stride = if class < FINE {
-            GRAIN * (class as u32 + 1)
+        classes[class] = if class < FINE {
+            SizeClass::new(GRAIN * (class as u32 + 1), FINE_LIMIT)
         } else if class < DENSE {
-            step(class - FINE, 8) + GRAIN
+            SizeClass::new(dense_stride(class - FINE), GRAIN)
         } else {
-            step(class - DENSE + 1, 4)
+            SizeClass::new(ALIGNED[class - DENSE], UNIT)
         };
-        classes[class] = SizeClass::new(stride);
         class += 1;
     }
     classes
 };
 
-/// Element `index` of the sequence with `steps` equal steps a doubling, from [`FINE_LIMIT`].
-const fn step(index: usize, steps: usize) -> u32 {
-    let base = FINE_LIMIT << (index / steps);
-    base + base / steps as u32 * (index % steps) as u32
+/// Element `index` of the strides above [`FINE_LIMIT`].
+const fn dense_stride(index: usize) -> u32 {
+    let base = FINE_LIMIT << (index / STEPS.len());
+    (base / GRAIN * STEPS[index % STEPS.len()] / STEPS[0] + 1) * GRAIN
 }
 
 /// The class that serves `byte_length` bytes at `align`, or `None` when it takes a large block.
@@ -117,7 +155,7 @@ pub fn class_for(byte_length: u32, align: u32) -> Option<usize> {
     }
     let group = if align <= GRAIN { FINE..DENSE } else { DENSE..COUNT };
     let from = group.start + CLASSES[group.clone()].partition_point(|class| class.stride < need);
-    (from..group.end).find(|&class| CLASSES[class].offset >= align)
+    (from..group.end).find(|&class| CLASSES[class].align >= align)
 }
 
 #[cfg(test)]
@@ -125,16 +163,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_holds_a_block_and_wastes_little() {
+    fn every_class_holds_blocks_and_wastes_little() {
         for class in &CLASSES {
-            let slots = class.slots(class.units);
-            assert!(slots >= 1 && class.slots(class.least_units()) >= 1);
-            assert!(class.offset + slots * class.stride <= class.units * UNIT);
+            let (least, full) = (class.least_units(), class.full_units);
+            assert!(least <= class.small_units && class.small_units <= full);
+            assert!(class.small_units >= LISTED);
+            assert!(class.slots(least) >= 1 && class.slots(full) <= MAX_SLOTS);
+            assert!(class.waste(full) * 32 <= full * UNIT, "{class:?}");
+            for units in least..=full {
+                let end = class.offset + class.slots(units) * class.stride;
+                assert!(
+                    end <= class.units_needed(units) * UNIT && class.units_needed(units) <= units
+                );
+            }
+            assert_eq!((class.offset % class.align, class.stride % class.align), (0, 0));
+            assert!(class.offset >= (RECORD_WORDS + class.bitmap_words) * 4 + HEADER);
             for slot in 0..MAX_SLOTS {
                 assert_eq!(class.slot_at(slot * class.stride), Some(slot));
                 assert_eq!(class.slot_at(slot * class.stride + 8), None);
             }
-            assert!(class.units < 256, "the map word has 8 bits for a unit's place in its span");
         }
     }
 
@@ -143,10 +190,15 @@ mod tests {
         for align in (0..=12).map(|shift| 1 << shift) {
             for byte_length in 1..40_000 {
                 let need = byte_length + HEADER;
-                let fits = |class: &&SizeClass| class.stride >= need && class.offset >= align;
+                let fits = |class: &&SizeClass| class.stride >= need && class.align >= align;
                 match class_for(byte_length, align) {
                     Some(class) => assert!(fits(&&CLASSES[class]), "{byte_length} at {align}"),
-                    None => assert!(need > 32_768 || CLASSES.iter().find(fits).is_none()),
+                    None => assert!(need > 32_768 || align > GRAIN),
+                }
+                if align == GRAIN && need <= 32_768 {
+                    let stride = CLASSES[class_for(byte_length, align).unwrap()].stride;
+                    let grains = need.next_multiple_of(GRAIN);
+                    assert!((stride - grains) * 12 <= stride, "{byte_length} takes {stride}");
                 }
             }
         }

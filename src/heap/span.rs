@@ -1,19 +1,40 @@
 //! Spans: runs of units cut into equal blocks of one size class, with one bit for each free block.
 //!
-//! Slot `k` has its pointer at `span + offset + k * stride` and its header right before. Every
-//! header of a span holds the stride from the start, also those of free blocks (whose `byteLength`
-//! is 0) and one behind the last block, so that a write past any block's end meets one.
+//! ```text
+//! span     [record | headers and blocks ...]
+//! record   next, previous, counts, made, bitmap of free blocks
+//! ```
+//!
+//! Slot `k` has its pointer at `span + offset + k * stride` and its header right before. Slots are made
+//! when they are first taken: those from `made` on were never touched and count as free. Every slot that
+//! was made, and the place behind the last one, has a header that holds the stride, with a `byteLength` of
+//! 0 when the block is not in use. So a write past any block's end meets one.
 
-use super::block::Search;
-use super::layout::{AUX, BITS, HEADER, MAX_SLOTS, NEXT, PREVIOUS, UNIT, UnitKind, root};
+use super::list::Links;
+use super::measures::{HEADER, LISTED, UNIT, WORDS_PER_UNIT};
+use super::run::Search;
 use super::segment::Segment;
-use super::size_class::{CLASSES, SizeClass};
-use super::{Heap, Words};
+use super::size_class::{CLASSES, MAX_SLOTS, RECORD_WORDS, SizeClass};
+use super::superblock::{Heap, field};
+use super::unit_kind::UnitKind;
+use super::words::Words;
 use crate::fault::{Fault, Result};
 
-/// A span takes at most one part in this many of a heap, so that small heaps get small spans.
-const HEAP_SHARE: u32 = 16;
+/// Offsets in a span, in words.
+const NEXT: u32 = 0;
+const PREVIOUS: u32 = 1;
+/// Units and, in the lower [`FREE_BITS`], free blocks: as many as there are bits and slots not made.
+pub const COUNTS: u32 = 2;
+/// Slots that were made. In a word of its own: one that is wrong disagrees with [`COUNTS`].
+const MADE: u32 = 3;
+/// Bit `k` set iff slot `k` was made and is free.
+pub const BITS: u32 = RECORD_WORDS;
 const FREE_BITS: u32 = 16;
+
+/// A new span takes at most one part in this many of the spans of its class,
+const CLASS_SHARE: u32 = 16;
+/// or of the heap: so that few blocks take little memory.
+const HEAP_SHARE: u32 = 1024;
 
 /// A span of one size class.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +48,9 @@ pub struct Span<'m> {
     pub slots: u32,
     /// Free blocks, as the span's record counts them.
     pub free: u32,
+    /// Slots that were made.
+    pub made: u32,
     words: Words<'m>,
-    /// Word index of the span's record.
-    record: u32,
 }
 
 /// What became of slots that were taken.
@@ -45,43 +66,45 @@ impl<'m> Span<'m> {
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when there is none or its record is impossible.
+    #[inline]
     pub fn read(heap: &Heap<'m>, segment: Segment<'m>, unit: u32, class: usize) -> Result<Self> {
-        let span = Self::of_units(heap, segment, unit, class, 0)?;
-        let aux = span.words.get(span.record + AUX)?;
-        let (units, free) = (aux >> FREE_BITS, aux & ((1 << FREE_BITS) - 1));
+        if segment.kind(unit)? != (UnitKind::Span { class, back: 0 }) {
+            return Err(Fault::Corrupted);
+        }
+        let record = unit * WORDS_PER_UNIT;
+        let counts = heap.words.get(record + COUNTS)?;
+        let (units, free) = (counts >> FREE_BITS, counts & ((1 << FREE_BITS) - 1));
+        let made = heap.words.get(record + MADE)?;
         let geometry = &CLASSES[class];
         let sized = units >= geometry.least_units()
-            && units <= geometry.units
+            && units <= geometry.full_units
             && units <= segment.end - unit;
         if !sized {
             return Err(Fault::Corrupted);
         }
         let slots = geometry.slots(units);
-        let mapped = free <= slots
-            && segment.kind(unit)? == UnitKind::Span { class, back: 0 }
+        let sound = free <= slots
+            && made <= slots
             && segment.kind(unit + units - 1)? == UnitKind::Span { class, back: units - 1 };
-        if mapped { Ok(Self { units, slots, free, ..span }) } else { Err(Fault::Corrupted) }
-    }
-
-    /// A span of `units` units, none of its blocks free.
-    fn of_units(
-        heap: &Heap<'m>,
-        segment: Segment<'m>,
-        unit: u32,
-        class: usize,
-        units: u32,
-    ) -> Result<Self> {
-        let slots = if units == 0 { 0 } else { CLASSES[class].slots(units) };
-        let record = segment.record_index(unit)?;
-        Ok(Self { segment, unit, class, units, slots, free: 0, words: heap.words, record })
+        if !sound {
+            return Err(Fault::Corrupted);
+        }
+        Ok(Self { segment, unit, class, units, slots, free, made, words: heap.words })
     }
 
     /// The geometry of the span's class.
+    #[inline]
     pub fn geometry(&self) -> &'static SizeClass {
         &CLASSES[self.class]
     }
 
+    /// The word index of the span's record.
+    const fn record(&self) -> u32 {
+        self.unit * WORDS_PER_UNIT
+    }
+
     /// The pointer of slot `slot`.
+    #[inline]
     pub fn pointer(&self, slot: u32) -> u32 {
         self.unit * UNIT + self.geometry().offset + slot * self.geometry().stride
     }
@@ -93,6 +116,7 @@ impl<'m> Span<'m> {
     }
 
     /// The slot whose pointer is `pointer`, if any.
+    #[inline]
     pub fn slot_at(&self, pointer: u32) -> Option<u32> {
         let first = self.unit * UNIT + self.geometry().offset;
         let slot = self.geometry().slot_at(pointer.checked_sub(first)?)?;
@@ -101,25 +125,33 @@ impl<'m> Span<'m> {
 
     /// The slot whose block the byte at `pointer` lies in, header included, if any.
     pub fn slot_holding(&self, pointer: u32) -> Option<u32> {
-        let start = self.unit * UNIT + self.geometry().offset - HEADER;
+        let start = self.pointer(0) - HEADER;
         let slot = pointer.checked_sub(start)? / self.geometry().stride;
         (slot < self.slots).then_some(slot)
     }
 
-    /// Whether the bitmap has `slot` as free.
-    pub fn is_free(&self, slot: u32) -> Result<bool> {
-        Ok(self.words.get(self.record + BITS + slot / 32)? & 1 << (slot % 32) != 0)
+    /// Whether `slot` was ever taken.
+    pub const fn was_made(&self, slot: u32) -> bool {
+        slot < self.made
     }
 
-    /// How many blocks the bitmap has as free.
+    /// Whether `slot` is free.
+    #[inline]
+    pub fn is_free(&self, slot: u32) -> Result<bool> {
+        let bits = self.words.get(self.record() + BITS + slot / 32)?;
+        Ok(slot >= self.made || bits & 1 << (slot % 32) != 0)
+    }
+
+    /// How many blocks are free, counted one by one.
     pub fn count_free(&self) -> Result<u32> {
-        (0..self.slots.div_ceil(32)).try_fold(0, |free, word| {
-            Ok(free + self.words.get(self.record + BITS + word)?.count_ones())
+        (0..self.slots.div_ceil(32)).try_fold(self.slots - self.made, |free, word| {
+            Ok(free + self.words.get(self.record() + BITS + word)?.count_ones())
         })
     }
 
-    /// Takes up to `most` free slots, the lowest first, and calls `give` with their pointers. Slots whose
-    /// header was written over are taken but not given: they are never used again.
+    /// Takes up to `most` free slots and calls `give` with their pointers: those that were in use before, the
+    /// lowest first, then new ones. Slots whose header was written over are taken but not given: they are
+    /// never used again.
     fn take_slots(
         &mut self,
         heap: &Heap<'m>,
@@ -131,58 +163,104 @@ impl<'m> Span<'m> {
             return Err(Fault::Corrupted);
         }
         let mut taken = Taken::default();
-        for word in 0..self.slots.div_ceil(32) {
-            let mut bits = self.words.get(self.record + BITS + word)?;
+        for word in 0..self.made.div_ceil(32) {
+            let mut bits = self.words.get(self.record() + BITS + word)?;
             if bits == 0 {
                 continue;
             }
             while bits != 0 && taken.given < most {
                 let slot = word * 32 + bits.trailing_zeros();
                 bits &= bits - 1;
-                let unused = (0, self.geometry().stride);
-                if slot < self.slots && heap.header(self.pointer(slot))? == unused {
-                    taken.given += 1;
-                    give(self.pointer(slot));
-                } else {
-                    taken.damaged += 1;
-                }
+                self.take_slot(heap, slot, &mut taken, give)?;
             }
-            self.words.set(self.record + BITS + word, bits)?;
-            if taken.given == most {
-                break;
-            }
+            self.words.set(self.record() + BITS + word, bits)?;
+        }
+        let first = self.made;
+        while self.made < self.slots && taken.given < most {
+            self.made += 1;
+            heap.write_header(self.pointer(self.made), 0, self.geometry().stride)?;
+            self.take_slot(heap, self.made - 1, &mut taken, give)?;
+        }
+        if self.made > first {
+            self.words.set(self.record() + MADE, self.made)?;
         }
         let all = taken.given + taken.damaged;
-        if all == 0 {
-            return Err(Fault::Corrupted);
-        }
-        self.set_free(self.free.checked_sub(all).ok_or(Fault::Corrupted)?)?;
+        self.set_free(self.free.checked_sub(all).filter(|_| all > 0).ok_or(Fault::Corrupted)?)?;
         Ok(taken)
     }
 
+    #[inline]
+    fn take_slot(
+        &self,
+        heap: &Heap<'m>,
+        slot: u32,
+        taken: &mut Taken,
+        give: &mut impl FnMut(u32),
+    ) -> Result<()> {
+        let pointer = self.pointer(slot);
+        if self.was_made(slot) && heap.is_unused(pointer, self.geometry().stride) {
+            taken.given += 1;
+            give(pointer);
+        } else {
+            taken.damaged += 1;
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn put_slot(&mut self, slot: u32) -> Result<()> {
-        if self.free >= self.slots {
+        if self.free >= self.slots || slot >= self.made {
             return Err(Fault::Corrupted);
         }
-        let index = self.record + BITS + slot / 32;
+        let index = self.record() + BITS + slot / 32;
         self.words.set(index, self.words.get(index)? | 1 << (slot % 32))?;
         self.set_free(self.free + 1)
     }
 
     fn take_slot_back(&mut self, slot: u32) -> Result<()> {
-        let index = self.record + BITS + slot / 32;
+        let index = self.record() + BITS + slot / 32;
         self.words.set(index, self.words.get(index)? & !(1 << (slot % 32)))?;
         self.set_free(self.free - 1)
     }
 
     fn set_free(&mut self, free: u32) -> Result<()> {
         self.free = free;
-        self.words.set(self.record + AUX, self.units << FREE_BITS | free)
+        self.words.set(self.record() + COUNTS, self.units << FREE_BITS | free)
+    }
+}
+
+/// The links of spans, in their records.
+pub struct SpanLinks<'h, 'm>(pub &'h Heap<'m>);
+
+impl SpanLinks<'_, '_> {
+    fn record(&self, unit: u32) -> Result<u32> {
+        match self.0.own_segment(unit)?.kind(unit)? {
+            UnitKind::Span { back: 0, .. } => Ok(unit * WORDS_PER_UNIT),
+            _ => Err(Fault::Corrupted),
+        }
+    }
+}
+
+impl Links for SpanLinks<'_, '_> {
+    fn next(&self, unit: u32) -> Result<u32> {
+        self.0.words.get(self.record(unit)? + NEXT)
+    }
+
+    fn previous(&self, unit: u32) -> Result<u32> {
+        self.0.words.get(self.record(unit)? + PREVIOUS)
+    }
+
+    fn set_next(&self, unit: u32, next: u32) -> Result<()> {
+        self.0.words.set(self.record(unit)? + NEXT, next)
+    }
+
+    fn set_previous(&self, unit: u32, previous: u32) -> Result<()> {
+        self.0.words.set(self.record(unit)? + PREVIOUS, previous)
     }
 }
 
 impl<'m> Heap<'m> {
-    /// Takes all free blocks of spans of class `class`, one after the other until there are `least`, and
+    /// Takes all free blocks of spans of class `class`, one span after the other until there are `least`, and
     /// calls `give` with their pointers; their headers hold the stride and a `byteLength` of 0. At most
     /// one new span is cut.
     ///
@@ -220,7 +298,7 @@ impl<'m> Heap<'m> {
         let mut span = self.span_with_room(class, search)?;
         let taken = span.take_slots(self, most, give)?;
         if span.free == 0 {
-            self.unlink(root::PARTIAL + class as u32, &span.segment, span.unit)?;
+            self.unlink(&SpanLinks(self), field::PARTIAL + class as u32, span.unit)?;
         }
         if taken.given == 0 { Err(Fault::Corrupted) } else { Ok(taken.given) }
     }
@@ -250,7 +328,7 @@ impl<'m> Heap<'m> {
             _ => last.insert(self.span_of(pointer, last.map(|span| span.segment))?),
         };
         let slot = span.slot_at(pointer).ok_or(Fault::FreedTwice)?;
-        let (byte_length, size) = self.header(pointer)?;
+        let (byte_length, size) = self.read_header(pointer)?;
         if byte_length != 0 || span.is_free(slot)? {
             return Err(Fault::FreedTwice);
         }
@@ -276,12 +354,13 @@ impl<'m> Heap<'m> {
     ///
     /// # Errors
     /// [`Fault::Corrupted`]; the block is as it was.
+    #[inline]
     pub(super) fn put_block(&self, span: &mut Span<'m>, slot: u32) -> Result<()> {
         span.put_slot(slot)?;
-        let listed = if span.free == 1 && span.slots > 1 {
-            self.push_front(root::PARTIAL + span.class as u32, &span.segment, span.unit)
-        } else if span.free == span.slots {
+        let listed = if span.free == span.slots {
             self.retire_span(span)
+        } else if span.free == 1 {
+            self.push_front(&SpanLinks(self), field::PARTIAL + span.class as u32, span.unit)
         } else {
             Ok(())
         };
@@ -290,13 +369,14 @@ impl<'m> Heap<'m> {
 
     // All blocks of the span are free: it waits to be used again, until its units are wanted.
     fn retire_span(&self, span: &Span<'m>) -> Result<()> {
-        let (partial, spare) = (root::PARTIAL + span.class as u32, root::SPARE + span.class as u32);
+        let class = span.class as u32;
+        let (partial, spare) = (field::PARTIAL + class, field::SPARE + class);
         if span.slots == 1 {
-            return self.push_front(spare, &span.segment, span.unit);
+            return self.push_front(&SpanLinks(self), spare, span.unit);
         }
-        self.unlink(partial, &span.segment, span.unit)?;
-        let retired = self.push_front(spare, &span.segment, span.unit);
-        retired.inspect_err(|_| drop(self.push_front(partial, &span.segment, span.unit)))
+        self.unlink(&SpanLinks(self), partial, span.unit)?;
+        let retired = self.push_front(&SpanLinks(self), spare, span.unit);
+        retired.inspect_err(|_| drop(self.push_front(&SpanLinks(self), partial, span.unit)))
     }
 
     /// Frees the spans that are kept though all their blocks are free.
@@ -314,11 +394,11 @@ impl<'m> Heap<'m> {
 
     /// Whether a span of class `class` has both free and taken blocks.
     pub(super) fn has_room(&self, class: usize) -> Result<bool> {
-        Ok(self.field(root::PARTIAL + class as u32)? != 0)
+        Ok(self.field(field::PARTIAL + class as u32)? != 0)
     }
 
     fn span_with_room(&self, class: usize, search: Search) -> Result<Span<'m>> {
-        let partial = root::PARTIAL + class as u32;
+        let partial = field::PARTIAL + class as u32;
         let head = self.field(partial)?;
         if head != 0 {
             return Span::read(self, self.own_segment(head)?, head, class);
@@ -327,12 +407,12 @@ impl<'m> Heap<'m> {
             Some(span) => span,
             None => self.carve_span(class, search)?,
         };
-        self.push_front(partial, &span.segment, span.unit)?;
+        self.push_front(&SpanLinks(self), partial, span.unit)?;
         Ok(span)
     }
 
     fn take_spare(&self, class: usize) -> Result<Option<Span<'m>>> {
-        let spare = root::SPARE + class as u32;
+        let spare = field::SPARE + class as u32;
         let unit = self.field(spare)?;
         if unit == 0 {
             return Ok(None);
@@ -341,43 +421,54 @@ impl<'m> Heap<'m> {
         if span.free != span.slots || span.count_free()? != span.free {
             return Err(Fault::Corrupted);
         }
-        self.unlink(spare, &span.segment, unit)?;
+        self.unlink(&SpanLinks(self), spare, unit)?;
         Ok(Some(span))
     }
 
     fn carve_span(&self, class: usize, search: Search) -> Result<Span<'m>> {
         let geometry = &CLASSES[class];
-        let least = geometry.least_units();
-        let units = geometry.units.min(self.total_units()? / HEAP_SHARE).max(least);
-        let (segment, unit, units) = match self.take_run(units, 1, search) {
-            Ok((segment, unit)) => (segment, unit, units),
-            Err(Fault::OutOfMemory) if units > least => {
-                let (segment, unit) = self.take_run(least, 1, search)?;
-                (segment, unit, least)
-            }
-            Err(fault) => return Err(fault),
-        };
+        let (segment, unit, units) = self.take_span_run(class, search)?;
         for back in 0..units {
             segment.set_kind(unit + back, UnitKind::Span { class, back })?;
         }
-        let mut span = Span::of_units(self, segment, unit, class, units)?;
-        self.format_span(&mut span)?;
+        let record = unit * WORDS_PER_UNIT;
+        let slots = geometry.slots(units);
+        for word in [NEXT, PREVIOUS, MADE] {
+            self.words.set(record + word, 0)?;
+        }
+        for word in 0..geometry.bitmap_words {
+            self.words.set(record + BITS + word, 0)?;
+        }
+        self.words.set(record + COUNTS, units << FREE_BITS | slots)?;
+        self.add_span_units(class, units as i32)?;
+        let span = Span::read(self, segment, unit, class)?;
+        self.write_header(span.pointer(0), 0, geometry.stride)?;
         Ok(span)
     }
 
-    fn format_span(&self, span: &mut Span<'m>) -> Result<()> {
-        let slots = span.slots;
-        for slot in 0..=slots {
-            self.set_header(span.pointer(slot), 0, span.geometry().stride)?;
+    // Takes units for a span of a class: as many as are sensible, or as there are.
+    fn take_span_run(&self, class: usize, search: Search) -> Result<(Segment<'m>, u32, u32)> {
+        let geometry = &CLASSES[class];
+        let share = self.field(field::SPAN_UNITS + class as u32)? / CLASS_SHARE;
+        let share = share.max(self.total_units()? / HEAP_SHARE);
+        let wanted = share.clamp(geometry.small_units, geometry.full_units);
+        let units = geometry.units_needed(wanted).max(LISTED);
+        match self.take_run(units, 1, search) {
+            Err(Fault::OutOfMemory) => {
+                let longest = self.longest_run()?.min(units);
+                if longest < geometry.least_units() {
+                    return Err(Fault::OutOfMemory);
+                }
+                let units = geometry.units_needed(longest).max(LISTED);
+                self.take_run(units, 1, search).map(|(segment, unit)| (segment, unit, units))
+            }
+            taken => taken.map(|(segment, unit)| (segment, unit, units)),
         }
-        for word in 0..MAX_SLOTS / 32 {
-            let bits = slots.saturating_sub(word * 32).min(32);
-            let mask = ((1_u64 << bits) - 1) as u32;
-            self.words.set(span.record + BITS + word, mask)?;
-        }
-        self.words.set(span.record + NEXT, 0)?;
-        self.words.set(span.record + PREVIOUS, 0)?;
-        span.set_free(slots)
+    }
+
+    fn add_span_units(&self, class: usize, units: i32) -> Result<()> {
+        let field = field::SPAN_UNITS + class as u32;
+        self.set_field(field, self.field(field)?.saturating_add_signed(units))
     }
 
     fn free_span(&self, span: &Span<'m>) -> Result<()> {
@@ -387,6 +478,7 @@ impl<'m> Heap<'m> {
         for unit in span.unit..span.unit + span.units {
             span.segment.set_kind(unit, UnitKind::Inside)?;
         }
+        self.add_span_units(span.class, -(span.units as i32))?;
         self.free_run(&span.segment, span.unit, span.units)
     }
 }

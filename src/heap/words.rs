@@ -10,6 +10,12 @@ use crate::fault::{Fault, Result};
 #[derive(Clone, Copy)]
 pub struct Words<'m>(&'m [AtomicU32]);
 
+impl core::fmt::Debug for Words<'_> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "Words({} bytes)", self.byte_length())
+    }
+}
+
 impl<'m> Words<'m> {
     /// Wraps the words of a memory.
     pub const fn new(words: &'m [AtomicU32]) -> Self {

@@ -42,9 +42,13 @@ impl Arguments {
         number
     }
 
-    /// Argument `index` as how hard to look for room: 0 is quick.
+    /// Argument `index` as how to look for room.
     pub fn search(&self, index: usize) -> Search {
-        if self.number(index) == 0 { Search::Quick } else { Search::Exhaustive }
+        match self.number(index) {
+            0 => Search::Quick,
+            1 => Search::Moving,
+            _ => Search::Exhaustive,
+        }
     }
 
     /// Argument `index` as a string, empty when it is not one.

@@ -8,15 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fault::{Fault, Result};
-use crate::heap::Heap;
-use crate::heap::block::Large;
-use crate::heap::layout::{
-    BINS, HEADER, NEXT, PREVIOUS, SEGMENT_WORDS, UNIT, UNITS_PER_PAGE, UnitKind, root,
-};
-use crate::heap::run::bin_of;
+use crate::heap::large::Large;
+use crate::heap::list::Links;
+use crate::heap::measures::{HEADER, LISTED, UNITS_PER_PAGE};
+use crate::heap::run::{RunLinks, bin_of};
 use crate::heap::segment::{Segment, ascend};
 use crate::heap::size_class::COUNT;
-use crate::heap::span::Span;
+use crate::heap::span::{Span, SpanLinks};
+use crate::heap::superblock::{BINS, Heap, SEGMENT_WORDS, field};
+use crate::heap::unit_kind::UnitKind;
 
 /// What was written over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Heap<'_> {
     pub fn check(&self, report: &mut dyn FnMut(Damage)) {
         let mut check = Check { heap: *self, report, sound: true, pieces: Pieces::default() };
         if check.examine().is_err() {
-            check.damaged(self.root);
+            check.damaged(self.superblock);
         }
     }
 }
@@ -65,6 +65,8 @@ struct Pieces {
     runs: BTreeMap<u32, BTreeSet<u32>>,
     partial: BTreeMap<usize, BTreeSet<u32>>,
     spare: BTreeMap<usize, BTreeSet<u32>>,
+    /// Units of all spans of each class.
+    span_units: BTreeMap<usize, u32>,
 }
 
 struct Check<'m, 'r> {
@@ -101,38 +103,38 @@ impl<'m> Check<'m, '_> {
 
     fn segments(&mut self) -> Result<Vec<Segment<'m>>> {
         let heap = self.heap;
-        self.require(heap.owns_all().is_ok(), heap.root + root::OWNERSHIP);
+        self.require(heap.owns_all().is_ok(), heap.superblock + field::OWNERSHIP);
         let count = heap.segment_count()?;
         let mut segments = Vec::new();
         for index in 0..count {
             match heap.segment(index) {
                 Ok(segment) => segments.push(segment),
-                Err(_) => self.damaged(heap.root + root::DIRECTORY + index * SEGMENT_WORDS),
+                Err(_) => self.damaged(heap.superblock + field::DIRECTORY + index * SEGMENT_WORDS),
             }
         }
         let apart = ascend(&mut segments);
-        self.require(apart, heap.root + root::DIRECTORY);
+        self.require(apart, heap.superblock + field::DIRECTORY);
         let last = segments.last().map_or(0, |segment| segment.end.div_ceil(UNITS_PER_PAGE));
-        self.require(last <= heap.field(root::END_PAGE)?, heap.root + root::END_PAGE);
+        self.require(last <= heap.field(field::END_PAGE)?, heap.superblock + field::END_PAGE);
         if self.sound {
-            let units: u32 = segments.iter().map(|segment| segment.end - segment.first).sum();
-            self.require(heap.total_units() == Ok(units), heap.root + root::UNITS);
+            let units: u32 = segments.iter().map(|segment| segment.end - segment.start).sum();
+            self.require(heap.total_units() == Ok(units), heap.superblock + field::UNITS);
         }
         Ok(if apart { segments } else { Vec::new() })
     }
 
     fn walk(&mut self, segment: Segment<'m>) {
-        let mut unit = segment.first;
+        let mut unit = segment.start;
         let mut free_before = false;
         while unit < segment.end {
-            let free = segment.kind(unit) == Ok(UnitKind::FreeHead);
+            let free = matches!(segment.kind(unit), Ok(UnitKind::Free { .. }));
             let piece =
                 if free && free_before { Err(Fault::Corrupted) } else { self.piece(segment, unit) };
             free_before = free;
             match piece {
                 Ok(units) => unit += units,
                 Err(_) => {
-                    self.damaged(segment.map_origin.wrapping_add(unit));
+                    self.damaged(segment.map + (unit - segment.start));
                     unit = next_start(segment, unit + 1);
                 }
             }
@@ -143,36 +145,47 @@ impl<'m> Check<'m, '_> {
     fn piece(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {
         match segment.kind(unit)? {
             UnitKind::Span { class, back: 0 } => self.span(segment, unit, class),
-            UnitKind::Large { shift, back: 0 } => self.large(segment, unit, shift),
-            UnitKind::FreeHead => self.run(segment, unit),
+            UnitKind::Large { .. } => self.large(segment, unit),
+            UnitKind::Free { .. } => self.run(segment, unit),
+            UnitKind::Table { units } if 0 < units && units <= segment.end - unit => {
+                inside(segment, unit + 1, unit + units)?;
+                Ok(units)
+            }
             _ => Err(Fault::Corrupted),
         }
     }
 
     fn run(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {
         let units = segment.run_length(unit)?;
-        inside(segment, unit + 1, (unit + units).saturating_sub(1))?;
-        self.pieces.runs.entry(bin_of(units)).or_default().insert(unit);
+        // The third unit of a run of three is its last one too.
+        let last = unit + units - 1;
+        if units >= LISTED {
+            let links = [segment.kind(unit + 1)?, segment.kind(unit + 2)?];
+            let [UnitKind::Next(_), UnitKind::Previous(_)] = links else {
+                return Err(Fault::Corrupted);
+            };
+            inside(segment, unit + 3, last)?;
+            self.pieces.runs.entry(bin_of(units)).or_default().insert(unit);
+        } else {
+            inside(segment, unit + 1, last)?;
+        }
         Ok(units)
     }
 
-    fn large(&mut self, segment: Segment<'m>, unit: u32, shift: u32) -> Result<u32> {
-        let units = segment.length(unit)?;
-        let mut next = unit + 1;
-        if 1 << shift == UNIT {
-            let second = UnitKind::Large { shift, back: 1 };
-            if units < 2 || segment.kind(next)? != second {
-                return Err(Fault::Corrupted);
-            }
-            next += 1;
+    fn large(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {
+        let large = Large::read(segment, unit)?;
+        let seconds = u32::from(large.has_second());
+        if large.has_second() && segment.kind(unit + 1)? != UnitKind::LargeSecond {
+            return Err(Fault::Corrupted);
         }
-        inside(segment, next, unit + units)?;
-        if self.heap.large_at(segment, unit, shift).is_err() {
-            let large = Large { segment, unit, units, shift };
-            let (_, size) = self.heap.header(large.pointer())?;
-            self.header(large.pointer(), size == large.buffer_size(), Some(large.pointer()));
+        inside(segment, unit + 1 + seconds, unit + large.units)?;
+        let (pointer, size) = (large.pointer(), large.buffer_size());
+        let (byte_length, found) = self.heap.read_header(pointer)?;
+        if found != size || byte_length == 0 || byte_length > size - HEADER {
+            self.header(pointer, found == size, Some(pointer));
         }
-        Ok(units)
+        self.behind(large.behind(), size)?;
+        Ok(large.units)
     }
 
     fn span(&mut self, segment: Segment<'m>, unit: u32, class: usize) -> Result<u32> {
@@ -186,6 +199,7 @@ impl<'m> Check<'m, '_> {
         if free != span.free || span.count_free()? != free {
             return Err(Fault::Corrupted);
         }
+        *self.pieces.span_units.entry(class).or_default() += span.units;
         if free == span.slots {
             self.pieces.spare.entry(class).or_default().insert(unit);
         } else if free > 0 {
@@ -199,8 +213,12 @@ impl<'m> Check<'m, '_> {
         let stride = span.geometry().stride;
         let mut free = 0;
         for slot in 0..span.slots {
+            if !span.was_made(slot) {
+                free += 1;
+                continue;
+            }
             let pointer = span.pointer(slot);
-            let (byte_length, size) = self.heap.header(pointer)?;
+            let (byte_length, size) = self.heap.read_header(pointer)?;
             let (most, block) = if span.is_free(slot)? {
                 free += 1;
                 (0, None)
@@ -211,11 +229,17 @@ impl<'m> Check<'m, '_> {
                 self.header(pointer, byte_length > most, block);
             }
         }
-        let behind = span.pointer(span.slots);
-        if self.heap.header(behind)? != (0, stride) {
-            self.header(behind, self.heap.header(behind)?.0 != 0, None);
-        }
+        self.behind(span.pointer(span.made), stride)?;
         Ok(free)
+    }
+
+    /// Examines what lies behind a block of `size` bytes, where no other one begins.
+    fn behind(&mut self, pointer: u32, size: u32) -> Result<()> {
+        let (byte_length, found) = self.heap.read_header(pointer)?;
+        if byte_length != 0 || found != size {
+            self.header(pointer, byte_length != 0, None);
+        }
+        Ok(())
     }
 
     /// Reports the header before `pointer`: its first word, or its second.
@@ -225,44 +249,51 @@ impl<'m> Check<'m, '_> {
     }
 
     fn lists(&mut self) -> Result<()> {
-        let Pieces { mut runs, mut partial, mut spare } = std::mem::take(&mut self.pieces);
+        let heap = self.heap;
+        let Pieces { mut runs, mut partial, mut spare, mut span_units } =
+            std::mem::take(&mut self.pieces);
+        // Every heap has a segment; any will do to look for links from.
+        let near = heap.segment(0)?;
+        let links = RunLinks { heap: &heap, near: &near };
         for bin in 0..BINS {
-            let head = root::BIN_HEADS + bin;
-            self.list(head, runs.remove(&bin).unwrap_or_default());
-            let word = root::BIN_BITMAP + bin / 32;
-            let filled = self.heap.field(word)? & 1 << (bin % 32) != 0;
-            self.require(filled == (self.heap.field(head)? != 0), self.heap.root + word);
+            let head = field::BIN_HEADS + bin;
+            self.list(&links, head, runs.remove(&bin).unwrap_or_default());
+            let word = field::BIN_BITMAP + bin / 32;
+            let filled = heap.field(word)? & 1 << (bin % 32) != 0;
+            self.require(filled == (heap.field(head)? != 0), heap.superblock + word);
         }
-        // The last word has bits for which there is no bin.
-        let last = root::BIN_BITMAP + BINS / 32;
-        self.require(self.heap.field(last)? >> (BINS % 32) == 0, self.heap.root + last);
         for class in 0..COUNT {
             let at = class as u32;
-            self.list(root::PARTIAL + at, partial.remove(&class).unwrap_or_default());
-            self.list(root::SPARE + at, spare.remove(&class).unwrap_or_default());
+            let links = SpanLinks(&heap);
+            self.list(&links, field::PARTIAL + at, partial.remove(&class).unwrap_or_default());
+            self.list(&links, field::SPARE + at, spare.remove(&class).unwrap_or_default());
+            let units = field::SPAN_UNITS + at;
+            let sound = heap.field(units)? == span_units.remove(&class).unwrap_or(0);
+            self.require(sound, heap.superblock + units);
         }
         Ok(())
     }
 
-    /// Compares the list that starts at the root's field `head` with what should be in it.
-    fn list(&mut self, head: u32, members: BTreeSet<u32>) {
-        let sound = self.holds(head, members).is_ok_and(|sound| sound);
-        self.require(sound, self.heap.root + head);
+    /// Compares the list that starts at the superblock's field `head` with what should be in it.
+    fn list(&mut self, links: &impl Links, head: u32, members: BTreeSet<u32>) {
+        let sound = self.holds(links, head, members).is_ok_and(|sound| sound);
+        self.require(sound, self.heap.superblock + head);
     }
 
-    fn holds(&self, head: u32, mut members: BTreeSet<u32>) -> Result<bool> {
+    fn holds(&self, links: &impl Links, head: u32, mut members: BTreeSet<u32>) -> Result<bool> {
         let (mut previous, mut unit) = (0, self.heap.field(head)?);
         while members.remove(&unit) {
-            let segment = self.heap.own_segment(unit)?;
-            if segment.record(unit, PREVIOUS)? != previous {
+            if links.previous(unit)? != previous {
                 return Ok(false);
             }
             previous = unit;
-            unit = segment.record(unit, NEXT)?;
+            unit = links.next(unit)?;
         }
         Ok(unit == 0 && members.is_empty())
     }
 }
+
+const _: () = assert!(BINS.is_multiple_of(32), "the bitmap of bins has no other bits");
 
 /// Confirms that the units from `unit` to `end` start nothing.
 fn inside(segment: Segment<'_>, unit: u32, end: u32) -> Result<()> {
@@ -280,8 +311,9 @@ fn next_start(segment: Segment<'_>, unit: u32) -> u32 {
         matches!(
             segment.kind(unit),
             Ok(UnitKind::Span { back: 0, .. }
-                | UnitKind::Large { back: 0, .. }
-                | UnitKind::FreeHead)
+                | UnitKind::Large { .. }
+                | UnitKind::Free { .. }
+                | UnitKind::Table { .. })
         )
     };
     (unit..segment.end).find(starts).unwrap_or(segment.end)

@@ -2,9 +2,11 @@
 //! and what a block that has such bytes behind its own needs besides.
 
 use crate::fault::{Fault, Result};
-use crate::heap::Heap;
-use crate::heap::layout::{HEADER, UNIT, UnitKind};
+use crate::heap::large::Large;
+use crate::heap::measures::{HEADER, UNIT};
 use crate::heap::size_class::CLASSES;
+use crate::heap::superblock::Heap;
+use crate::heap::unit_kind::UnitKind;
 
 impl Heap<'_> {
     /// Bytes from `pointer` to the end of the taken block there, padding included. Headers are not looked
@@ -17,28 +19,13 @@ impl Heap<'_> {
         let segment = self.segment_of(unit)?.ok_or(Fault::NeverAllocated)?;
         match segment.kind(unit)? {
             UnitKind::Span { class, .. } => Ok(CLASSES[class].stride - HEADER),
-            UnitKind::Large { back, .. } => {
-                let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
-                Ok((first + segment.length(first)?) * UNIT - pointer)
+            UnitKind::Large { .. } => Ok(Large::read(segment, unit)?.buffer_size() - HEADER),
+            UnitKind::LargeSecond => {
+                let first = unit.checked_sub(1).ok_or(Fault::Corrupted)?;
+                Ok(Large::read(segment, first)?.buffer_size() - HEADER)
             }
             _ => Err(Fault::NeverAllocated),
         }
-    }
-
-    /// The two words before `pointer`, whatever they hold.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`] when there is no such place.
-    pub fn read_header(&self, pointer: u32) -> Result<(u32, u32)> {
-        self.header(pointer)
-    }
-
-    /// Writes the header of the taken block at `pointer`.
-    ///
-    /// # Errors
-    /// As [`Heap::read_header`].
-    pub fn write_header(&self, pointer: u32, byte_length: u32, buffer_size: u32) -> Result<()> {
-        self.set_header(pointer, byte_length, buffer_size)
     }
 
     /// Sets the bytes from `start` to `end` to `byte`.
@@ -91,7 +78,7 @@ mod tests {
     fn exactly_the_bytes_of_a_range_are_filled_and_looked_at() {
         for (start, end) in (0..20).flat_map(|start| (start..20).map(move |end| (start, end))) {
             let words: Vec<_> = (0..6).map(|_| AtomicU32::new(0)).collect();
-            let heap = Heap { words: Words::new(&words), root: 0 };
+            let heap = Heap { words: Words::new(&words), superblock: 0 };
             heap.fill(start, end, 0xfd).unwrap();
             let bytes = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes());
             let filled = bytes.enumerate().filter(|&(_, byte)| byte == 0xfd);

@@ -2,9 +2,10 @@
 
 use super::walk::{Piece, Slot};
 use crate::fault::{Fault, Result};
-use crate::heap::layout::{UNIT, root};
+use crate::heap::measures::{UNIT, WORDS_PER_UNIT};
 use crate::heap::segment::Segment;
-use crate::heap::{Heap, Words};
+use crate::heap::superblock::Heap;
+use crate::heap::words::Words;
 
 /// What a range of bytes is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +61,12 @@ impl<'m> Heap<'m> {
     pub fn map(&self, is_held: impl Fn(u32) -> bool) -> Result<Vec<Area>> {
         let mut map = Map(Vec::new());
         for segment in self.segments_ascending()? {
-            map.extend(Use::Outside, self.records_start(&segment))?;
-            map.extend(Use::Table, offset(segment.first))?;
-            let mut unit = segment.first;
+            map.extend(Use::Outside, self.first_byte(&segment))?;
+            let mut unit = segment.start;
             while unit < segment.end {
                 let (units, piece) = self.piece_at(segment, unit)?;
-                map.0.push(self.area_of(offset(unit), offset(unit + units), &piece, &is_held)?);
+                let start = offset(unit).max(self.first_byte(&segment));
+                map.0.push(self.area_of(start, offset(unit + units), &piece, &is_held)?);
                 unit += units;
             }
         }
@@ -73,14 +74,13 @@ impl<'m> Heap<'m> {
         Ok(map.0)
     }
 
-    // The root lies right before the first table. What is before the root of a heap that owns all is
-    // kept at zero by it.
-    fn records_start(&self, segment: &Segment<'m>) -> u64 {
-        let root = self.root * 4;
-        match segment.map == self.root + root::WORDS {
-            true if root == Self::WHOLE_MEMORY_ROOT => 0,
-            true => u64::from(root),
-            false => u64::from(segment.map) * 4,
+    // The unit that the superblock begins in is not all the heap's. What is before the superblock of a heap
+    // that owns all is kept at zero by it.
+    fn first_byte(&self, segment: &Segment<'m>) -> u64 {
+        let begins_here = segment.start == self.superblock / WORDS_PER_UNIT;
+        match begins_here && self.superblock * 4 != Self::WHOLE_MEMORY_ROOT {
+            true => u64::from(self.superblock) * 4,
+            false => offset(segment.start),
         }
     }
 
@@ -93,6 +93,7 @@ impl<'m> Heap<'m> {
     ) -> Result<Area> {
         match piece {
             Piece::Free(..) => Ok(Area::without_blocks(Use::Free, start, end)),
+            Piece::Table => Ok(Area::without_blocks(Use::Table, start, end)),
             Piece::Block(block) => {
                 let area = Area::without_blocks(Use::Large, start, end);
                 let cached = u32::from(is_held(block.pointer));

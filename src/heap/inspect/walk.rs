@@ -1,10 +1,11 @@
 //! Walking the heap: the live blocks in ascending order, and what all bytes are used for.
 
 use crate::fault::{Fault, Result};
-use crate::heap::layout::{HEADER, UNIT, UnitKind};
-use crate::heap::segment::{Segment, ascend};
+use crate::heap::measures::{GRAIN, HEADER, LISTED, UNIT};
+use crate::heap::segment::Segment;
 use crate::heap::span::Span;
-use crate::heap::{GRAIN, Heap};
+use crate::heap::superblock::Heap;
+use crate::heap::unit_kind::UnitKind;
 
 /// A live block; lengths in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(in crate::heap) enum Piece<'m> {
     Block(Block),
     /// First unit and length in units.
     Free(u32, u32),
+    /// The heap's own records.
+    Table,
 }
 
 impl<'m> Heap<'m> {
@@ -58,7 +61,7 @@ impl<'m> Heap<'m> {
                 visit(block);
                 Ok(())
             }
-            Piece::Free(..) => Ok(()),
+            Piece::Free(..) | Piece::Table => Ok(()),
         })
     }
 
@@ -97,9 +100,11 @@ impl<'m> Heap<'m> {
                 Ok(())
             }
             Piece::Free(_, units) => {
-                stats.add_free(units * UNIT, units * UNIT - GRAIN);
+                let request = if units < LISTED { 0 } else { units * UNIT - GRAIN - HEADER };
+                stats.add_free(units * UNIT, request);
                 Ok(())
             }
+            Piece::Table => Ok(()),
         })?;
         Ok(stats)
     }
@@ -109,7 +114,7 @@ impl<'m> Heap<'m> {
         mut visit: impl FnMut(Piece<'m>) -> Result<()>,
     ) -> Result<()> {
         for segment in self.segments_ascending()? {
-            let mut unit = segment.first;
+            let mut unit = segment.start;
             while unit < segment.end {
                 let (units, piece) = self.piece_at(segment, unit)?;
                 visit(piece)?;
@@ -119,16 +124,6 @@ impl<'m> Heap<'m> {
         Ok(())
     }
 
-    /// All segments in ascending order of address, none of which overlap: a walk over them meets no unit
-    /// twice.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`].
-    pub(super) fn segments_ascending(&self) -> Result<Vec<Segment<'m>>> {
-        let mut segments = self.segments()?.collect::<Result<Vec<_>>>()?;
-        if ascend(&mut segments) { Ok(segments) } else { Err(Fault::Corrupted) }
-    }
-
     /// What begins at `unit`, and how many units it has.
     pub(super) fn piece_at(&self, segment: Segment<'m>, unit: u32) -> Result<(u32, Piece<'m>)> {
         match segment.kind(unit)? {
@@ -136,16 +131,18 @@ impl<'m> Heap<'m> {
                 let span = Span::read(self, segment, unit, class)?;
                 Ok((span.units, Piece::Span(span)))
             }
-            UnitKind::Large { shift, back: 0 } => {
-                let large = self.large_at(segment, unit, shift)?;
+            UnitKind::Large { .. } => {
+                let large = self.large_at(segment, unit)?;
                 let pointer = large.pointer();
-                let (byte_length, _) = self.header(pointer)?;
-                let buffer_size = large.buffer_size();
+                let (byte_length, buffer_size) = self.read_header(pointer)?;
                 Ok((large.units, Piece::Block(Block { pointer, byte_length, buffer_size })))
             }
-            UnitKind::FreeHead => {
+            UnitKind::Free { .. } => {
                 let length = segment.run_length(unit)?;
                 Ok((length, Piece::Free(unit, length)))
+            }
+            UnitKind::Table { units } if 0 < units && units <= segment.end - unit => {
+                Ok((units, Piece::Table))
             }
             _ => Err(Fault::Corrupted),
         }
@@ -159,7 +156,7 @@ impl<'m> Heap<'m> {
                 continue;
             }
             let pointer = span.pointer(slot);
-            let (byte_length, buffer_size) = self.header(pointer)?;
+            let (byte_length, buffer_size) = self.read_header(pointer)?;
             if buffer_size != stride || byte_length > stride - HEADER {
                 return Err(Fault::Corrupted);
             }

@@ -18,10 +18,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::fault::Fault;
-use crate::heap::layout::{
-    BITS, HEADER, MAX_PAGES, MAX_SEGMENTS, NEXT, SEGMENT_WORDS, TABLE_WORDS_PER_UNIT, root,
-};
+use crate::heap::inspect::walk::Piece;
+use crate::heap::list::Links;
+use crate::heap::measures::{HEADER, MAX_PAGES, WORDS_PER_UNIT};
+use crate::heap::run::RunLinks;
 use crate::heap::segment::Segment;
+use crate::heap::size_class::RECORD_WORDS;
+use crate::heap::span::{BITS, COUNTS, Span};
+use crate::heap::superblock::{MAX_SEGMENTS, SEGMENT_WORDS, field};
+use crate::heap::unit_kind::UnitKind;
 use crate::heap::words::steps::READ;
 use crate::heap::{CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
 use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages, whole_heap};
@@ -219,15 +224,16 @@ impl Case {
     }
 
     fn control_words(&self) -> Vec<(u32, u32)> {
-        let root = self.root / 4;
         let heap = self.sound();
-        let tables = heap.segments().expect("segments").map(|segment| {
-            let Segment { first, limit, map_origin, .. } = segment.expect("a segment");
-            let map = map_origin.wrapping_add(first - first % (PAGE / UNIT));
-            (map, (limit - first) * TABLE_WORDS_PER_UNIT)
-        });
-        let mut ranges = vec![(root, root::WORDS)];
-        ranges.extend(tables.filter(|&(map, words)| ((map + words) as usize) < self.words.len()));
+        let mut ranges = vec![(self.root / 4, field::WORDS)];
+        for segment in heap.segments().expect("segments") {
+            let Segment { start, limit, map, .. } = segment.expect("a segment");
+            ranges.push((map, limit - start));
+        }
+        for span in spans(&heap) {
+            let words = RECORD_WORDS + span.geometry().bitmap_words;
+            ranges.push((span.unit * WORDS_PER_UNIT, words));
+        }
         ranges
     }
 
@@ -447,16 +453,34 @@ fn found(heap: &Heap<'_>) -> usize {
 /// The words that a check answers for: none of them can change unnoticed.
 fn watched(case: &Case) -> Vec<u32> {
     let heap = case.sound();
-    let root = case.root / 4;
+    let superblock = case.root / 4;
     let segments = heap.segment_count().expect("segments");
-    let mut words: Vec<_> = [root::SEGMENT_COUNT, root::UNITS].map(|field| root + field).into();
-    words.extend(root + root::BIN_BITMAP..root + root::DIRECTORY + segments * SEGMENT_WORDS);
+    let mut words: Vec<_> =
+        [field::SEGMENT_COUNT, field::UNITS].map(|field| superblock + field).into();
+    let directory_end = field::DIRECTORY + segments * SEGMENT_WORDS;
+    words.extend(superblock + field::BIN_BITMAP..superblock + directory_end);
     for segment in heap.segments().expect("segments") {
-        let Segment { first, end, map_origin, .. } = segment.expect("a segment");
-        words.extend((first..end).map(|unit| map_origin.wrapping_add(unit)));
+        let Segment { start, end, map, .. } = segment.expect("a segment");
+        words.extend(map..map + (end - start));
+    }
+    for span in spans(&heap) {
+        let record = span.unit * WORDS_PER_UNIT;
+        words.extend(record + COUNTS..record + BITS + span.slots.div_ceil(32));
     }
     words.extend(case.live.keys().map(|pointer| pointer / 4 - 1));
     words
+}
+
+fn spans<'m>(heap: &Heap<'m>) -> Vec<Span<'m>> {
+    let mut spans = Vec::new();
+    let walked = heap.each_piece(|piece| {
+        if let Piece::Span(span) = piece {
+            spans.push(span);
+        }
+        Ok(())
+    });
+    walked.expect("a sound heap");
+    spans
 }
 
 #[test]
@@ -492,7 +516,7 @@ fn a_lowered_end_page_makes_no_segment_over_live_blocks() {
     let words = pages(2);
     let (heap, block) = small_heap(&words);
     for end_page in [0, 1] {
-        heap.set_field(root::END_PAGE, end_page).unwrap();
+        heap.set_field(field::END_PAGE, end_page).unwrap();
         let full = heap.malloc(10 * PAGE, GRAIN, Search::Exhaustive);
         assert_eq!(full, Err(Fault::Corrupted));
     }
@@ -505,11 +529,11 @@ fn a_changed_word_of_the_directory_is_never_believed() {
     let (heap, block) = small_heap(&words);
     for word in 0..SEGMENT_WORDS {
         for bit in 0..32 {
-            let old = heap.field(root::DIRECTORY + word).unwrap();
-            heap.set_field(root::DIRECTORY + word, old ^ 1 << bit).unwrap();
+            let old = heap.field(field::DIRECTORY + word).unwrap();
+            heap.set_field(field::DIRECTORY + word, old ^ 1 << bit).unwrap();
             assert_eq!(heap.inspect(block), Err(Fault::Corrupted));
             assert_eq!(heap.class_of(block), Err(Fault::Corrupted));
-            heap.set_field(root::DIRECTORY + word, old).unwrap();
+            heap.set_field(field::DIRECTORY + word, old).unwrap();
         }
     }
     assert!(heap.inspect(block).is_ok());
@@ -519,12 +543,12 @@ fn a_changed_word_of_the_directory_is_never_believed() {
 fn no_unit_is_walked_twice() {
     let words = pages(4);
     let (heap, _) = small_heap(&words);
-    let entry = [0, 1, 2, 3, 4].map(|word| heap.field(root::DIRECTORY + word).unwrap());
+    let entry = [0, 1, 2, 3, 4].map(|word| heap.field(field::DIRECTORY + word).unwrap());
     let overlaps = |count: u32| {
         for (word, value) in (0..).zip(entry.repeat(count as usize)) {
-            heap.set_field(root::DIRECTORY + word, value).unwrap();
+            heap.set_field(field::DIRECTORY + word, value).unwrap();
         }
-        heap.set_field(root::SEGMENT_COUNT, count).unwrap();
+        heap.set_field(field::SEGMENT_COUNT, count).unwrap();
         let (mut blocks, mut damages) = (0, 0);
         let listed = heap.each_block(|_| blocks += 1).err();
         heap.check(&mut |_| damages += 1);
@@ -541,12 +565,12 @@ fn a_changed_count_of_units_is_never_believed() {
     let words = pages(2);
     let (heap, _) = small_heap(&words);
     for bit in 0..32 {
-        let old = heap.field(root::UNITS).unwrap();
-        heap.set_field(root::UNITS, old ^ 1 << bit).unwrap();
+        let old = heap.field(field::UNITS).unwrap();
+        heap.set_field(field::UNITS, old ^ 1 << bit).unwrap();
         assert_eq!(heap.total_units(), Err(Fault::Corrupted));
         assert_eq!(heap.growth_for(PAGE, GRAIN), Err(Fault::Corrupted));
         assert_eq!(heap.malloc(5000, GRAIN, Search::Quick), Err(Fault::Corrupted));
-        heap.set_field(root::UNITS, old).unwrap();
+        heap.set_field(field::UNITS, old).unwrap();
     }
     assert!(heap.malloc(5000, GRAIN, Search::Quick).is_ok());
 }
@@ -557,9 +581,9 @@ fn a_damaged_heap_does_not_take_itself_for_the_owner_of_all_pages() {
     let (start, end_page, maximum) = (GRAIN, 1, 3);
     let territory = Territory { start, end_page, maximum, owns_all: false };
     let heap = Heap::format(Words::new(&words), territory).expect("room for a heap");
-    let old = heap.field(root::OWNERSHIP).unwrap();
+    let old = heap.field(field::OWNERSHIP).unwrap();
     for damaged in (0..32).map(|bit| old ^ 1 << bit).chain([0, 1, u32::MAX]) {
-        heap.set_field(root::OWNERSHIP, damaged).unwrap();
+        heap.set_field(field::OWNERSHIP, damaged).unwrap();
         assert_eq!(heap.owns_all(), Err(Fault::Corrupted));
         assert_eq!(heap.malloc(PAGE, GRAIN, Search::Exhaustive), Err(Fault::Corrupted));
     }
@@ -571,8 +595,13 @@ fn a_block_that_a_thread_keeps_is_not_given_out_when_its_bit_is_set() {
     let words = pages(2);
     let (heap, _) = small_heap(&words);
     let kept = heap.take_block(3, Search::Quick).unwrap();
-    let segment = heap.own_segment(kept / UNIT).unwrap();
-    segment.set_record(kept / UNIT, BITS, u32::MAX).unwrap();
+    let UnitKind::Span { back, .. } =
+        heap.own_segment(kept / UNIT).unwrap().kind(kept / UNIT).unwrap()
+    else {
+        panic!("a block of a span");
+    };
+    let bits = (kept / UNIT - back) * WORDS_PER_UNIT + BITS;
+    words[bits as usize].store(u32::MAX, Relaxed);
     let taken = heap.take_spans(3, 32, Search::Quick, |pointer| assert_ne!(pointer, kept));
     assert_eq!(taken, Err(Fault::Corrupted));
 }
@@ -589,15 +618,14 @@ fn a_territory_at_the_end_of_4_gib_holds_no_heap() {
 fn a_circle_of_free_runs_is_left_soon() {
     let words = pages(20);
     let (heap, _) = small_heap(&words);
-    let size = 10 * UNIT;
-    let blocks: Vec<_> =
-        (0..8).map(|_| heap.malloc(size, GRAIN, Search::Quick).expect("room")).collect();
-    for block in blocks.iter().step_by(2) {
-        heap.free(*block).unwrap();
-    }
-    let run = blocks[6] / UNIT;
-    heap.own_segment(run).unwrap().set_record(run, NEXT, run).unwrap();
+    let fill = || heap.malloc(34 * UNIT, GRAIN, Search::Quick).ok();
+    let blocks: Vec<_> = std::iter::from_fn(fill).collect();
+    heap.free(blocks[3]).unwrap();
+    let run = blocks[3] / UNIT;
+    let near = heap.own_segment(run).unwrap();
+    RunLinks { heap: &heap, near: &near }.set_next(run, run).unwrap();
     let begin = READ.get();
-    assert_eq!(heap.malloc(size, PAGE, Search::Exhaustive), Err(Fault::Corrupted));
+    // As many units as the run has, but it does not lie as it must.
+    assert_eq!(heap.malloc(33 * UNIT, PAGE, Search::Exhaustive), Err(Fault::Corrupted));
     assert!(READ.get() - begin < words.len() as u64);
 }

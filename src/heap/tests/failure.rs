@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::corruption::small_heap;
 use super::properties::verify;
 use crate::fault::Fault;
-use crate::heap::layout::root;
+use crate::heap::superblock::field;
 use crate::heap::{GRAIN, Heap, Search, UNIT, class_for};
 use crate::tests::fixture::pages;
 
@@ -61,7 +61,7 @@ impl Blocks {
         let last_of_span = take(3000);
         let only_one = take(32_768);
         let mut in_full_span = take(1000);
-        let full = class_for(1000, GRAIN).expect("a class") as u32 + root::PARTIAL;
+        let full = class_for(1000, GRAIN).expect("a class") as u32 + field::PARTIAL;
         while heap.field(full) != Ok(0) {
             in_full_span = take(1000);
         }

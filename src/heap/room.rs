@@ -1,0 +1,28 @@
+//! Allocating: what is tried, in order, before there is no room.
+//!
+//! 1. a free block, a free run, a new span
+//! 2. pages that were grown meanwhile, and spans all of whose blocks are free
+//! 3. when the memory cannot grow ([`Search::Exhaustive`]), free blocks of larger classes
+//! 4. for a small block, a run of its own
+
+use super::run::Search;
+use super::superblock::Heap;
+use crate::fault::{Fault, Result};
+
+impl Heap<'_> {
+    /// Allocates `byte_length` bytes at a multiple of `align`, a power of two up to 65,536.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
+    pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
+        let first = if search == Search::Exhaustive { Search::Quick } else { search };
+        match self.allocate(byte_length, align, first) {
+            Err(Fault::OutOfMemory) => {
+                self.absorb_pages()?;
+                self.free_spare_spans()?;
+                self.allocate(byte_length, align, search)
+            }
+            done => done,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a unit is, packed in one word of the map.
+
+use super::measures::MAX_UNITS;
+use super::size_class::COUNT;
+
+/// What a unit is. A word of 0 is [`UnitKind::Inside`], so that a map which is all zero is sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitKind {
+    /// Within a free run, a large block or a table.
+    Inside,
+    /// Unit `back` of a span of class `class`.
+    Span {
+        /// Index of the size class.
+        class: usize,
+        /// Units from the span's first one.
+        back: u32,
+    },
+    /// The first unit of a large block of `units` units whose pointer lies `1 << shift` bytes into it.
+    Large {
+        /// Base-2 logarithm of the pointer's distance from the start.
+        shift: u32,
+        /// Length in units.
+        units: u32,
+    },
+    /// The second unit of a large block, which the pointer lies at the start of.
+    LargeSecond,
+    /// The first unit of a free run of `units` units.
+    Free {
+        /// Length in units.
+        units: u32,
+    },
+    /// The last unit of a free run of `units` units, which are more than one.
+    FreeTail {
+        /// Length in units.
+        units: u32,
+    },
+    /// The second unit of a listed free run: the next run in its bin, 0 for none.
+    Next(u32),
+    /// The third unit of a listed free run: the run before it in its bin, 0 for none.
+    Previous(u32),
+    /// The first of `units` units that the heap's own records take.
+    Table {
+        /// Length in units.
+        units: u32,
+    },
+}
+
+const KIND_BITS: u32 = 4;
+/// Bits of a class or a shift.
+const ARGUMENT_BITS: u32 = 7;
+const SPAN: u32 = 1;
+const LARGE: u32 = 2;
+const LARGE_SECOND: u32 = 3;
+const FREE: u32 = 4;
+const FREE_TAIL: u32 = 5;
+const NEXT: u32 = 6;
+const PREVIOUS: u32 = 7;
+const TABLE: u32 = 8;
+
+// A class, and with a shift a number of units, fit beside the kind.
+const _: () = assert!(COUNT <= 1 << ARGUMENT_BITS);
+const SHIFT_BITS: u32 = 4;
+const _: () = assert!(MAX_UNITS.ilog2() < u32::BITS - KIND_BITS - SHIFT_BITS);
+
+impl UnitKind {
+    /// The map word of this kind: kind in bits 0-3, then its arguments.
+    pub const fn pack(self) -> u32 {
+        match self {
+            Self::Inside => 0,
+            Self::Span { class, back } => {
+                SPAN | (class as u32) << KIND_BITS | back << (KIND_BITS + ARGUMENT_BITS)
+            }
+            Self::Large { shift, units } => {
+                LARGE | shift << KIND_BITS | units << (KIND_BITS + SHIFT_BITS)
+            }
+            Self::LargeSecond => LARGE_SECOND,
+            Self::Free { units } => FREE | units << KIND_BITS,
+            Self::FreeTail { units } => FREE_TAIL | units << KIND_BITS,
+            Self::Next(unit) => NEXT | unit << KIND_BITS,
+            Self::Previous(unit) => PREVIOUS | unit << KIND_BITS,
+            Self::Table { units } => TABLE | units << KIND_BITS,
+        }
+    }
+
+    /// The kind that a map word stands for; `None` when it stands for nothing.
+    pub const fn unpack(word: u32) -> Option<Self> {
+        let rest = word >> KIND_BITS;
+        let kind = match word & ((1 << KIND_BITS) - 1) {
+            0 => Self::Inside,
+            SPAN => {
+                let class = (rest & ((1 << ARGUMENT_BITS) - 1)) as usize;
+                if class >= COUNT {
+                    return None;
+                }
+                Self::Span { class, back: rest >> ARGUMENT_BITS }
+            }
+            LARGE => {
+                let shift = rest & ((1 << SHIFT_BITS) - 1);
+                if shift < 4 || shift > 10 {
+                    return None;
+                }
+                Self::Large { shift, units: rest >> SHIFT_BITS }
+            }
+            LARGE_SECOND => Self::LargeSecond,
+            FREE => Self::Free { units: rest },
+            FREE_TAIL => Self::FreeTail { units: rest },
+            NEXT => Self::Next(rest),
+            PREVIOUS => Self::Previous(rest),
+            TABLE => Self::Table { units: rest },
+            _ => return None,
+        };
+        if kind.pack() == word { Some(kind) } else { None }
+    }
+}
