@@ -38,20 +38,16 @@ const headOf = (words, rows, states, ptr) => {
   if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return 0
   const grain = ptr >>> 4
   if (grain >= states.length) return 0
-  const head = states[grain] << 3
-  if (head <= 0) return 0
-  const header = (ptr >>> 2) - 2
-  const stride = rows[head + 3]
-  const byteLength = words[header]
-  if (
-    byteLength <= 0 ||
-    byteLength > stride - 8 ||
-    words[header + 1] !== stride ||
-    words[header + 1 + (stride >>> 2)] !== stride
-  ) {
-    return 0
-  }
-  return head
+  const state = states[grain]
+  if (state <= 0) return 0
+  const head = (state & 127) << 3
+  const stride = rows[head | 3]
+  const header = (ptr - 8) >>> 2
+  return words[header + 1] === stride &&
+    words[header + 1 + (stride >>> 2)] === stride &&
+    (words[header] - 1) >>> 0 < stride - 8
+    ? head
+    : 0
 }
 
 /** The free blocks that one thread keeps for itself. */
@@ -87,14 +83,14 @@ export class ThreadCache {
     if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
     if ((byteLength - 1) >>> 0 >= 32_776) return 0
     const { words, rows, states } = this
-    const head = rows[1024 + ((byteLength + 23) >>> 4)]
-    const top = rows[head] - 1
-    if (top < rows[head + 1]) return 0
-    const ptr = rows[top] >>> 0
-    const header = (ptr >>> 2) - 2
+    const head = rows[1024 + ((byteLength + 23) >>> 4)] & 1016
+    const top = rows[head] & 65_535
+    if (top <= rows[head | 1]) return 0
+    const ptr = rows[top - 1] >>> 0
+    const header = (ptr - 8) >>> 2
     // A memory that is not shared and has grown has left these words.
     if (header >= words.length) return 0
-    rows[head] = top
+    rows[head] = top - 1
     // Two threads have freed it at the same time, and it was given out since.
     if (states[ptr >>> 4] !== -1) return 0
     words[header] = byteLength
@@ -109,13 +105,22 @@ export class ThreadCache {
    * @returns {boolean} false when its class is at its limit, or it is not plainly a live block
    */
   push(ptr) {
+    // What headOf asks for, and by itself: the compiler does not see that an answer of it is not 0.
+    if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return false
     const { words, rows, states } = this
-    const head = headOf(words, rows, states, ptr)
-    if (head === 0) return false
-    const top = rows[head]
-    if (top >= rows[head + 2]) return false
-    states[ptr >>> 4] = -1
-    words[(ptr >>> 2) - 2] = 0
+    const grain = ptr >>> 4
+    if (grain >= states.length) return false
+    const state = states[grain]
+    if (state <= 0) return false
+    const head = (state & 127) << 3
+    const stride = rows[head | 3]
+    const header = (ptr - 8) >>> 2
+    if (words[header + 1] !== stride || words[header + 1 + (stride >>> 2)] !== stride) return false
+    if ((words[header] - 1) >>> 0 >= stride - 8) return false
+    const top = rows[head] & 65_535
+    if (top >= rows[head | 2]) return false
+    states[grain] = -1
+    words[header] = 0
     rows[top] = ptr
     rows[head] = top + 1
     return true
