@@ -12,11 +12,12 @@ use napi::{Result, sys};
 
 use crate::fault::Fault;
 use crate::heap::Search;
+use crate::node::bytes::OpenHeap;
 use crate::node::handle::Handle;
 use crate::node::memory::JsValue;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::registry::Known;
-use crate::session::SharedHeap;
+use crate::session::Bytes;
 
 /// The most arguments a function takes.
 const MAX_ARGUMENTS: usize = 5;
@@ -118,7 +119,7 @@ pub trait Callback {
     /// What it answers with.
     type Output: ToNapiValue;
     /// Does the work.
-    fn run(heap: &SharedHeap, arguments: &Arguments) -> core::result::Result<Self::Output, Fault>;
+    fn run(heap: &OpenHeap, arguments: &Arguments) -> core::result::Result<Self::Output, Fault>;
 }
 
 /// Gives `object` a property of its own: a setter that someone has put on its prototype is not called.
@@ -290,9 +291,9 @@ pub struct SharedBytes {
 
 impl SharedBytes {
     /// The states of the blocks in as much of the memory as `heap` has seen.
-    pub fn of_live_blocks(heap: &SharedHeap) -> Self {
+    pub fn of_live_blocks(heap: &OpenHeap) -> Self {
         let most = heap.known().live_blocks.bytes().len();
-        let length = LiveBlocks::length_for(heap.byte_length()).min(most);
+        let length = LiveBlocks::length_for(heap.memory().byte_length()).min(most);
         Self { known: Arc::clone(heap.known()), length }
     }
 }

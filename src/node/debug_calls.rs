@@ -1,4 +1,4 @@
-//! The calls on a heap that debug mode answers in its own way, and those that tell what it knows.
+//! The calls that tell what is wrong with a heap, and, in debug mode, what is known of its blocks.
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -6,16 +6,16 @@ use std::rc::Rc;
 use napi::{Result, sys};
 use napi_derive::napi;
 
-use super::{blocks_of, callbacks, figures_of};
-use crate::debug::{Book, Finding, Group, Place};
+use super::callbacks;
+use crate::debug::{Finding, Group, Place};
 use crate::fault::Fault;
 use crate::heap::Part;
-use crate::node::callback::{Arguments, Callback, Numbers, define};
+use crate::node::bytes::OpenHeap;
+use crate::node::callback::{Arguments, Callback, define};
 use crate::node::handle::Handle;
-use crate::session::SharedHeap;
 
-/// Sets the functions of `object` that tell about the heap, and puts those of debug mode in the place of
-/// the plain ones if the memory is in it, which `debug` says.
+/// Sets the functions of `object` that tell about the heap, and those that only debug mode has if the
+/// memory is in it, which `debug` says.
 ///
 /// # Safety
 /// `env` is the environment of the running call and `object` one of its handles.
@@ -29,21 +29,11 @@ pub unsafe fn define_all(
     unsafe {
         define::<Check>(env, object, heap)?;
         define::<Leaks>(env, object, heap)?;
-        define::<TakeFinding>(env, object, heap)?;
         if !debug {
             return Ok(());
         }
         define::<SetCaller>(env, object, heap)?;
-        define::<Malloc>(env, object, heap)?;
-        define::<Free>(env, object, heap)?;
-        define::<Resize>(env, object, heap)?;
-        define::<Sizeof>(env, object, heap)?;
-        define::<Lengthof>(env, object, heap)?;
-        define::<Grow>(env, object, heap)?;
-        define::<GrowBehind>(env, object, heap)?;
-        define::<Blocks>(env, object, heap)?;
-        define::<Stats>(env, object, heap)?;
-        define::<Trim>(env, object, heap)
+        define::<TakeFinding>(env, object, heap)
     }
 }
 
@@ -134,36 +124,5 @@ callbacks! {
     }
     TakeFinding c"takeFinding" (heap, _arguments) -> Option<FindingInfo> {
         Ok(heap.take_finding().map(Into::into))
-    }
-    Malloc c"malloc" (heap, arguments) -> u32 {
-        heap.debug_malloc(arguments.number(0), arguments.number(1), arguments.search(2))
-    }
-    Free c"free" (heap, arguments) -> u32 {
-        heap.debug_free(arguments.number(0)).map(|()| 0)
-    }
-    Resize c"resize" (heap, arguments) -> u32 {
-        let stay = arguments.number(2) != 0;
-        heap.debug_resize(arguments.number(0), arguments.number(1), stay).map(|()| 0)
-    }
-    Sizeof c"sizeof" (heap, arguments) -> u32 {
-        heap.debug_inspect(arguments.number(0)).map(|(byte_length, _)| byte_length)
-    }
-    Lengthof c"lengthof" (heap, arguments) -> u32 {
-        heap.debug_inspect(arguments.number(0)).map(|(_, buffer_size)| buffer_size)
-    }
-    Grow c"grow" (heap, arguments) -> u32 {
-        heap.grow_for(Book::request(arguments.number(0)), arguments.number(1))
-    }
-    GrowBehind c"growBehind" (heap, arguments) -> u32 {
-        heap.grow_behind(arguments.number(0), Book::request(arguments.number(1)))
-    }
-    Blocks c"blocks" (heap, _arguments) -> Numbers<u32> {
-        heap.debug_blocks().map(|blocks| blocks_of(&blocks))
-    }
-    Stats c"stats" (heap, arguments) -> u32 {
-        arguments.fill(0, &figures_of(heap.debug_stats()?)).map(|()| 0)
-    }
-    Trim c"trim" (heap, _arguments) -> f64 {
-        heap.debug_trim().map(|bytes| bytes as f64)
     }
 }

@@ -11,13 +11,13 @@ use napi::{Env, sys};
 
 use crate::cache::ThreadCache;
 use crate::fault::{Fault, Result};
-use crate::session::SharedHeap;
+use crate::node::bytes::OpenHeap;
 
 /// A heap for JavaScript's functions to share.
 pub struct Handle {
     env: sys::napi_env,
     /// The hook that closes the heap is registered while this holds one.
-    heap: RefCell<Option<SharedHeap>>,
+    heap: RefCell<Option<OpenHeap>>,
     cache: Rc<ThreadCache>,
 }
 
@@ -26,7 +26,7 @@ impl Handle {
     ///
     /// # Errors
     /// When the engine takes no hook; the heap is closed then.
-    pub fn new(env: &Env, heap: SharedHeap) -> napi::Result<Rc<Self>> {
+    pub fn new(env: &Env, heap: OpenHeap) -> napi::Result<Rc<Self>> {
         let cache = Rc::clone(heap.cache());
         let handle = Rc::new(Self { env: env.raw(), heap: RefCell::new(None), cache });
         // SAFETY: `env` is that of the running call, and `close` may have the handle for as long as it is
@@ -42,7 +42,7 @@ impl Handle {
     ///
     /// # Errors
     /// Those of `act`; [`Fault::Internal`] once the heap is closed.
-    pub fn run<T>(&self, act: impl FnOnce(&SharedHeap) -> Result<T>) -> Result<T> {
+    pub fn run<T>(&self, act: impl FnOnce(&OpenHeap) -> Result<T>) -> Result<T> {
         self.heap.borrow().as_ref().ok_or(Fault::Internal).and_then(act)
     }
 

@@ -2,12 +2,13 @@
 //!
 //! Nothing here decides anything: calls are converted and faults become numbers.
 
+mod bytes;
 mod callback;
 mod debug_calls;
-pub mod grower;
+mod grower;
 mod handle;
 pub mod image;
-pub mod memory;
+mod memory;
 pub mod threads;
 
 use std::ffi::CStr;
@@ -20,9 +21,9 @@ use crate::fault::Fault;
 use crate::heap::{self, Area, PAGE};
 use crate::os::guards;
 use crate::process::rows;
-use crate::session::{Claim, SharedHeap};
+use crate::session::Claim;
+use bytes::{EngineMemory, OpenHeap};
 use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_property};
-use grower::Grower;
 use handle::Handle;
 use memory::{JsValue, Memory};
 
@@ -73,7 +74,7 @@ pub fn open_heap(
     let HeapClaim { heap_base, initial, maximum, made_here, debug } = claim;
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
     let claim = Claim { heap_base, initial, maximum, made_here, debug };
-    let heap = match SharedHeap::open(Memory::open(view.0)?, Grower::of(grower.0)?, claim) {
+    let heap = match OpenHeap::open(EngineMemory::open(view.0, grower.0)?, claim) {
         Ok(heap) => heap,
         Err(fault) => return Ok(Either::B(fault as i32)),
     };
@@ -215,7 +216,7 @@ macro_rules! callbacks {
                 type Output = $output;
 
                 fn run(
-                    $heap: &SharedHeap,
+                    $heap: &OpenHeap,
                     $arguments: &Arguments,
                 ) -> core::result::Result<$output, Fault> $body
             }
@@ -227,7 +228,9 @@ pub(crate) use callbacks;
 
 callbacks! {
     Refresh c"refresh" (heap, arguments) -> u32 {
-        heap.refresh(arguments.value(0)).map(|()| 0).map_err(|_| Fault::Internal)
+        heap.memory().refresh(arguments.value(0)).map_err(|_| Fault::Internal)?;
+        heap.look();
+        Ok(0)
     }
     Malloc c"malloc" (heap, arguments) -> u32 {
         heap.malloc(arguments.number(0), arguments.number(1), arguments.search(2))

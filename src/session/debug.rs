@@ -2,13 +2,13 @@
 //! call works on the heap and its book under the lock, and keeps what can be told about a refusal for
 //! whoever words the error.
 
-use super::SharedHeap;
+use super::{Bytes, SharedHeap};
 use crate::debug::{Book, Finding, Group, Trouble};
 use crate::fault::{Fault, Result};
 use crate::heap::{Block, Damage, Heap, Part, Search, Stats};
 use crate::process::registry::State;
 
-impl SharedHeap {
+impl<B: Bytes> SharedHeap<B> {
     /// Whether the memory is in debug mode.
     pub fn is_debug(&self) -> bool {
         self.known.lock().book.is_some()
@@ -25,15 +25,8 @@ impl SharedHeap {
         self.finding.take().map(|finding| *finding)
     }
 
-    /// Allocates a block; see [`Book::malloc`]. The first call makes the heap.
-    ///
-    /// # Errors
-    /// The faults of [`Book::malloc`]; [`Fault::Stale`].
-    pub fn debug_malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
-        self.debug_malloc_in(&mut self.known.lock(), byte_length, align, search)
-    }
-
-    pub(super) fn debug_malloc_in(
+    // Allocates a block; see [`Book::malloc`]. The first call makes the heap.
+    pub(super) fn debug_malloc(
         &self,
         state: &mut State,
         byte_length: u32,
@@ -46,59 +39,47 @@ impl SharedHeap {
         self.told(book.malloc(&heap, byte_length, align, search, made))
     }
 
-    /// Frees a block; see [`Book::free`].
-    ///
-    /// # Errors
-    /// The faults of [`Book::free`]; [`Fault::Stale`].
-    pub fn debug_free(&self, pointer: u32) -> Result<()> {
-        self.debug_free_and(pointer, || ())
-    }
-
-    pub(super) fn debug_free_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
+    // Frees a block; see [`Book::free`].
+    pub(super) fn debug_free(
+        &self,
+        state: &mut State,
+        pointer: u32,
+        then: impl FnOnce(),
+    ) -> Result<()> {
         let freed = self.caller.take().ok_or(Fault::Corrupted)?;
-        self.with_book(|heap, book| book.free(heap, pointer, freed).map(|()| then()))
+        self.with_book(state, |heap, book| book.free(heap, pointer, freed).map(|()| then()))
     }
 
-    /// Resizes a block where it is; see [`Book::resize`].
-    ///
-    /// # Errors
-    /// The faults of [`Book::resize`]; [`Fault::Stale`].
-    pub fn debug_resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
+    // Resizes a block where it is; see [`Book::resize`].
+    pub(super) fn debug_resize(
+        &self,
+        state: &mut State,
+        pointer: u32,
+        byte_length: u32,
+        stay: bool,
+    ) -> Result<()> {
         let made = self.caller.take().ok_or(Fault::Corrupted)?;
-        self.with_book(|heap, book| book.resize(heap, pointer, byte_length, stay, made))
+        self.with_book(state, |heap, book| book.resize(heap, pointer, byte_length, stay, made))
     }
 
-    /// The requested bytes and the whole space of a block; see [`Book::inspect`].
-    ///
-    /// # Errors
-    /// The faults of [`Book::inspect`]; [`Fault::Stale`].
-    pub fn debug_inspect(&self, pointer: u32) -> Result<(u32, u32)> {
-        self.with_book(|heap, book| book.inspect(heap, pointer))
+    // The requested bytes and the whole space of a block; see [`Book::inspect`].
+    pub(super) fn debug_inspect(&self, state: &mut State, pointer: u32) -> Result<(u32, u32)> {
+        self.with_book(state, |heap, book| book.inspect(heap, pointer))
     }
 
-    /// The live blocks in ascending order of address, without those in quarantine.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`].
-    pub fn debug_blocks(&self) -> Result<Vec<Block>> {
-        self.examine(|heap, book| book.blocks(heap))
+    // The live blocks in ascending order of address, without those in quarantine.
+    pub(super) fn debug_blocks(&self, state: &mut State) -> Result<Vec<Block>> {
+        self.examine(state, |heap, book| book.blocks(heap))
     }
 
-    /// What the bytes of the heap are used for; see [`Book::stats`].
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`].
-    pub fn debug_stats(&self) -> Result<Stats> {
-        self.examine(|heap, book| book.stats(heap))
+    // What the bytes of the heap are used for; see [`Book::stats`].
+    pub(super) fn debug_stats(&self, state: &mut State) -> Result<Stats> {
+        self.examine(state, |heap, book| book.stats(heap))
     }
 
-    /// Empties the quarantine, then gives pages back; see [`SharedHeap::trim`].
-    ///
-    /// # Errors
-    /// The faults of [`Book::release`] and [`SharedHeap::trim`].
-    pub fn debug_trim(&self) -> Result<u64> {
-        self.examine(|heap, book| self.told(book.release(heap, 0)))?;
-        self.trim()
+    // Frees what is in quarantine; see [`Book::release`].
+    pub(super) fn empty_quarantine(&self, state: &mut State) -> Result<()> {
+        self.examine(state, |heap, book| self.told(book.release(heap, 0)))
     }
 
     /// The live blocks in groups by the place that made them; see [`Book::leaks`].
@@ -106,7 +87,7 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn leaks(&self) -> Result<Vec<Group>> {
-        self.examine(|heap, book| book.leaks(heap))
+        self.examine(&mut self.known.lock(), |heap, book| book.leaks(heap))
     }
 
     /// Everything that is wrong with the heap; see [`Book::check`]. `seen` says that this thread sees all
@@ -115,7 +96,8 @@ impl SharedHeap {
     /// # Errors
     /// [`Fault::Stale`], unless `seen`.
     pub fn check(&self, seen: bool) -> Result<Vec<Finding>> {
-        match self.examine(|heap, book| Ok(book.check(heap))) {
+        let examined = self.examine(&mut self.known.lock(), |heap, book| Ok(book.check(heap)));
+        match examined {
             Err(Fault::Stale) if !seen => Err(Fault::Stale),
             Err(_) => {
                 let offset = self.root.get().unwrap_or(self.known.lock().territory.start);
@@ -137,10 +119,10 @@ impl SharedHeap {
     // Works on a heap that is there, in debug mode.
     fn with_book<T>(
         &self,
+        state: &mut State,
         act: impl FnOnce(&Heap<'_>, &mut Book) -> core::result::Result<T, Trouble>,
     ) -> Result<T> {
-        let mut state = self.known.lock();
-        let heap = self.formatted(&mut state)?.ok_or(Fault::NeverAllocated)?;
+        let heap = self.formatted(state)?.ok_or(Fault::NeverAllocated)?;
         let book = state.book.as_mut().ok_or(Fault::Corrupted)?;
         self.told(act(&heap, book))
     }
@@ -149,10 +131,10 @@ impl SharedHeap {
     // is nothing to work on.
     fn examine<T: Default>(
         &self,
+        state: &mut State,
         act: impl FnOnce(&Heap<'_>, &mut Book) -> Result<T>,
     ) -> Result<T> {
-        let mut state = self.known.lock();
-        let Some(heap) = self.formatted(&mut state)? else { return Ok(T::default()) };
+        let Some(heap) = self.formatted(state)? else { return Ok(T::default()) };
         match &mut state.book {
             Some(book) => act(&heap, book),
             None => act(&heap, &mut Book::default()),

@@ -2,12 +2,12 @@
 //! may be terminated whenever it runs JavaScript, but not in here: so nobody finds half a block, and no
 //! block is lost between its allocation and the word that holds its pointer.
 
-use super::SharedHeap;
+use super::{Bytes, SharedHeap};
 use crate::fault::{Fault, Result};
 use crate::heap::Search;
 use crate::process::registry::State;
 
-impl SharedHeap {
+impl<B: Bytes> SharedHeap<B> {
     /// Allocates a block and writes its pointer to the word at byte offset `slot`. Its bytes are not
     /// cleared.
     ///
@@ -20,7 +20,7 @@ impl SharedHeap {
         align: u32,
         search: Search,
     ) -> Result<u32> {
-        self.place_into(slot, |state| self.allocate(state, byte_length, align, search))
+        self.place_into(slot, |state| self.malloc_in(state, byte_length, align, search))
     }
 
     /// The same with all bytes zero, a multiple of 4.
@@ -35,7 +35,7 @@ impl SharedHeap {
         search: Search,
     ) -> Result<u32> {
         self.place_into(slot, |state| {
-            let pointer = self.allocate(state, byte_length, align, search)?;
+            let pointer = self.malloc_in(state, byte_length, align, search)?;
             self.fill(pointer, byte_length, &[])?;
             Ok(pointer)
         })
@@ -52,7 +52,7 @@ impl SharedHeap {
         if pointer == 0 {
             return Ok(());
         }
-        self.release_and(pointer, || ()).inspect_err(|_| drop(words.exchange(index, pointer)))
+        self.free_and(pointer, || ()).inspect_err(|_| drop(words.exchange(index, pointer)))
     }
 
     /// Allocates a block, a multiple of 4 bytes, that begins with `image` and is zero behind it, and gives it
@@ -73,7 +73,7 @@ impl SharedHeap {
         if named != 0 {
             return Ok(named);
         }
-        let pointer = self.allocate(&mut state, byte_length, align, search)?;
+        let pointer = self.malloc_in(&mut state, byte_length, align, search)?;
         self.fill(pointer, byte_length, image)?;
         if !name.is_empty() {
             self.set_root_in(&mut state, name, pointer)?;
@@ -92,7 +92,7 @@ impl SharedHeap {
         if !words.replace(index, identity, 0)? {
             return Err(Fault::AlreadyFreed);
         }
-        self.release_and(pointer, || self.roots.forget(pointer))
+        self.free_and(pointer, || self.roots.forget(pointer))
             .inspect_err(|_| drop(words.exchange(index, identity)))
     }
 
@@ -111,27 +111,6 @@ impl SharedHeap {
     fn index_of(&self, slot: u32) -> Result<u32> {
         let seen = u64::from(slot) < self.memory.words().byte_length();
         if seen && slot.is_multiple_of(4) { Ok(slot / 4) } else { Err(Fault::Stale) }
-    }
-
-    fn allocate(
-        &self,
-        state: &mut State,
-        byte_length: u32,
-        align: u32,
-        search: Search,
-    ) -> Result<u32> {
-        match state.book {
-            Some(_) => self.debug_malloc_in(state, byte_length, align, search),
-            None => self.malloc_in(state, byte_length, align, search),
-        }
-    }
-
-    fn release_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
-        if self.is_debug() {
-            self.debug_free_and(pointer, then)
-        } else {
-            self.free_and(pointer, then)
-        }
     }
 
     // Writes the words of a block that nobody else knows of: `image`, then zeros.

@@ -6,8 +6,9 @@
 //! bytes, which only its owner touches: a block with two owners, or one that comes to its next owner without the lock
 //! in between, is a data race there. scripts/race.sh runs this under ThreadSanitizer.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -16,13 +17,11 @@ use shuttle::{sync::atomic::AtomicUsize, thread};
 #[cfg(not(lsm_model))]
 use std::{sync::atomic::AtomicUsize, thread};
 
-use crate::cache::ThreadCache;
-use crate::cache::central::{Central, give_out};
 use crate::fault::{Fault, Result};
-use crate::heap::{Block, GRAIN, HEADER, Heap, PAGE, Search, Territory, UNIT, Words};
-use crate::process::registry::{self, Known, State};
+use crate::heap::{GRAIN, HEADER, PAGE, Search, UNIT, Words};
 use crate::process::rows::{HEAD_WORDS, LARGEST as LARGEST_KEPT};
 use crate::process::sync::{Mutex, lock};
+use crate::session::{Bytes, Claim, SharedHeap};
 use crate::tests::js_cache::JsCache;
 
 const THREADS: u64 = 4;
@@ -99,19 +98,21 @@ impl Memory {
         outcome.is_ok() || self.freed_twice && matches!(outcome, Err(Fault::FreedTwice))
     }
 
-    fn address(&self) -> usize {
-        self.words.as_ptr() as usize
-    }
-
-    /// The first `pages` pages.
-    fn view(&self, pages: usize) -> Words<'_> {
-        Words::new(&self.words[..pages * WORDS_PER_PAGE])
-    }
-
-    fn claim(&self) -> Territory {
+    fn claim(&self) -> Claim {
         let start = self.start.load(Relaxed);
-        let (end_page, maximum) = (INITIAL as u32, MAXIMUM as u32);
-        Territory { start, end_page, maximum, owns_all: start == GRAIN }
+        Claim {
+            heap_base: (start != GRAIN).then_some(start),
+            initial: INITIAL as u32,
+            maximum: MAXIMUM as u32,
+            made_here: false,
+            debug: false,
+        }
+    }
+
+    /// More pages, as anyone may grow them. Returns the pages that there were.
+    fn grow(&self, pages: usize) -> Option<usize> {
+        let grown = |before: usize| (before + pages <= MAXIMUM).then_some(before + pages);
+        self.pages.fetch_update(Relaxed, Relaxed, grown).ok()
     }
 
     /// Another memory is in its place. Nobody has it open.
@@ -126,15 +127,57 @@ impl Memory {
     }
 }
 
+/// What one thread sees of a memory.
+struct Seen<'m> {
+    memory: &'m Memory,
+    pages: Cell<usize>,
+}
+
+impl Seen<'_> {
+    /// Looks at all of it.
+    fn refresh(&self) {
+        self.pages.set(self.memory.pages.load(Relaxed));
+    }
+}
+
+impl Bytes for Seen<'_> {
+    fn words(&self) -> Words<'_> {
+        Words::new(&self.memory.words[..self.pages.get() * WORDS_PER_PAGE])
+    }
+
+    fn address(&self) -> usize {
+        self.memory.words.as_ptr() as usize
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    unsafe fn extend(&self, byte_length: usize) {
+        self.pages.set(self.pages.get().max(byte_length / PAGE as usize));
+    }
+
+    fn grow(&self, pages: u32) -> Option<u32> {
+        thread::yield_now();
+        self.memory.grow(pages as usize).map(|first| first as u32)
+    }
+
+    fn give_back(&self, bytes: Range<usize>) -> usize {
+        let words = &self.memory.words[bytes.start / 4..bytes.end / 4];
+        words.iter().for_each(|word| word.store(0, Relaxed));
+        bytes.len()
+    }
+
+    fn resident_bytes(&self, bytes: Range<usize>) -> usize {
+        bytes.len()
+    }
+}
+
 /// A memory as one thread has it open.
 struct Handle<'m> {
     memory: &'m Memory,
-    /// Pages that the thread has seen.
-    seen: usize,
-    known: Arc<Known>,
-    /// The thread's number in the depot.
-    thread: usize,
-    cache: ThreadCache,
+    /// None for a moment, between closing and opening again.
+    heap: Option<SharedHeap<Seen<'m>>>,
     name: u64,
     random: Random,
     live: Vec<(u32, u32)>,
@@ -142,97 +185,50 @@ struct Handle<'m> {
 
 impl<'m> Handle<'m> {
     fn open(memory: &'m Memory, name: u64) -> Self {
-        let seen = memory.pages.load(Relaxed);
-        let known =
-            registry::open(memory.address(), memory.view(seen), false, || Ok(memory.claim()));
-        let known = known.expect("there is room for the states");
-        let (cache, random, live) = (ThreadCache::new(), Random(name), Vec::new());
-        let thread = known.lock().depot.join(Arc::clone(cache.rows()));
-        Self { memory, seen, known, thread, cache, name, random, live }
+        let mut handle = Self { memory, heap: None, name, random: Random(name), live: Vec::new() };
+        handle.reopen();
+        handle
     }
 
-    fn close(&mut self) {
-        let mut state = self.known.lock();
-        self.seen = state.byte_length / PAGE as usize;
-        if let Some(heap) = Heap::open(self.view(), state.territory.start) {
-            let drained = self.cache.drain(&mut self.central(&mut state, heap));
-            let left = self.central(&mut state, heap).leave();
-            assert!(self.memory.is_settled(&drained) && self.memory.is_settled(&left));
-        }
-        drop(state.depot.leave(self.thread));
-        drop(state);
-        registry::close(self.memory.address(), &self.known, |state| {
-            if let Some(heap) = Heap::open(self.view(), state.territory.start) {
-                let collected = self.central(state, heap).collect(1);
-                assert!(self.memory.is_settled(&collected));
-            }
-        });
+    fn reopen(&mut self) {
+        self.heap = None;
+        let (memory, pages) = (self.memory, Cell::new(self.memory.pages.load(Relaxed)));
+        let opened = SharedHeap::open(Seen { memory, pages }, memory.claim());
+        self.heap = Some(opened.expect("a heap"));
     }
 
-    fn view(&self) -> Words<'m> {
-        self.memory.view(self.seen)
+    fn heap(&self) -> &SharedHeap<Seen<'m>> {
+        self.heap.as_ref().expect("an open heap")
     }
 
-    fn heap(&self, state: &mut State) -> Result<Heap<'m>> {
-        let view = self.view();
-        let mut territory = state.territory;
-        if let Some(heap) = Heap::open(view, territory.start) {
-            return heap.current();
-        }
-        assert!(!state.formatted);
-        if territory.owns_all {
-            territory.end_page = self.seen as u32;
-        }
-        let heap = Heap::format(view, territory)?;
-        state.formatted = true;
-        Ok(heap)
-    }
-
-    fn central<'a>(&'a self, state: &'a mut State, heap: Heap<'a>) -> Central<'a> {
-        let (live_blocks, depot) = (&self.known.live_blocks, &mut state.depot);
-        Central { heap, live_blocks, depot, thread: self.thread }
-    }
-
-    /// Calls `act` with the heap and this thread's cache, again when the memory had grown.
-    fn with_central<T>(
-        &mut self,
-        act: impl Fn(&mut Central<'_>, &ThreadCache) -> Result<T>,
-    ) -> Result<T> {
+    /// Calls the heap, again when the memory had grown.
+    fn ask<T>(&self, call: impl Fn(&SharedHeap<Seen<'m>>) -> Result<T>) -> Result<T> {
         loop {
-            let mut state = self.known.lock();
-            let heap = self.heap(&mut state);
-            match heap.and_then(|heap| act(&mut self.central(&mut state, heap), &self.cache)) {
-                Err(Fault::Stale) => drop(state),
+            match call(self.heap()) {
+                Err(Fault::Stale) => self.heap().memory().refresh(),
                 answer => return answer,
             }
-            self.see(self.memory.pages.load(Relaxed));
+            self.heap().look();
         }
     }
 
-    fn see(&mut self, pages: usize) {
-        self.seen = self.seen.max(pages);
-        let mut state = self.known.lock();
-        state.see(self.seen * PAGE as usize);
-    }
-
+    /// Pages that somebody else wants: the heap has them if it has all, or is told.
     fn grow(&mut self) {
         let add = 1 + self.random.below(3) as usize;
-        let grown = self.memory.pages.fetch_update(Relaxed, Relaxed, |pages| {
-            (pages + add <= MAXIMUM).then_some(pages + add)
-        });
-        let Ok(first) = grown else { return };
-        self.see(first + add);
-        if !self.memory.claim().owns_all && self.random.below(2) == 0 {
+        let Some(first) = self.memory.grow(add) else { return };
+        if self.memory.claim().heap_base.is_some() && self.random.below(2) == 0 {
+            self.heap().memory().refresh();
+            self.heap().look();
             let (first, end) = (first as u32, (first + add) as u32);
-            let added = self.with_central(|central, _| central.heap.add_pages(first, end));
+            let added = self.ask(|heap| heap.add_pages(first, end));
             assert!(matches!(added, Ok(()) | Err(Fault::OutOfMemory)), "{added:?}");
         }
     }
 
     /// The part of the thread's cache that is JavaScript.
     fn js(&self) -> JsCache<'_> {
-        let states = self.known.live_blocks.bytes();
-        JsCache { words: &self.memory.words, rows: self.cache.rows().words(), states }
+        let states = self.heap().known().live_blocks.bytes();
+        JsCache { words: &self.memory.words, rows: self.heap().cache().rows().words(), states }
     }
 
     /// As lib/heap.js does it, when it is at its wits' end in the cache.
@@ -245,24 +241,10 @@ impl<'m> Handle<'m> {
             return found;
         }
         let class = self.js().head_for(byte_length) / HEAD_WORDS - 1;
-        let fetched = self.with_central(|central, cache| cache.refill(central, class));
+        let fetched = self.ask(|heap| heap.refill(class));
         assert!(self.memory.is_settled(&fetched) || fetched == Err(Fault::OutOfMemory));
         thread::yield_now();
         self.js().pop(byte_length)
-    }
-
-    fn malloc_central(&mut self, byte_length: u32, align: u32) -> Result<u32> {
-        self.with_central(|central, cache| {
-            let mut allocated = central.heap.malloc(byte_length, align, Search::Quick);
-            if allocated == Err(Fault::OutOfMemory) {
-                cache.give_back(central, 2)?;
-                cache.give_back(central, 1)?;
-                allocated = central.heap.malloc(byte_length, align, Search::Quick);
-            }
-            let pointer = allocated?;
-            give_out(&central.heap, central.live_blocks, pointer)?;
-            Ok(pointer)
-        })
     }
 
     fn malloc(&mut self) {
@@ -275,33 +257,23 @@ impl<'m> Handle<'m> {
     fn malloc_of(&mut self, byte_length: u32, align: u32) {
         let kept = align <= GRAIN && byte_length <= LARGEST_KEPT - HEADER;
         let cached = if kept { self.malloc_cached(byte_length) } else { None };
-        match cached.map_or_else(|| self.malloc_central(byte_length, align), Ok) {
+        let allocate = || self.ask(|heap| heap.malloc(byte_length, align, Search::Quick));
+        match cached.map_or_else(allocate, Ok) {
             Ok(block) => {
                 self.memory.owners.replace(block, byte_length, 0, self.name);
                 self.live.push((block, byte_length));
             }
             Err(fault) => {
                 assert!(fault == Fault::OutOfMemory || self.memory.is_settled::<()>(&Err(fault)));
-                self.grow();
+                let grown = self.ask(|heap| heap.grow_for(byte_length, align));
+                assert!(grown.is_ok_and(|pages| pages as usize <= MAXIMUM));
                 self.free();
             }
         }
     }
 
-    fn free_central(&mut self, block: u32) {
-        let freed = self.with_central(|central, _| {
-            let class = central.heap.class_of(block)?;
-            let size = central.live_blocks.large_size(block);
-            assert!(if class.is_some() {
-                central.live_blocks.is_live(block)
-            } else {
-                size.is_some()
-            });
-            central.heap.free(block)?;
-            central.live_blocks.set_free(block);
-            Ok(())
-        });
-        assert_eq!(freed, Ok(()));
+    fn free_natively(&mut self, block: u32) {
+        assert_eq!(self.ask(|heap| heap.free(block)), Ok(()));
     }
 
     fn free_block(&mut self, block: u32) {
@@ -315,13 +287,13 @@ impl<'m> Handle<'m> {
         let head = self.js().head_of(block);
         if head != 0 {
             let class = head / HEAD_WORDS - 1;
-            let room = self.with_central(|central, cache| cache.make_room(central, class));
+            let room = self.ask(|heap| heap.make_room(class));
             assert!(self.memory.is_settled(&room));
             if self.js().push(block) {
                 return;
             }
         }
-        self.free_central(block);
+        self.free_natively(block);
     }
 
     fn free(&mut self) {
@@ -331,7 +303,7 @@ impl<'m> Handle<'m> {
         let index = self.random.below(self.live.len() as u64) as usize;
         let (block, byte_length) = self.live.swap_remove(index);
         self.memory.owners.replace(block, byte_length, self.name, 0);
-        if self.random.below(4) == 0 { self.free_central(block) } else { self.free_block(block) }
+        if self.random.below(4) == 0 { self.free_natively(block) } else { self.free_block(block) }
     }
 
     /// More blocks of a class than a cache keeps, so that they come to the shelves of the depot.
@@ -350,46 +322,19 @@ impl<'m> Handle<'m> {
         let Some((block, old)) = self.live.pop() else { return };
         let byte_length = 1 + self.random.below(LONGEST) as u32;
         self.memory.owners.replace(block, old, self.name, 0);
-        let kept =
-            match self.with_central(|central, _| central.heap.resize(block, byte_length, false)) {
-                Ok(()) => byte_length,
-                Err(fault) => {
-                    assert_eq!(fault, Fault::MustMove);
-                    old
-                }
-            };
+        let kept = match self.ask(|heap| heap.resize(block, byte_length, false)) {
+            Ok(()) => byte_length,
+            Err(fault) => {
+                assert_eq!(fault, Fault::MustMove);
+                old
+            }
+        };
         self.memory.owners.replace(block, kept, 0, self.name);
         self.live.push((block, kept));
     }
 
-    fn rest(&mut self) {
-        let rested = self.with_central(|central, cache| {
-            cache.rest(central);
-            Ok(())
-        });
-        assert_eq!(rested, Ok(()));
-    }
-
-    fn put_all_back(&mut self) {
-        let put = self.with_central(|central, cache| cache.give_back(central, 1));
-        assert!(self.memory.is_settled(&put));
-    }
-
-    /// Puts all back, and has the free bytes, and what is known of them, become zero.
     fn trim(&mut self) {
-        let memory = self.memory;
-        self.put_all_back();
-        let trimmed = self.with_central(|central, _| {
-            central.heap.free_spare_spans()?;
-            for (unit, units) in central.heap.free_runs()? {
-                let bytes = (unit * UNIT) as usize..((unit + units) * UNIT) as usize;
-                central.live_blocks.give_back(bytes.clone());
-                let words = &memory.words[bytes.start / 4..bytes.end / 4];
-                words.iter().for_each(|word| word.store(0, Relaxed));
-            }
-            Ok(())
-        });
-        assert_eq!(trimmed, Ok(()));
+        assert!(self.memory.is_settled(&self.ask(SharedHeap::trim)));
     }
 
     fn give(&mut self) {
@@ -406,11 +351,7 @@ impl<'m> Handle<'m> {
     }
 
     fn look(&mut self) {
-        let listed = self.with_central(|central, _| {
-            let mut blocks: Vec<Block> = Vec::new();
-            central.heap.each_block(|block| blocks.push(block))?;
-            Ok(blocks)
-        });
+        let listed = self.ask(SharedHeap::blocks);
         let listed = listed.expect("a sound heap");
         for &(block, byte_length) in &self.live {
             let found = listed.binary_search_by_key(&block, |block| block.pointer);
@@ -418,21 +359,13 @@ impl<'m> Handle<'m> {
         }
     }
 
-    fn reopen(&mut self) {
-        self.close();
-        let live = std::mem::take(&mut self.live);
-        let random = Random(self.random.below(u64::MAX));
-        *self = Self { live, random, ..Self::open(self.memory, self.name) };
-    }
-
     fn step(&mut self) {
         match self.random.below(64) {
             0 => self.grow(),
             1 => self.look(),
             2 => self.reopen(),
-            3 => self.rest(),
-            4 => self.put_all_back(),
-            5 => self.trim(),
+            3 => assert_eq!(self.ask(SharedHeap::rest), Ok(())),
+            4 | 5 => self.trim(),
             6 => self.malloc_and_free_many(),
             7..10 => self.resize(),
             10..20 => self.give(),
@@ -443,7 +376,7 @@ impl<'m> Handle<'m> {
     }
 
     fn assert_empty(&mut self) {
-        let stats = self.with_central(|central, _| central.heap.stats()).expect("a sound heap");
+        let stats = self.ask(SharedHeap::stats).expect("a sound heap");
         assert_eq!((stats.used_bytes, stats.block_count, stats.cached_bytes), (0, 0, 0));
     }
 }
@@ -461,7 +394,6 @@ fn work(memory: &Memory, name: u64, steps: u64) {
     while !handle.live.is_empty() {
         handle.free();
     }
-    handle.close();
 }
 
 fn run(heap_base: Option<u32>, steps: u64) {
@@ -487,7 +419,6 @@ fn settle(memory: &Memory) {
     }
     last.reopen();
     last.assert_empty();
-    last.close();
 }
 
 /// Threads that open and close memories of which one after the other is at the same place.
@@ -544,8 +475,8 @@ fn free_twice(steps: u64) {
         while !handle.live.is_empty() {
             handle.free();
         }
-        handle.close();
     }
+    drop(handles);
     settle(&memory);
 }
 

@@ -1,0 +1,153 @@
+//! The calls on blocks, in debug mode and outside it, and those that fill and empty the cache.
+
+use super::{Bytes, SharedHeap};
+use crate::cache::central::{Central, give_out};
+use crate::fault::{Fault, Result};
+use crate::heap::{Heap, Search};
+use crate::process::registry::State;
+
+impl<B: Bytes> SharedHeap<B> {
+    /// Allocates; see [`Heap::malloc`]. The first call makes the heap. What no_room.rs says comes before
+    /// it is found to be full.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
+    pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
+        self.malloc_in(&mut self.known.lock(), byte_length, align, search)
+    }
+
+    pub(super) fn malloc_in(
+        &self,
+        state: &mut State,
+        byte_length: u32,
+        align: u32,
+        search: Search,
+    ) -> Result<u32> {
+        if state.book.is_some() {
+            return self.debug_malloc(state, byte_length, align, search);
+        }
+        let heap = self.formatted_now(state)?;
+        let pointer = self.with_room(state, heap, |_| heap.malloc(byte_length, align, search))?;
+        give_out(&heap, &self.known.live_blocks, pointer)?;
+        Ok(pointer)
+    }
+
+    /// Fetches blocks for the cache; see [`ThreadCache::refill`].
+    ///
+    /// # Errors
+    /// The faults of [`ThreadCache::refill`]; [`Fault::OutOfMemory`] before the first allocation;
+    /// [`Fault::Stale`].
+    pub fn refill(&self, class: usize) -> Result<u32> {
+        let mut state = self.known.lock();
+        let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
+        let fetched =
+            self.with_room(&mut state, heap, |central| self.cache.refill(central, class))?;
+        Ok(fetched as u32)
+    }
+
+    /// Makes room in the cache; see [`ThreadCache::make_room`].
+    ///
+    /// # Errors
+    /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
+    pub fn make_room(&self, class: usize) -> Result<()> {
+        let mut state = self.known.lock();
+        self.with_central(&mut state, |central| self.cache.make_room(central, class))
+    }
+
+    /// Makes the cache small; see [`ThreadCache::rest`].
+    ///
+    /// # Errors
+    /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
+    pub fn rest(&self) -> Result<()> {
+        let mut state = self.known.lock();
+        self.with_central(&mut state, |central| {
+            self.cache.rest(central);
+            Ok(())
+        })
+    }
+
+    /// Frees a block; see [`Heap::free`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::free`]; [`Fault::Stale`].
+    pub fn free(&self, pointer: u32) -> Result<()> {
+        self.free_and(pointer, || ())
+    }
+
+    // Frees a block, and then does what must have happened before anyone else can have it.
+    pub(super) fn free_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
+        let mut state = self.known.lock();
+        if state.book.is_some() {
+            return self.debug_free(&mut state, pointer, then);
+        }
+        self.with_live(&mut state, pointer, |heap, _| {
+            heap.free(pointer)?;
+            self.known.live_blocks.set_free(pointer);
+            then();
+            Ok(())
+        })
+    }
+
+    /// Resizes a block where it is; see [`Heap::resize`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::resize`]; [`Fault::Stale`].
+    pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
+        let mut state = self.known.lock();
+        if state.book.is_some() {
+            return self.debug_resize(&mut state, pointer, byte_length, stay);
+        }
+        self.with_live(&mut state, pointer, |heap, small| {
+            heap.resize(pointer, byte_length, stay)?;
+            if !small {
+                self.known.live_blocks.set_large(pointer, heap.read_header(pointer)?.1);
+            }
+            Ok(())
+        })
+    }
+
+    /// The requested bytes and the whole space of a block; see [`Heap::inspect`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::inspect`]; [`Fault::Stale`].
+    pub fn inspect(&self, pointer: u32) -> Result<(u32, u32)> {
+        let mut state = self.known.lock();
+        if state.book.is_some() {
+            return self.debug_inspect(&mut state, pointer);
+        }
+        self.with_live(&mut state, pointer, |heap, _| heap.inspect(pointer))
+    }
+
+    fn with_central<T>(
+        &self,
+        state: &mut State,
+        act: impl FnOnce(&mut Central<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let heap = self.formatted(state)?.ok_or(Fault::NeverAllocated)?;
+        act(&mut self.central(state, heap))
+    }
+
+    // Acts on a block if it is live, knowing whether it is of a size class. What the memory says is not
+    // enough: the header must be that of a block which is known outside of it.
+    fn with_live<T>(
+        &self,
+        state: &mut State,
+        pointer: u32,
+        act: impl FnOnce(Heap<'_>, bool) -> Result<T>,
+    ) -> Result<T> {
+        self.with_heap(state, |heap| {
+            let live_blocks = &self.known.live_blocks;
+            let small = matches!(heap.class_of(pointer), Ok(Some(_)));
+            let (known, otherwise) = if small {
+                (live_blocks.is_live(pointer), Fault::AlreadyFreed)
+            } else {
+                let size = heap.read_header(pointer).ok().map(|(_, size)| size);
+                (size.is_some() && live_blocks.large_size(pointer) == size, Fault::Corrupted)
+            };
+            if !known {
+                return Err(heap.inspect(pointer).err().unwrap_or(otherwise));
+            }
+            act(heap, small)
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Growing the memory, and taking in what was grown.
+
+use super::{Bytes, SharedHeap};
+use crate::debug::Book;
+use crate::fault::{Fault, Result};
+use crate::heap::{Heap, PAGE, Territory};
+use crate::process::registry::State;
+
+impl<B: Bytes> SharedHeap<B> {
+    /// Grows the memory so that there is room for a block: as much as is usual, else as little as will do. Returns
+    /// by how many pages, 0 when the engine refuses.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    pub fn grow_for(&self, byte_length: u32, align: u32) -> Result<u32> {
+        let (least, usual) = self.growth_for(byte_length, align)?;
+        Ok(match self.grow_by(usual) {
+            0 => self.grow_by(least),
+            pages => pages,
+        })
+    }
+
+    /// Grows the memory so that the block at its end can be resized where it is; see
+    /// [`Heap::growth_to_extend`]. Returns by how many pages, 0 when there is no such block or the engine refuses.
+    ///
+    /// # Errors
+    /// The faults of [`Heap::growth_to_extend`]; [`Fault::Stale`].
+    pub fn grow_behind(&self, pointer: u32, byte_length: u32) -> Result<u32> {
+        let pages = {
+            let mut state = self.known.lock();
+            let request = requested(&state, byte_length);
+            self.with_heap(&mut state, |heap| heap.growth_to_extend(pointer, request))?
+        };
+        Ok(self.grow_by(pages))
+    }
+
+    // The least and the usual number of pages.
+    fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
+        let mut state = self.known.lock();
+        let request = requested(&state, byte_length);
+        match self.formatted(&mut state)? {
+            Some(heap) => heap.growth_for(request, align),
+            None => {
+                let least = Heap::first_growth_for(request, align);
+                Ok((least, least))
+            }
+        }
+    }
+
+    // Grows the memory, looks at it anew and takes in the pages: a thread is terminated while it runs JavaScript,
+    // not here, so that no page is lost in between. JavaScript runs before the lock is taken.
+    fn grow_by(&self, pages: u32) -> u32 {
+        let Some(first) = (pages > 0).then(|| self.memory.grow(pages)).flatten() else { return 0 };
+        let end = first.saturating_add(pages);
+        let mut state = self.known.lock();
+        self.extend_to(&mut state, end as usize * PAGE as usize);
+        // Pages that cannot hold a block stay unused.
+        drop(self.take_in(&mut state, first, end));
+        pages
+    }
+
+    // Other threads may have grown the memory, and added pages, further up.
+    fn extend_to(&self, state: &mut State, byte_length: usize) {
+        state.see(byte_length);
+        if self.memory.is_shared() {
+            // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
+            // many to another thread that has the memory open. It is shared, so it neither moves nor shrinks.
+            unsafe { self.memory.extend(state.byte_length) };
+        }
+    }
+
+    /// Takes in pages that the caller grew. A heap that owns its whole memory does so by itself.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when the pages cannot hold a block; [`Fault::Corrupted`],
+    /// [`Fault::Stale`].
+    pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
+        self.take_in(&mut self.known.lock(), first, end)
+    }
+
+    fn take_in(&self, state: &mut State, first: u32, end: u32) -> Result<()> {
+        let territory = state.territory;
+        let heap = match self.formatted(state)? {
+            Some(heap) => Ok(heap),
+            None if territory.owns_all => return Ok(()),
+            None => self.format(state),
+        };
+        match heap {
+            Ok(heap) if heap.owns_all()? => Ok(()),
+            Ok(heap) => heap.add_pages(first, end),
+            // What the heap was given is too small for one. It is made at once of what was grown, so that
+            // the pages of another thread that grows now come in addition, not instead.
+            Err(Fault::OutOfMemory) => {
+                let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
+                let start = start.max(Heap::WHOLE_MEMORY_ROOT);
+                state.territory = Territory { start, end_page: end, ..territory };
+                self.format(state).map(drop)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+// What is asked of the heap for a block of `byte_length` bytes: more in debug mode.
+fn requested(state: &State, byte_length: u32) -> u32 {
+    if state.book.is_some() { Book::request(byte_length) } else { byte_length }
+}

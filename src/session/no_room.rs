@@ -1,0 +1,44 @@
+//! What is done when a heap has no room for a block, in this order:
+//!
+//! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans that have
+//!    room and the spare ones, and cuts a new span; [`Heap::malloc`] looks for a span or a run of its own
+//!    (see its [`Search`](crate::heap::Search)), takes in pages that anyone has grown, and frees the spare spans.
+//! 2. What threads keep goes back into the spans: a quarter of what this thread has and of the depot, the
+//!    oldest, then half of the rest, then all of it and what the other threads have published. After each
+//!    step the spare spans are freed and step 1 is tried again: what is given back has to be fetched again.
+//! 3. It is out of memory: lib/heap.js has malloc try what refill did not get.
+//! 4. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do.
+//! 5. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
+//! 6. An exhaustive search: free blocks of larger classes too. Then ERR_OUT_OF_MEMORY.
+
+use super::{Bytes, SharedHeap};
+use crate::cache::central::Central;
+use crate::fault::{Fault, Result};
+use crate::heap::Heap;
+use crate::process::registry::State;
+
+/// Which part of what is kept goes back at each step.
+const PARTS: [usize; 3] = [4, 2, 1];
+
+impl<B: Bytes> SharedHeap<B> {
+    /// Allocates, with steps 1 to 3.
+    pub(super) fn with_room<T>(
+        &self,
+        state: &mut State,
+        heap: Heap<'_>,
+        allocate: impl Fn(&mut Central<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut central = self.central(state, heap);
+        let mut allocated = allocate(&mut central);
+        for part in PARTS {
+            if !matches!(allocated, Err(Fault::OutOfMemory)) {
+                break;
+            }
+            if self.cache.give_back(&mut central, part)? {
+                heap.free_spare_spans()?;
+                allocated = allocate(&mut central);
+            }
+        }
+        allocated
+    }
+}

@@ -1,0 +1,115 @@
+//! Opening a heap: which bytes it has, or may have, and closing it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{Bytes, SharedHeap};
+use crate::cache::ThreadCache;
+use crate::fault::{Fault, Result};
+use crate::heap::{Heap, PAGE, Territory, Words};
+use crate::process::registry::{self, Known};
+use crate::process::roots::Roots;
+
+/// The bytes that must be zero for a memory without a heap to become one.
+const PROBED_WORDS: u32 = PAGE / 4;
+
+/// Which part of the memory the caller wants a heap in, and what it knows of the memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// The first byte that the heap may use; `None` when all of the memory is the heap's.
+    pub heap_base: Option<u32>,
+    /// The pages that the memory had when it was made or received.
+    pub initial: u32,
+    /// The page count that the memory may grow to.
+    pub maximum: u32,
+    /// Whether this thread made the memory, so that there is nothing in it but what it put there.
+    pub made_here: bool,
+    /// Whether the memory is to be in debug mode, unless a thread that has it open says otherwise.
+    pub debug: bool,
+}
+
+impl<B: Bytes> SharedHeap<B> {
+    /// Opens the heap in a memory, or claims the memory for one.
+    ///
+    /// # Errors
+    /// [`Fault::NotAHeap`] when the memory holds something else, [`Fault::OtherBuild`] when another build
+    /// works on it or did; [`Fault::OutOfMemory`].
+    pub fn open(memory: B, claim: Claim) -> Result<Self> {
+        let words = memory.words();
+        let territory = || found(words, claim);
+        let known = if memory.is_shared() {
+            registry::open(memory.address(), words, claim.debug, territory)?
+        } else {
+            Arc::new(Known::new(words, territory()?, claim.debug)?)
+        };
+        let cache = Rc::new(ThreadCache::new());
+        let (thread, start) = {
+            let mut state = known.lock();
+            (state.depot.join(Arc::clone(cache.rows())), state.territory.start)
+        };
+        let roots = if memory.is_shared() {
+            let mark = Heap::open(words, start).and_then(|heap| heap.mark().ok());
+            Roots::of(memory.address(), mark.unwrap_or(0))
+        } else {
+            Roots::new()
+        };
+        let root = Cell::new(None);
+        let (caller, finding) = (RefCell::default(), RefCell::default());
+        Ok(Self { roots, memory, root, known, thread, cache, caller, finding })
+    }
+}
+
+// Where a heap that may have the bytes from `heap_base` begins: not at 0, and below 4 GiB.
+fn first_grain(heap_base: u32) -> u32 {
+    let grain = Heap::WHOLE_MEMORY_ROOT;
+    heap_base.max(1).checked_next_multiple_of(grain).unwrap_or(u32::MAX - (grain - 1))
+}
+
+// The territory of a heap that the registry does not know: what the memory itself says, or the claim.
+fn found(words: Words<'_>, claim: Claim) -> Result<Territory> {
+    let claimed = Territory {
+        start: first_grain(claim.heap_base.unwrap_or(0)),
+        end_page: claim.initial,
+        maximum: claim.maximum,
+        owns_all: claim.heap_base.is_none(),
+    };
+    if Heap::is_of_other_build(words, claimed.start) {
+        return Err(Fault::OtherBuild);
+    }
+    let formatted = Heap::open(words, claimed.start).is_some();
+    let probed = PROBED_WORDS.min((words.byte_length() / 4) as u32);
+    let free_to_use = formatted
+        || claim.made_here
+        || claim.heap_base.is_some()
+        || (0..probed).all(|word| words.get(word) == Ok(0));
+    if free_to_use { Ok(claimed) } else { Err(Fault::NotAHeap) }
+}
+
+impl<B: Bytes> Drop for SharedHeap<B> {
+    // A memory that is not shared dies with its one thread, and may be gone already.
+    fn drop(&mut self) {
+        if !self.memory.is_shared() {
+            return;
+        }
+        let mut state = self.known.lock();
+        // SAFETY: what is known has the length from threads that had the memory open together with this one,
+        // directly or one after the other. Each keeps a buffer over the same backing store, which does
+        // not shrink, and neither does it move: it has kept the address that the registry goes by.
+        unsafe { self.memory.extend(state.byte_length) };
+        if let Ok(Some(heap)) = self.formatted(&mut state) {
+            // Nobody is left to tell of a block that two threads freed; the others are back.
+            drop(self.cache.drain(&mut self.central(&mut state, heap)));
+            drop(self.central(&mut state, heap).leave());
+        }
+        drop(state.depot.leave(self.thread));
+        drop(state);
+        registry::close(self.memory.address(), &self.known, |state| {
+            self.close_book(state);
+            if let Ok(Some(heap)) = self.formatted(state) {
+                // Nor would anyone ask the next depot for what waits in this one.
+                drop(self.central(state, heap).collect(1));
+            }
+        });
+    }
+}

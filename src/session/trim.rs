@@ -1,0 +1,50 @@
+//! Giving pages back to the operating system.
+
+use std::ops::Range;
+
+use super::{Bytes, SharedHeap};
+use crate::fault::{Fault, Result};
+use crate::heap::UNIT;
+
+/// Units that are given back at a time, 16 MiB: some milliseconds.
+const TRIM_UNITS: u32 = 4_096;
+
+impl<B: Bytes> SharedHeap<B> {
+    /// Puts what is kept back into the spans, all that this thread can have, and gives the pages of free runs
+    /// back to the operating system. Returns the bytes that were resident. The lock is held for one piece at a
+    /// time, and a piece that was allocated meanwhile is left alone.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
+    pub fn trim(&self) -> Result<u64> {
+        let runs = {
+            let mut state = self.known.lock();
+            if state.book.is_some() {
+                self.empty_quarantine(&mut state)?;
+            }
+            let Some(heap) = self.formatted(&mut state)? else { return Ok(0) };
+            self.cache.give_back(&mut self.central(&mut state, heap), 1)?;
+            heap.free_spare_spans()?;
+            heap.free_runs()?
+        };
+        let mut bytes = 0;
+        for (start, length) in runs {
+            for offset in (0..length).step_by(TRIM_UNITS as usize) {
+                bytes += self.trim_piece(start, offset..length.min(offset + TRIM_UNITS))?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn trim_piece(&self, run: u32, units: Range<u32>) -> Result<u64> {
+        let mut state = self.known.lock();
+        let heap = self.formatted(&mut state)?.ok_or(Fault::Corrupted)?;
+        if !heap.is_free(run, units.end)? {
+            return Ok(0);
+        }
+        let byte = |unit: u32| (run + unit) as usize * UNIT as usize;
+        let bytes = byte(units.start)..byte(units.end);
+        self.known.live_blocks.give_back(bytes.clone());
+        Ok(self.memory.give_back(bytes) as u64)
+    }
+}
