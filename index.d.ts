@@ -120,7 +120,10 @@ export interface LocalSharedMemoryDescriptor {
   debug?: boolean
 }
 
-/** The constructor's descriptor, with its other form's defaults, and whether to make the memory if there is none: by default true. */
+/**
+ * The constructor's descriptor, with the defaults of its other form, and `create`: whether to make the memory if there is none,
+ * by default true.
+ */
 export type SharedMemoryOptions = Partial<LocalSharedMemoryDescriptor> & {
   shared?: true
   create?: boolean
@@ -589,8 +592,8 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is not a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
    */
   arrayBuffer(offset: number, length?: number): ArrayBuffer
@@ -600,8 +603,8 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is not a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
    */
   sharedArrayBuffer(offset: number, length?: number): SharedArrayBuffer
@@ -611,8 +614,8 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is not a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
    */
   dataView(offset: number, length?: number): DataView
@@ -623,8 +626,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param offset bytes, a multiple of the element size
    * @param length elements, default as many as the block at the offset holds; with one, any range inside the memory will do
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or another argument not a number
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory, or the offset is not aligned
    * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
    * @example
    * ```javascript
@@ -721,8 +724,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Int8Array(source: number | Iterable<number> | ArrayLike<number>): Int8Array
 
@@ -731,8 +735,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Uint8Array(source: number | Iterable<number> | ArrayLike<number>): Uint8Array
 
@@ -741,8 +746,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Uint8ClampedArray(source: number | Iterable<number> | ArrayLike<number>): Uint8ClampedArray
 
@@ -751,8 +757,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Int16Array(source: number | Iterable<number> | ArrayLike<number>): Int16Array
 
@@ -761,8 +768,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Uint16Array(source: number | Iterable<number> | ArrayLike<number>): Uint16Array
 
@@ -771,8 +779,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Int32Array(source: number | Iterable<number> | ArrayLike<number>): Int32Array
 
@@ -781,8 +790,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Uint32Array(source: number | Iterable<number> | ArrayLike<number>): Uint32Array
 
@@ -791,8 +801,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   BigInt64Array(source: number | Iterable<bigint> | ArrayLike<bigint>): BigInt64Array
 
@@ -801,8 +812,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   BigUint64Array(source: number | Iterable<bigint> | ArrayLike<bigint>): BigUint64Array
 
@@ -811,8 +823,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Float32Array(source: number | Iterable<number> | ArrayLike<number>): Float32Array
 
@@ -821,8 +834,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Float64Array(source: number | Iterable<number> | ArrayLike<number>): Float64Array
 
@@ -831,8 +845,9 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param source length in elements, or the values to copy in
    * @returns live view; its elements hold whatever the block held when only a length is given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the source is of another type, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: no element, or too many; ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_HEAP_CORRUPTED
    */
   Float16Array(
     source: number | Iterable<number> | ArrayLike<number>,
@@ -847,7 +862,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads a signed 8-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
    * @example
    * ```javascript
@@ -867,7 +882,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
    */
   setInt8(offset: number, value?: number): void
@@ -876,7 +891,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads an unsigned 8-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
    */
   getUint8(offset: number): number
@@ -886,7 +901,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 1 byte inside the memory
    */
   setUint8(offset: number, value?: number): void
@@ -895,7 +910,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads a signed 16-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
    */
   getInt16(offset: number): number
@@ -905,7 +920,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
    */
   setInt16(offset: number, value?: number): void
@@ -914,7 +929,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads an unsigned 16-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
    */
   getUint16(offset: number): number
@@ -924,7 +939,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
    */
   setUint16(offset: number, value?: number): void
@@ -933,7 +948,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads a signed 32-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
    */
   getInt32(offset: number): number
@@ -943,7 +958,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
    */
   setInt32(offset: number, value?: number): void
@@ -952,7 +967,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads an unsigned 32-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
    */
   getUint32(offset: number): number
@@ -962,7 +977,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
    */
   setUint32(offset: number, value?: number): void
@@ -971,7 +986,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads a signed 64-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
    */
   getBigInt64(offset: number): bigint
@@ -981,7 +996,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0n
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become a bigint
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
    */
   setBigInt64(offset: number, value?: bigint): void
@@ -990,7 +1005,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads an unsigned 64-bit integer: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
    */
   getBigUint64(offset: number): bigint
@@ -1000,7 +1015,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0n
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become a bigint
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
    */
   setBigUint64(offset: number, value?: bigint): void
@@ -1009,7 +1024,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads a 32-bit float: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
    */
   getFloat32(offset: number): number
@@ -1019,7 +1034,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 4 bytes inside the memory
    */
   setFloat32(offset: number, value?: number): void
@@ -1028,7 +1043,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads a 64-bit float: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
    */
   getFloat64(offset: number): number
@@ -1038,7 +1053,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 8 bytes inside the memory
    */
   setFloat64(offset: number, value?: number): void
@@ -1047,7 +1062,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Reads a 16-bit float, where the engine has them: little-endian, at any alignment.
    *
    * @param offset bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
    */
   getFloat16(offset: number): number
@@ -1057,7 +1072,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param offset bytes
    * @param value default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the offset is not a number, or the value cannot become one
    * @throws {RangeError} ERR_OUT_OF_RANGE: null, or not 2 bytes inside the memory
    */
   setFloat16(offset: number, value?: number): void
@@ -1084,7 +1099,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param byteLength bytes
    * @returns `dst`
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory, or the byte not an integer of 32 bits
    */
   memset(dst: number, byte: number, byteLength: number): number
 
@@ -1129,7 +1144,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @returns bytes of the text, the NUL not counted
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the text is longer than the block; nothing is written
-   * @throws {Error} ERR_INVALID_POINTER
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
    */
   setString(ptr: number, text: string): number
 
@@ -1142,7 +1157,7 @@ export class LocalSharedMemory extends EngineMemory {
    * all of them if it has none
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: not inside the memory, or more than the engine's longest string
-   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED: no length, and no block at the offset
    * @example
    * ```javascript
    * import LocalSharedMemory from 'local-shared-memory'
@@ -1171,7 +1186,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param index elements from the start of the memory, from its end when negative
    * @returns undefined when there is no such element
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor
    */
   at(TypedArray: NumberArrayConstructor, index: number): number | undefined
 
@@ -1181,7 +1196,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param index elements from the start of the memory, from its end when negative
    * @returns undefined when there is no such element
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor
    */
   at(TypedArray: BigIntArrayConstructor, index: number): bigint | undefined
 
@@ -1193,7 +1208,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param start elements, from the end when negative, default 0
    * @param end elements, from the end when negative, default the end
    * @returns the memory
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or the value is of the other kind
    */
   fill(TypedArray: NumberArrayConstructor, value: number, start?: number, end?: number): this
 
@@ -1205,7 +1220,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param start elements, from the end when negative, default 0
    * @param end elements, from the end when negative, default the end
    * @returns the memory
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or the value is of the other kind
    */
   fill(TypedArray: BigIntArrayConstructor, value: bigint, start?: number, end?: number): this
 
@@ -1217,7 +1232,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param start elements, from the end when negative, default 0
    * @param end elements, from the end when negative, default the end
    * @returns the memory
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor
    */
   copyWithin(TypedArray: TypedArrayConstructor, target: number, start?: number, end?: number): this
 
@@ -1227,7 +1242,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param begin elements, from the end when negative, default 0
    * @param end elements, from the end when negative, default the end
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor
    */
   subarray<C extends TypedArrayConstructor>(TypedArray: C, begin?: number, end?: number): ArrayOf<C>
 
@@ -1237,7 +1252,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param source
    * @param offset elements, default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
    */
   set(TypedArray: NumberArrayConstructor, source: ArrayLike<number>, offset?: number): void
@@ -1248,7 +1263,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param source
    * @param offset elements, default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
    */
   set(TypedArray: BigIntArrayConstructor, source: ArrayLike<bigint>, offset?: number): void
@@ -1266,8 +1281,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    * @example
    * ```javascript
    * import LocalSharedMemory from 'local-shared-memory'
@@ -1294,8 +1309,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    * @example
    * ```javascript
    * import LocalSharedMemory from 'local-shared-memory'
@@ -1322,8 +1337,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   sub(TypedArray: NumberAtomicArray, index: number, value: number): number
 
@@ -1334,8 +1349,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   sub(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
@@ -1346,8 +1361,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   and(TypedArray: NumberAtomicArray, index: number, value: number): number
 
@@ -1358,8 +1373,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   and(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
@@ -1370,8 +1385,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   or(TypedArray: NumberAtomicArray, index: number, value: number): number
 
@@ -1382,8 +1397,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   or(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
@@ -1394,8 +1409,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   xor(TypedArray: NumberAtomicArray, index: number, value: number): number
 
@@ -1406,8 +1421,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   xor(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
@@ -1418,8 +1433,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   exchange(TypedArray: NumberAtomicArray, index: number, value: number): number
 
@@ -1430,8 +1445,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   exchange(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
@@ -1443,8 +1458,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param expected
    * @param replacement
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   compareExchange(
     TypedArray: NumberAtomicArray,
@@ -1461,8 +1476,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param expected
    * @param replacement
    * @returns the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   compareExchange(
     TypedArray: BigIntAtomicArray,
@@ -1476,8 +1491,8 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
    * @param index elements
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   load(TypedArray: NumberAtomicArray, index: number): number
 
@@ -1486,8 +1501,8 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param TypedArray constructor: the index counts from the start of the memory; array: from the array's start
    * @param index elements
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   load(TypedArray: BigIntAtomicArray, index: number): bigint
 
@@ -1498,8 +1513,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   store(TypedArray: NumberAtomicArray, index: number, value: number): number
 
@@ -1510,8 +1525,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value
    * @returns the value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array or a value is of the wrong kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   store(TypedArray: BigIntAtomicArray, index: number, value: bigint): bigint
 
@@ -1522,8 +1537,9 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value sleep only while the element holds it
    * @param timeout milliseconds, without limit by default
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the memory is not shared, the array is not an Int32Array or BigInt64Array, or the
+   * value is of the other kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   wait(
     TypedArray: NumberWaitableArray,
@@ -1539,8 +1555,9 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value sleep only while the element holds it
    * @param timeout milliseconds, without limit by default
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the memory is not shared, the array is not an Int32Array or BigInt64Array, or the
+   * value is of the other kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   wait(
     TypedArray: BigIntWaitableArray,
@@ -1557,8 +1574,9 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value wait only while the element holds it
    * @param timeout milliseconds, without limit by default
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the memory is not shared, the array is not an Int32Array or BigInt64Array, or the
+   * value is of the other kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   waitAsync(
     TypedArray: NumberWaitableArray,
@@ -1577,8 +1595,9 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param value wait only while the element holds it
    * @param timeout milliseconds, without limit by default
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the memory is not shared, the array is not an Int32Array or BigInt64Array, or the
+   * value is of the other kind
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   waitAsync(
     TypedArray: BigIntWaitableArray,
@@ -1596,8 +1615,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param index elements
    * @param count at most so many, all by default
    * @returns how many were woken; 0 when the memory is not shared
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the index
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the array is not an Int32Array or BigInt64Array
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the index is not an element of the array
    */
   notify(
     TypedArray: NumberWaitableArray | BigIntWaitableArray,
@@ -1609,7 +1628,7 @@ export class LocalSharedMemory extends EngineMemory {
    * Whether atomic operations on elements of a size need no lock.
    *
    * @param size bytes
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the size is not a number
    */
   isLockFree(size: number): boolean
 }

@@ -35,276 +35,122 @@ const toBigInt = (value) => {
 
 /** The memory with typed access to single values. */
 export class AccessorMemory extends BlockMemory {
-  /**
-   * Reads a signed 8-bit integer.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the byte is not inside the memory
-   */
+  /** Reads a signed 8-bit integer. */
   getInt8(offset) {
     return dataAt(this, offset, 1).getInt8(offset)
   }
 
-  /**
-   * Writes a signed 8-bit integer.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the byte is not inside the memory
-   */
+  /** Writes a signed 8-bit integer. */
   setInt8(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 1).setInt8(offset, number)
   }
 
-  /**
-   * Reads an unsigned 8-bit integer.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the byte is not inside the memory
-   */
+  /** Reads an unsigned 8-bit integer. */
   getUint8(offset) {
     return dataAt(this, offset, 1).getUint8(offset)
   }
 
-  /**
-   * Writes an unsigned 8-bit integer.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the byte is not inside the memory
-   */
+  /** Writes an unsigned 8-bit integer. */
   setUint8(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 1).setUint8(offset, number)
   }
 
-  /**
-   * Reads a signed 16-bit integer.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 2 bytes are not inside the memory
-   */
+  /** Reads a signed 16-bit integer. */
   getInt16(offset) {
     return dataAt(this, offset, 2).getInt16(offset, true)
   }
 
-  /**
-   * Writes a signed 16-bit integer.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 2 bytes are not inside the memory
-   */
+  /** Writes a signed 16-bit integer. */
   setInt16(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 2).setInt16(offset, number, true)
   }
 
-  /**
-   * Reads an unsigned 16-bit integer.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 2 bytes are not inside the memory
-   */
+  /** Reads an unsigned 16-bit integer. */
   getUint16(offset) {
     return dataAt(this, offset, 2).getUint16(offset, true)
   }
 
-  /**
-   * Writes an unsigned 16-bit integer.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 2 bytes are not inside the memory
-   */
+  /** Writes an unsigned 16-bit integer. */
   setUint16(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 2).setUint16(offset, number, true)
   }
 
-  /**
-   * Reads a signed 32-bit integer.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 4 bytes are not inside the memory
-   */
+  /** Reads a signed 32-bit integer. */
   getInt32(offset) {
     return dataAt(this, offset, 4).getInt32(offset, true)
   }
 
-  /**
-   * Writes a signed 32-bit integer.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 4 bytes are not inside the memory
-   */
+  /** Writes a signed 32-bit integer. */
   setInt32(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 4).setInt32(offset, number, true)
   }
 
-  /**
-   * Reads an unsigned 32-bit integer.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 4 bytes are not inside the memory
-   */
+  /** Reads an unsigned 32-bit integer. */
   getUint32(offset) {
     return dataAt(this, offset, 4).getUint32(offset, true)
   }
 
-  /**
-   * Writes an unsigned 32-bit integer.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 4 bytes are not inside the memory
-   */
+  /** Writes an unsigned 32-bit integer. */
   setUint32(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 4).setUint32(offset, number, true)
   }
 
-  /**
-   * Reads a signed 64-bit integer.
-   *
-   * @param {number} offset bytes
-   * @returns {bigint}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 8 bytes are not inside the memory
-   */
+  /** Reads a signed 64-bit integer. */
   getBigInt64(offset) {
     return dataAt(this, offset, 8).getBigInt64(offset, true)
   }
 
-  /**
-   * Writes a signed 64-bit integer.
-   *
-   * @param {number} offset bytes
-   * @param {bigint} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a bigint
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 8 bytes are not inside the memory
-   */
+  /** Writes a signed 64-bit integer. */
   setBigInt64(offset, value = 0n) {
     const integer = typeof value === 'bigint' ? value : toBigInt(value)
     dataAt(this, offset, 8).setBigInt64(offset, integer, true)
   }
 
-  /**
-   * Reads an unsigned 64-bit integer.
-   *
-   * @param {number} offset bytes
-   * @returns {bigint}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 8 bytes are not inside the memory
-   */
+  /** Reads an unsigned 64-bit integer. */
   getBigUint64(offset) {
     return dataAt(this, offset, 8).getBigUint64(offset, true)
   }
 
-  /**
-   * Writes an unsigned 64-bit integer.
-   *
-   * @param {number} offset bytes
-   * @param {bigint} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a bigint
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 8 bytes are not inside the memory
-   */
+  /** Writes an unsigned 64-bit integer. */
   setBigUint64(offset, value = 0n) {
     const integer = typeof value === 'bigint' ? value : toBigInt(value)
     dataAt(this, offset, 8).setBigUint64(offset, integer, true)
   }
 
-  /**
-   * Reads a 32-bit float.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 4 bytes are not inside the memory
-   */
+  /** Reads a 32-bit float. */
   getFloat32(offset) {
     return dataAt(this, offset, 4).getFloat32(offset, true)
   }
 
-  /**
-   * Writes a 32-bit float.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 4 bytes are not inside the memory
-   */
+  /** Writes a 32-bit float. */
   setFloat32(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 4).setFloat32(offset, number, true)
   }
 
-  /**
-   * Reads a 64-bit float.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 8 bytes are not inside the memory
-   */
+  /** Reads a 64-bit float. */
   getFloat64(offset) {
     return dataAt(this, offset, 8).getFloat64(offset, true)
   }
 
-  /**
-   * Writes a 64-bit float.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 8 bytes are not inside the memory
-   */
+  /** Writes a 64-bit float. */
   setFloat64(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 8).setFloat64(offset, number, true)
   }
 
-  /**
-   * Reads a 16-bit float, where the engine has them.
-   *
-   * @param {number} offset bytes
-   * @returns {number}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 2 bytes are not inside the memory
-   */
+  /** Reads a 16-bit float, where the engine has them. */
   getFloat16(offset) {
     return dataAt(this, offset, 2).getFloat16(offset, true)
   }
 
-  /**
-   * Writes a 16-bit float, where the engine has them.
-   *
-   * @param {number} offset bytes
-   * @param {number} [value]
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number, or the value cannot become a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the offset is null or the 2 bytes are not inside the memory
-   */
+  /** Writes a 16-bit float, where the engine has them. */
   setFloat16(offset, value = 0) {
     const number = typeof value === 'number' ? value : toNumber(value)
     dataAt(this, offset, 2).setFloat16(offset, number, true)

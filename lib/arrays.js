@@ -116,31 +116,13 @@ const whole = (memory, TypedArray, method, ...args) => {
 
 /** The memory with arrays. */
 export class ArrayMemory extends AccessorMemory {
-  /**
-   * Copies bytes out.
-   *
-   * @param {number} offset bytes
-   * @param {number} [length] bytes, those of the block at the offset when left out
-   * @returns {ArrayBuffer}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when an argument is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory
-   * @throws {Error} ERR_INVALID_POINTER when the length is left out and there is no block at the offset
-   */
+  /** Copies bytes out. */
   arrayBuffer(offset, length) {
     const { views, count } = rangeAt(this, offset, length, 1)
     return views.u8.slice(offset, offset + count).buffer
   }
 
-  /**
-   * Copies bytes out to a SharedArrayBuffer, whether the memory is shared or not.
-   *
-   * @param {number} offset bytes
-   * @param {number} [length] bytes, those of the block at the offset when left out
-   * @returns {SharedArrayBuffer}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when an argument is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory
-   * @throws {Error} ERR_INVALID_POINTER when the length is left out and there is no block at the offset
-   */
+  /** Copies bytes out to a SharedArrayBuffer, whether the memory is shared or not. */
   sharedArrayBuffer(offset, length) {
     const { views, count } = rangeAt(this, offset, length, 1)
     const copy = new SharedArrayBuffer(count)
@@ -148,33 +130,13 @@ export class ArrayMemory extends AccessorMemory {
     return copy
   }
 
-  /**
-   * Makes a DataView over bytes of the memory.
-   *
-   * @param {number} offset bytes
-   * @param {number} [length] bytes, those of the block at the offset when left out
-   * @returns {DataView} live
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when an argument is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory
-   * @throws {Error} ERR_INVALID_POINTER when the length is left out and there is no block at the offset
-   */
+  /** Makes a DataView over bytes of the memory. */
   dataView(offset, length) {
     const { views, count } = rangeAt(this, offset, length, 1)
     return new DataView(views.buffer, offset, count)
   }
 
-  /**
-   * Makes a typed array over bytes of the memory. It keeps its length, whatever becomes of the block.
-   *
-   * @param {TypedArrayConstructor} TypedArray
-   * @param {number} offset bytes, a multiple of the element size
-   * @param {number} [length] elements, as many as the block at the offset holds when left out
-   * @returns {TypedArray} live
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when TypedArray is not a typed array constructor, or another argument not
-   * a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory, or the offset is not aligned
-   * @throws {Error} ERR_INVALID_POINTER when the length is left out and there is no block at the offset
-   */
+  /** Makes a typed array over bytes of the memory. */
   arrayView(TypedArray, offset, length) {
     const { BYTES_PER_ELEMENT } = viewOfType(viewsOf(this), TypedArray)
     const { views, count } = rangeAt(this, offset, length, BYTES_PER_ELEMENT)
@@ -184,160 +146,67 @@ export class ArrayMemory extends AccessorMemory {
     return new TypedArray(views.buffer, offset, count)
   }
 
-  /**
-   * Allocates an Int8Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Int8Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates an Int8Array. */
   Int8Array(source) {
     return newArray(this, Int8Array, source)
   }
 
-  /**
-   * Allocates a Uint8Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Uint8Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a Uint8Array. */
   Uint8Array(source) {
     return newArray(this, Uint8Array, source)
   }
 
-  /**
-   * Allocates a Uint8ClampedArray.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Uint8ClampedArray} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a Uint8ClampedArray. */
   Uint8ClampedArray(source) {
     return newArray(this, Uint8ClampedArray, source)
   }
 
-  /**
-   * Allocates an Int16Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Int16Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates an Int16Array. */
   Int16Array(source) {
     return newArray(this, Int16Array, source)
   }
 
-  /**
-   * Allocates a Uint16Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Uint16Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a Uint16Array. */
   Uint16Array(source) {
     return newArray(this, Uint16Array, source)
   }
 
-  /**
-   * Allocates an Int32Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Int32Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates an Int32Array. */
   Int32Array(source) {
     return newArray(this, Int32Array, source)
   }
 
-  /**
-   * Allocates a Uint32Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Uint32Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a Uint32Array. */
   Uint32Array(source) {
     return newArray(this, Uint32Array, source)
   }
 
-  /**
-   * Allocates a BigInt64Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {BigInt64Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a BigInt64Array. */
   BigInt64Array(source) {
     return newArray(this, BigInt64Array, source)
   }
 
-  /**
-   * Allocates a BigUint64Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {BigUint64Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a BigUint64Array. */
   BigUint64Array(source) {
     return newArray(this, BigUint64Array, source)
   }
 
-  /**
-   * Allocates a Float32Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Float32Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a Float32Array. */
   Float32Array(source) {
     return newArray(this, Float32Array, source)
   }
 
-  /**
-   * Allocates a Float64Array.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Float64Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a Float64Array. */
   Float64Array(source) {
     return newArray(this, Float64Array, source)
   }
 
-  /**
-   * Allocates a Float16Array, where the engine has them.
-   *
-   * @param {number | Iterable | ArrayLike} source length in elements, or the values
-   * @returns {Float16Array} live view; its byteOffset is the pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a Float16Array, where the engine has them. */
   Float16Array(source) {
     return newArray(this, Float16Array, source)
   }
 
-  /**
-   * Copies bytes within the memory. The ranges may overlap.
-   *
-   * @param {number} dst bytes
-   * @param {number} src bytes
-   * @param {number} byteLength bytes
-   * @returns {number} dst
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when an argument is not a number
-   * @throws {RangeError} ERR_OUT_OF_RANGE when a range is not inside the memory
-   */
+  /** Copies bytes within the memory. */
   memcpy(dst, src, byteLength) {
     checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
     viewsCovering(this, src, byteLength, 'src')
@@ -345,39 +214,14 @@ export class ArrayMemory extends AccessorMemory {
     return dst
   }
 
-  /**
-   * Fills bytes of the memory with a byte, or with the bytes of a buffer from elsewhere.
-   *
-   * @overload
-   * @param {number} dst bytes
-   * @param {number} byte a 32-bit integer, of which the low 8 bits are taken
-   * @param {number} byteLength bytes
-   * @returns {number} dst
-   *
-   * @overload
-   * @param {number} dst bytes
-   * @param {ArrayBuffer | SharedArrayBuffer | ArrayBufferView} buffer
-   * @param {number} [srcOffset] bytes from the start of the buffer or view
-   * @param {number} [byteLength] bytes, up to its end when left out
-   * @returns {number} dst
-   *
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when an argument is of the wrong type
-   * @throws {RangeError} ERR_OUT_OF_RANGE when a range is not inside the memory or the buffer, or the byte is not an integer
-   */
+  /** Fills bytes of the memory with a byte, or with the bytes of a buffer from elsewhere. */
   memset(dst, byteOrBuffer, ...range) {
     if (typeof byteOrBuffer === 'number') fillBytes(this, dst, byteOrBuffer, ...range)
     else copyBytes(this, dst, byteOrBuffer, ...range)
     return dst
   }
 
-  /**
-   * Reads an element, counting elements of that type from the start of the memory, or back from its end.
-   *
-   * @param {TypedArrayConstructor} TypedArray
-   * @param {number} index elements
-   * @returns {number | bigint | undefined} undefined when there is no such element
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when TypedArray is not a typed array constructor
-   */
+  /** Reads an element, counting elements of that type from the start of the memory, or back from its end. */
   at(TypedArray, index) {
     const array = viewOfType(viewsOf(this), TypedArray)
     if (Number.isInteger(index) && index >= 0 && index < array.length) return array[index]
@@ -387,59 +231,24 @@ export class ArrayMemory extends AccessorMemory {
     return whole(this, TypedArray, 'at', index)
   }
 
-  /**
-   * Fills elements with a value. Over the whole memory this writes over the heap's own records too.
-   *
-   * @param {TypedArrayConstructor} TypedArray
-   * @param {number | bigint} value
-   * @param {number} [start] elements, back from the end when negative
-   * @param {number} [end] elements, back from the end when negative
-   * @returns {this} the memory, as the array's own method returns the array
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when TypedArray is not a typed array constructor, or the value is of the
-   * other kind
-   */
+  /** Fills elements with a value. */
   fill(TypedArray, value, start, end) {
     whole(this, TypedArray, 'fill', value, start, end)
     return this
   }
 
-  /**
-   * Copies elements within the memory. The ranges may overlap.
-   *
-   * @param {TypedArrayConstructor} TypedArray
-   * @param {number} target elements, back from the end when negative
-   * @param {number} start elements, back from the end when negative
-   * @param {number} [end] elements, back from the end when negative
-   * @returns {this} the memory, as the array's own method returns the array
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when TypedArray is not a typed array constructor
-   */
+  /** Copies elements within the memory. */
   copyWithin(TypedArray, target, start, end) {
     whole(this, TypedArray, 'copyWithin', target, start, end)
     return this
   }
 
-  /**
-   * Makes a typed array over a range of elements.
-   *
-   * @param {TypedArrayConstructor} TypedArray
-   * @param {number} [begin] elements, back from the end when negative
-   * @param {number} [end] elements, back from the end when negative
-   * @returns {TypedArray} live
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when TypedArray is not a typed array constructor
-   */
+  /** Makes a typed array over a range of elements. */
   subarray(TypedArray, begin, end) {
     return whole(this, TypedArray, 'subarray', begin, end)
   }
 
-  /**
-   * Copies values in.
-   *
-   * @param {TypedArrayConstructor} TypedArray
-   * @param {ArrayLike} source
-   * @param {number} [offset] elements
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when TypedArray is not a typed array constructor, or a value cannot be converted
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the values do not fit at the offset
-   */
+  /** Copies values in. */
   set(TypedArray, source, offset) {
     try {
       whole(this, TypedArray, 'set', source, offset)

@@ -63,16 +63,7 @@ const checkIndex = (array, index) => {
  * memory. Or it is such an array, as arrayView makes it: then `index` counts from the array's start.
  */
 export class AtomicMemory extends ArrayMemory {
-  /**
-   * Adds to an element.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value
-   * @returns {number | bigint} the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array or the value is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Adds to an element. */
   add(TypedArray, index, value) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -82,16 +73,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Subtracts from an element.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value
-   * @returns {number | bigint} the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array or the value is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Subtracts from an element. */
   sub(TypedArray, index, value) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -101,16 +83,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Bitwise AND into an element.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value
-   * @returns {number | bigint} the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array or the value is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Bitwise AND into an element. */
   and(TypedArray, index, value) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -120,16 +93,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Bitwise OR into an element.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value
-   * @returns {number | bigint} the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array or the value is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Bitwise OR into an element. */
   or(TypedArray, index, value) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -139,16 +103,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Bitwise XOR into an element.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value
-   * @returns {number | bigint} the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array or the value is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Bitwise XOR into an element. */
   xor(TypedArray, index, value) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -158,16 +113,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Writes an element and returns what it held.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value
-   * @returns {number | bigint} the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array or the value is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Writes an element and returns what it held. */
   exchange(TypedArray, index, value) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -177,17 +123,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Writes an element if it holds the expected value.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} expected
-   * @param {number | bigint} replacement
-   * @returns {number | bigint} the old value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array or a value is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Writes an element if it holds the expected value. */
   compareExchange(TypedArray, index, expected, replacement) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -197,15 +133,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Reads an element.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @returns {number | bigint}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Reads an element. */
   load(TypedArray, index) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -215,16 +143,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Writes an element.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value
-   * @returns {number | bigint} the value
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array or the value is of the wrong kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Writes an element. */
   store(TypedArray, index, value) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -234,18 +153,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Puts the thread to sleep until it is notified.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value sleep only while the element holds it
-   * @param {number} [timeout] milliseconds, without limit when left out
-   * @returns {'ok' | 'not-equal' | 'timed-out'}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the memory is not shared, the array is not an
-   * Int32Array or BigInt64Array, or the value is of the other kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Puts the thread to sleep until it is notified. */
   wait(TypedArray, index, value, timeout) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -255,18 +163,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Waits for a notification without putting the thread to sleep. The thread stays alive until then.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number | bigint} value sleep only while the element holds it
-   * @param {number} [timeout] milliseconds, without limit when left out
-   * @returns {{ async: false, value: 'not-equal' | 'timed-out' } | { async: true, value: Promise<'ok' | 'timed-out'> }}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the memory is not shared, the array is not an
-   * Int32Array or BigInt64Array, or the value is of the other kind
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Waits for a notification without putting the thread to sleep. */
   waitAsync(TypedArray, index, value, timeout) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -278,16 +175,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Wakes threads that wait on an element.
-   *
-   * @param {IntegerArrayConstructor | IntegerArray} TypedArray
-   * @param {number} index elements
-   * @param {number} [count] how many at most, all when left out
-   * @returns {number} how many were woken; 0 when the memory is not shared
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the array is not an Int32Array or BigInt64Array
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the index is not an element of the array
-   */
+  /** Wakes threads that wait on an element. */
   notify(TypedArray, index, count) {
     const array = arrayAt(this, TypedArray, index)
     try {
@@ -297,13 +185,7 @@ export class AtomicMemory extends ArrayMemory {
     }
   }
 
-  /**
-   * Tells whether atomic operations on elements of a size need no lock.
-   *
-   * @param {number} size bytes
-   * @returns {boolean}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE when the size is not a number
-   */
+  /** Tells whether atomic operations on elements of a size need no lock. */
   isLockFree(size) {
     if (typeof size !== 'number') throw invalidArgType('size', 'a number', size)
     return Atomics.isLockFree(size)

@@ -52,17 +52,7 @@ const write = (memory, ptr, bytes, room) => {
 
 /** The memory with text. */
 export class StringMemory extends AtomicMemory {
-  /**
-   * Writes a text into a block, as UTF-8. A NUL follows it if the block has room for one. A surrogate without its other half
-   * becomes U+FFFD.
-   *
-   * @param {number} ptr pointer
-   * @param {string} text
-   * @returns {number} bytes of the text, the NUL not counted
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the text is longer than the block: nothing is written then
-   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
-   */
+  /** Writes a text into a block, as UTF-8. */
   setString(ptr, text) {
     checkText(text)
     const room = this.sizeof(ptr)
@@ -74,17 +64,7 @@ export class StringMemory extends AtomicMemory {
     return bytes.length
   }
 
-  /**
-   * Reads a text that lies in the memory as UTF-8. Bytes that are not UTF-8 become U+FFFD.
-   *
-   * @param {number} ptr pointer; with a length, any byte offset
-   * @param {number} [byteLength] bytes, NULs included; when left out, those of the block up to its first NUL, all of
-   * them if it has none
-   * @returns {string}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE when the bytes are not inside the memory, or too many for a string
-   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED when the length is left out
-   */
+  /** Reads a text that lies in the memory as UTF-8. */
   getString(ptr, byteLength) {
     if (byteLength !== undefined) {
       checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
@@ -96,14 +76,7 @@ export class StringMemory extends AtomicMemory {
     return decode(u8, ptr, nul < 0 ? size : nul)
   }
 
-  /**
-   * Allocates a block that holds a text as UTF-8, and a NUL behind it.
-   *
-   * @param {string} text
-   * @returns {number} pointer
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_MEMORY
-   */
+  /** Allocates a block that holds a text as UTF-8, and a NUL behind it. */
   mallocString(text) {
     checkText(text)
     const bytes = encode(text)
