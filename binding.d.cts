@@ -101,6 +101,8 @@ export interface LeakInfo {
   threadId?: number
   /** The JavaScript stack that made them, if it is known. */
   stack?: string
+  /** The kind of structure that made them, if one did. */
+  structure?: string
   /** Their pointers, ascending. */
   blocks: Array<number>
 }
@@ -133,6 +135,8 @@ export interface PlaceInfo {
   threadId: number
   /** The JavaScript stack, a line a frame. */
   stack: string
+  /** The kind of structure that did it for the program, if one did. */
+  structure?: string
 }
 
 /**

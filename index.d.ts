@@ -189,6 +189,8 @@ export interface Place {
   threadId: number
   /** The JavaScript stack, a line a frame. */
   stack: string
+  /** The kind of structure that did it for the program, 'SharedMap'; left out when none did. */
+  structure?: string
 }
 
 /** A block, and in debug mode who made and freed it. What is not known is left out. */

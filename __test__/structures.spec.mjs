@@ -170,7 +170,7 @@ test('a pointer that is in a word comes and goes with its block', (t) => {
   for (const debug of [false, true]) {
     const memory = newMemory({ debug })
     const slot = memory.calloc(16) + 4
-    const ptr = mallocInto(memory, slot, 1001, 256)
+    const ptr = mallocInto(memory, slot, 1001, 'Sample', 256)
     t.is(memory.getUint32(slot), ptr)
     t.is(memory.sizeof(ptr), 1001)
     t.is(ptr % 256, 0)
@@ -178,18 +178,36 @@ test('a pointer that is in a word comes and goes with its block', (t) => {
     t.is(memory.getUint32(slot), 0)
     t.is(memory.stats().blockCount, 1)
     freeFrom(memory, slot)
-    const zeroed = callocInto(memory, slot, 200_000)
+    const zeroed = callocInto(memory, slot, 200_000, 'Sample')
     t.is(memory.getUint32(slot), zeroed)
     t.true(new Uint8Array(memory.arrayBuffer(zeroed)).every((byte) => byte === 0))
     freeFrom(memory, slot)
-    t.throws(() => mallocInto(memory, slot, 100 * 65_536), OUT_OF_MEMORY)
+    t.throws(() => mallocInto(memory, slot, 100 * 65_536, 'Sample'), OUT_OF_MEMORY)
     t.is(memory.getUint32(slot), 0)
     memory.setUint32(slot, 24)
     t.throws(() => freeFrom(memory, slot), INVALID_POINTER)
     t.is(memory.getUint32(slot), 24)
-    t.throws(() => mallocInto(memory, 2 ** 31, 8), OUT_OF_RANGE)
+    t.throws(() => mallocInto(memory, 2 ** 31, 8, 'Sample'), OUT_OF_RANGE)
     t.deepEqual(memory.check(), [])
   }
+})
+
+test('debug mode names the structure that a block belongs to', (t) => {
+  const memory = newMemory({ debug: true })
+  const { ptr } = Sample.create(memory)
+  const slot = memory.calloc(8)
+  const hanging = mallocInto(memory, slot, 100, 'Other')
+  const leaks = new Map(memory.leaks().map((leak) => [leak.blocks[0], leak]))
+  t.is(leaks.get(ptr).structure, 'Sample')
+  t.is(leaks.get(hanging).structure, 'Other')
+  t.is(leaks.get(slot).structure, undefined)
+  for (const { stack, threadId: thread } of leaks.values()) {
+    t.regex(stack.split('\n')[0], /structures\.spec/)
+    t.is(thread, 0)
+  }
+  memory.setUint8(ptr + memory.sizeof(ptr), 1)
+  const [{ made }] = memory.check()
+  t.is(made.structure, 'Sample')
 })
 
 test('a thread is alive until it ends, in whichever way', async (t) => {

@@ -60,27 +60,31 @@ const callerStack = () => {
  * @returns {object} the same functions
  */
 export const withCallers = (native, catchUp) => {
-  const called =
-    (run) =>
+  const noting =
+    (run, structureOf) =>
     (...args) => {
-      native.setCaller(threadId, callerStack())
+      native.setCaller(threadId, callerStack(), structureOf(args))
       catchUp()
       return run(...args)
     }
+  const called = (run) => noting(run, () => undefined)
+  // What structures call: lib/placing.js puts their kind behind the other arguments.
+  const placed = (run) => noting(run, (args) => args.at(-1))
   return {
     ...native,
     malloc: called(native.malloc),
     free: called(native.free),
     resize: called(native.resize),
-    mallocInto: called(native.mallocInto),
-    callocInto: called(native.callocInto),
+    mallocInto: placed(native.mallocInto),
+    callocInto: placed(native.callocInto),
     freeFrom: called(native.freeFrom),
-    place: called(native.place),
+    place: placed(native.place),
     remove: called(native.remove),
   }
 }
 
-const placeOf = (deed, { threadId: thread, stack }) => `\n  ${deed} by thread ${thread}\n${stack}`
+const placeOf = (deed, { threadId: thread, stack, structure }) =>
+  `\n  ${deed} by ${structure === undefined ? '' : `a ${structure} of `}thread ${thread}\n${stack}`
 
 /**
  * Who made a block and who freed it, as far as that is known.

@@ -17,21 +17,23 @@ const wholeWords = (byteLength) => Math.ceil(byteLength / WORD) * WORD
  * @param {import('../index.js').LocalSharedMemory} memory
  * @param {number} slot byte offset of the word, a multiple of 4; what it held is not freed
  * @param {number} byteLength bytes
+ * @param {string} structure whose block it is, as debug mode calls it: 'SharedMap'
  * @param {number} [alignBytes] a power of two up to 65,536
  * @returns {number} pointer
  * @throws {RangeError} ERR_OUT_OF_MEMORY: the word is as it was
  */
-export const mallocInto = (memory, slot, byteLength, alignBytes = DEFAULT_ALIGN) => {
+export const mallocInto = (memory, slot, byteLength, structure, alignBytes = DEFAULT_ALIGN) => {
   viewsCovering(memory, slot, WORD, 'slot')
-  const call = (native, search) => native.mallocInto(slot, byteLength, alignBytes, search)
+  const call = (native, search) =>
+    native.mallocInto(slot, byteLength, alignBytes, search, structure)
   return heapOf(memory).allocateBy(call, byteLength, alignBytes)
 }
 
 /** The same with all bytes zero before anyone can see the pointer. */
-export const callocInto = (memory, slot, byteLength, alignBytes = DEFAULT_ALIGN) => {
+export const callocInto = (memory, slot, byteLength, structure, alignBytes = DEFAULT_ALIGN) => {
   viewsCovering(memory, slot, WORD, 'slot')
   const size = wholeWords(byteLength)
-  const call = (native, search) => native.callocInto(slot, size, alignBytes, search)
+  const call = (native, search) => native.callocInto(slot, size, alignBytes, search, structure)
   return heapOf(memory).allocateBy(call, size, alignBytes)
 }
 
@@ -54,14 +56,15 @@ export const freeFrom = (memory, slot) => {
  * @param {import('../index.js').LocalSharedMemory} memory
  * @param {Uint32Array} image the first words
  * @param {number} byteLength bytes, those of the image included
- * @param {number} [alignBytes] a power of two up to 65,536
- * @param {string} [name] empty for none
+ * @param {number} alignBytes a power of two up to 65,536
+ * @param {string} name empty for none
+ * @param {string} structure whose block it is, as debug mode calls it
  * @returns {number} pointer to the block that has the name
  * @throws {RangeError} ERR_OUT_OF_MEMORY
  */
-export const place = (memory, image, byteLength, alignBytes = DEFAULT_ALIGN, name = '') => {
+export const place = (memory, image, byteLength, alignBytes, name, structure) => {
   const size = wholeWords(byteLength)
-  const call = (native, search) => native.place(image, size, alignBytes, name, search)
+  const call = (native, search) => native.place(image, size, alignBytes, name, search, structure)
   return heapOf(memory).allocateBy(call, size, alignBytes)
 }
 

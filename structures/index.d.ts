@@ -299,6 +299,14 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
    * @throws as `set` does, with ERR_INVALID_ARG_TYPE also when the value is of another type than `by`
    */
   increment(key: K, by?: number): number
+  /**
+   * Adds to a bigint, likewise.
+   *
+   * @param key
+   * @param by
+   * @returns the sum
+   * @throws as `set` does
+   */
   increment(key: K, by: bigint): bigint
 
   /**

@@ -214,6 +214,7 @@ export interface Struct<D extends StructDescription> {
    * @param ptr
    */
   new (memory: LocalSharedMemory, ptr: number): StructView<D>
+  /** What its objects have. */
   readonly prototype: StructView<D>
   /** Bytes of one: a multiple of alignBytes, so that each in an array is aligned. */
   readonly byteLength: number

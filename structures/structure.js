@@ -51,6 +51,7 @@ const MAGIC = 1
 const VERSION = 2
 const OPTIONS = 3
 const WORD = 4
+const DEFAULT_ALIGN = 16
 
 /** @returns {number} the word that four letters are */
 export const magicOf = (letters) =>
@@ -100,8 +101,8 @@ const wordsAt = (memory, ptr, { name, magic, version }) => {
 
 const make = (Kind, memory, name, plan) => {
   const image = imageOf(Kind.kind, plan)
-  const { byteLength = image.byteLength, alignBytes } = plan
-  return place(memory, image, byteLength, alignBytes, name)
+  const { byteLength = image.byteLength, alignBytes = DEFAULT_ALIGN } = plan
+  return place(memory, image, byteLength, alignBytes, name, Kind.kind.name)
 }
 
 /** The method that says what console.log shows. */

@@ -73,7 +73,9 @@ constructible.toBeConstructibleWith({ initial: 10, debug: true })
 constructible.toBeConstructibleWith({ initial: 10, debug: 'true' })
 expectTypeOf(LocalSharedMemory.from(plain, { debug: true })).toEqualTypeOf<LocalSharedMemory>()
 expectTypeOf(memory.check()).toEqualTypeOf<HeapFault[]>()
-expectTypeOf<HeapFault['made']>().toEqualTypeOf<{ threadId: number; stack: string } | undefined>()
+expectTypeOf<HeapFault['made']>().toEqualTypeOf<
+  { threadId: number; stack: string; structure?: string } | undefined
+>()
 expectTypeOf(memory.leaks()).toEqualTypeOf<Leak[]>()
 expectTypeOf<Leak['stack']>().toEqualTypeOf<string | undefined>()
 expectTypeOf<Leak['blocks']>().toEqualTypeOf<number[]>()

@@ -22,7 +22,7 @@ const HEAP_SHARE: u64 = 8;
 /// but never more than this many bytes.
 const MOST_HELD: u64 = 16 * 1024 * 1024;
 /// Stacks that may be kept though no block has them.
-const SPARE_STACKS: usize = 1_000;
+const SPARE_TEXTS: usize = 1_000;
 /// A check ends after this many findings.
 const MOST_FINDINGS: usize = 10_000;
 
@@ -80,23 +80,25 @@ pub struct Book {
     quarantine: VecDeque<u32>,
     /// Bytes that the blocks in quarantine take.
     held: u64,
-    /// Each stack once.
-    stacks: HashSet<Arc<str>>,
+    /// Each stack, and each name of a kind of structure, once.
+    texts: HashSet<Arc<str>>,
 }
 
 impl Book {
-    /// A place, its stack shared with all others that have the same.
-    pub fn place(&mut self, thread_id: u32, stack: String) -> Place {
-        let stack = match self.stacks.get(stack.as_str()) {
-            Some(known) => Arc::clone(known),
-            None => {
-                self.forget_stacks();
-                let stack = Arc::<str>::from(stack);
-                self.stacks.insert(Arc::clone(&stack));
-                stack
-            }
-        };
-        Place { thread_id, stack }
+    /// A place, its texts shared with all others that have the same.
+    pub fn place(&mut self, thread_id: u32, stack: String, structure: Option<String>) -> Place {
+        let (stack, structure) = (self.text(stack), structure.map(|name| self.text(name)));
+        Place { thread_id, stack, structure }
+    }
+
+    fn text(&mut self, text: String) -> Arc<str> {
+        if let Some(known) = self.texts.get(text.as_str()) {
+            return Arc::clone(known);
+        }
+        self.forget_texts();
+        let text = Arc::<str>::from(text);
+        self.texts.insert(Arc::clone(&text));
+        text
     }
 
     /// Allocates a guarded block; see [`Heap::malloc`]. The quarantine is emptied before there is no room.
@@ -320,10 +322,10 @@ impl Book {
         Ok(())
     }
 
-    // Forgets the stacks that no block has any more, when they are the larger part.
-    fn forget_stacks(&mut self) {
-        if self.stacks.len() > SPARE_STACKS + 4 * self.records.len() {
-            self.stacks.retain(|stack| Arc::strong_count(stack) > 1);
+    // Forgets the texts that no block has any more, when they are the larger part.
+    fn forget_texts(&mut self) {
+        if self.texts.len() > SPARE_TEXTS + 4 * self.records.len() {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
         }
     }
 

@@ -24,7 +24,7 @@ fn format(words: &[AtomicU32]) -> Heap<'_> {
 }
 
 fn at(line: u32) -> Place {
-    Place { thread_id: line, stack: format!("at line {line}").into() }
+    Place { thread_id: line, stack: format!("at line {line}").into(), structure: None }
 }
 
 fn byte(words: &[AtomicU32], offset: u32) -> u8 {
@@ -223,12 +223,12 @@ fn stacks_that_no_block_has_are_forgotten() {
     let words = pages(1);
     let heap = format(&words);
     let mut book = Book::default();
-    let made = book.place(0, "at a block".into());
+    let made = book.place(0, "at a block".into(), None);
     let known = Arc::downgrade(&made.stack);
     book.malloc(&heap, 10, GRAIN, Search::Quick, made).unwrap();
-    let unknown = Arc::downgrade(&book.place(0, "at no block".into()).stack);
+    let unknown = Arc::downgrade(&book.place(0, "at no block".into(), None).stack);
     for line in 0..10_000 {
-        drop(book.place(0, format!("at line {line}")));
+        drop(book.place(0, format!("at line {line}"), None));
     }
     assert_eq!((known.upgrade().is_some(), unknown.upgrade().is_some()), (true, false));
 }

@@ -13,6 +13,8 @@ pub struct Place {
     pub thread_id: u32,
     /// JavaScript's stack.
     pub stack: Arc<str>,
+    /// The kind of structure that did it for the program, if one did.
+    pub structure: Option<Arc<str>>,
 }
 
 /// A block that something is wrong with, or a place that is damaged.

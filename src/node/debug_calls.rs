@@ -44,6 +44,8 @@ pub struct PlaceInfo {
     pub thread_id: u32,
     /// The JavaScript stack, a line a frame.
     pub stack: String,
+    /// The kind of structure that did it for the program, if one did.
+    pub structure: Option<String>,
 }
 
 /// Something that is wrong with a block or the heap.
@@ -74,13 +76,16 @@ pub struct LeakInfo {
     pub thread_id: Option<u32>,
     /// The JavaScript stack that made them, if it is known.
     pub stack: Option<String>,
+    /// The kind of structure that made them, if one did.
+    pub structure: Option<String>,
     /// Their pointers, ascending.
     pub blocks: Vec<u32>,
 }
 
 impl From<Place> for PlaceInfo {
-    fn from(Place { thread_id, stack }: Place) -> Self {
-        Self { thread_id, stack: stack.to_string() }
+    fn from(Place { thread_id, stack, structure }: Place) -> Self {
+        let structure = structure.map(|name| name.to_string());
+        Self { thread_id, stack: stack.to_string(), structure }
     }
 }
 
@@ -105,9 +110,11 @@ impl From<Finding> for FindingInfo {
 
 impl From<Group> for LeakInfo {
     fn from(Group { made, byte_length, blocks }: Group) -> Self {
+        let structure = made.as_ref().and_then(|made| made.structure.as_ref());
+        let structure = structure.map(|name| name.to_string());
         let (thread_id, stack) = made.map(|made| (made.thread_id, made.stack.to_string())).unzip();
         let count = blocks.len() as u32;
-        Self { count, byte_length: byte_length as f64, thread_id, stack, blocks }
+        Self { count, byte_length: byte_length as f64, thread_id, stack, structure, blocks }
     }
 }
 
@@ -119,7 +126,8 @@ callbacks! {
         Ok(heap.leaks()?.into_iter().map(Into::into).collect())
     }
     SetCaller c"setCaller" (heap, arguments) -> u32 {
-        heap.set_caller(arguments.number(0), arguments.text(1));
+        let structure = Some(arguments.text(2)).filter(|name| !name.is_empty());
+        heap.set_caller(arguments.number(0), arguments.text(1), structure);
         Ok(0)
     }
     TakeFinding c"takeFinding" (heap, _arguments) -> Option<FindingInfo> {

@@ -14,10 +14,11 @@ impl<B: Bytes> SharedHeap<B> {
         self.known.lock().book.is_some()
     }
 
-    /// Notes where the program is that makes the next call.
-    pub fn set_caller(&self, thread_id: u32, stack: String) {
+    /// Notes where the program is that makes the next call, and which kind of structure makes it, if one does.
+    pub fn set_caller(&self, thread_id: u32, stack: String, structure: Option<String>) {
         let mut state = self.known.lock();
-        self.caller.replace(state.book.as_mut().map(|book| book.place(thread_id, stack)));
+        let book = state.book.as_mut();
+        self.caller.replace(book.map(|book| book.place(thread_id, stack, structure)));
     }
 
     /// What can be told about the last refusal, once.

@@ -50,7 +50,7 @@ export class Entries extends Buckets {
 
   /** Fetches a block into a word of a shard. */
   reserve(byteLength, slot) {
-    const ptr = mallocInto(this.memory, 4 * slot, byteLength)
+    const ptr = mallocInto(this.memory, 4 * slot, byteLength, 'SharedMap')
     this.reaches(ptr + byteLength)
     const shard = this.shardAt(slot)
     const reach = Math.ceil((ptr + byteLength) / GRAIN)
