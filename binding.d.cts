@@ -80,6 +80,15 @@ export interface HeapClaim {
   debug: boolean
 }
 
+/**
+ * The functions on a heap, whose number they take before their arguments. They answer with numbers, those
+ * below 0 being faults.
+ *
+ * # Errors
+ * When the thread is being terminated.
+ */
+export declare function heapFunctions(): Record<string, Function>
+
 /** Whether the thread of a token runs. */
 export declare function isAlive(token: number): boolean
 
@@ -108,11 +117,11 @@ export interface LeakInfo {
 }
 
 /**
- * Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns an object
- * of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
- * The object's `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer of the words
- * of the thread's cache, or null. All that lib/session.js reads is the object's own: code that has put
- * accessors on its prototype never gets hold of it.
+ * Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns
+ * the fault for which it cannot be opened, or an object that keeps it open. Its `number` is what
+ * [`heap_functions`] take, `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer
+ * of the words of the thread's cache, or null. All that lib/native.js reads is the object's own: code that
+ * has put accessors on its prototype never gets hold of it.
  *
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
@@ -148,6 +157,12 @@ export interface PlaceInfo {
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
 export declare function proveGuards(view: Uint8Array, read: Function): void
+
+/**
+ * Closes the heaps of this thread that nobody can reach any more, without waiting for the event loop to
+ * turn. Returns how many there were.
+ */
+export declare function sweepHeaps(): number
 
 /**
  * The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no other's. It is

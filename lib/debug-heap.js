@@ -12,6 +12,12 @@ export const DEBUG_BY_DEFAULT = process.env.LSM_DEBUG === '1'
 /** Frames that are asked for, those of this package included. */
 const FRAMES = 16
 
+/** The native functions that are told who calls them. */
+const CALLED = ['malloc', 'free', 'resize', 'freeFrom', 'remove']
+
+/** Those that structures call: lib/placing.js puts their kind behind the other arguments. */
+const PLACED = ['mallocInto', 'callocInto', 'place']
+
 /** How the files of this package appear in a stack, unless a bundler has put them into one with others. */
 const ownFiles = () => {
   const [, root] = /^(file:.*\/)lib\/(?:debug-heap\.js|common\.cjs)$/.exec(import.meta.url) ?? []
@@ -61,26 +67,15 @@ const callerStack = () => {
  */
 export const withCallers = (native, catchUp) => {
   const noting =
-    (run, structureOf) =>
+    (name, structureOf) =>
     (...args) => {
       native.setCaller(threadId, callerStack(), structureOf(args))
       catchUp()
-      return run(...args)
+      return native[name](...args)
     }
-  const called = (run) => noting(run, () => undefined)
-  // What structures call: lib/placing.js puts their kind behind the other arguments.
-  const placed = (run) => noting(run, (args) => args.at(-1))
-  return {
-    ...native,
-    malloc: called(native.malloc),
-    free: called(native.free),
-    resize: called(native.resize),
-    mallocInto: placed(native.mallocInto),
-    callocInto: placed(native.callocInto),
-    freeFrom: called(native.freeFrom),
-    place: placed(native.place),
-    remove: called(native.remove),
-  }
+  const called = (name) => [name, { value: noting(name, () => undefined) }]
+  const placed = (name) => [name, { value: noting(name, (args) => args.at(-1)) }]
+  return Object.create(native, Object.fromEntries([...CALLED.map(called), ...PLACED.map(placed)]))
 }
 
 const placeOf = (deed, { threadId: thread, stack, structure }) =>

@@ -1,6 +1,7 @@
 // The memory itself and the views over its bytes. Every view that the package keeps is made here, and made again
 // here when the memory has grown; nothing in this file reads or writes a byte.
 
+import binding from './binding.js'
 import { bufferOf, EngineMemory, grow, isShared } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
 import { nameUnshared } from './unshared.js'
@@ -71,7 +72,13 @@ class Memory extends EngineMemory {
       if (!isShared(bufferOf(existing))) nameUnshared(existing)
       return Object.setPrototypeOf(existing, new.target.prototype)
     }
-    super(descriptor)
+    try {
+      super(descriptor)
+    } catch (error) {
+      // The engine has collected what nobody can reach, but the native side still keeps the bytes of such memories.
+      if (binding.sweepHeaps() === 0) throw error
+      super(descriptor)
+    }
     if (!descriptor.shared) nameUnshared(this)
   }
 }

@@ -7,6 +7,7 @@ import { DEBUG_BY_DEFAULT, withCallers } from './debug-heap.js'
 import { bufferOf, cloneOf, getBuffer, grow, isShared } from './engine.js'
 import { debugUnavailable } from './errors.js'
 import { errorOf, Fault } from './faults.js'
+import { nativeOf } from './native.js'
 import { freePending } from './new-block.js'
 import { refresh, refreshNow, viewsOf } from './pages.js'
 
@@ -37,12 +38,13 @@ const WHOLE_MEMORY = -1
 export const openHeap = (memory, bytes, claim) => {
   if (bytes.length === 0) return undefined
   const { heapBase = WHOLE_MEMORY, initial, maximum, madeHere, debug } = claim
-  const native = binding.openHeap(
+  const opened = binding.openHeap(
     keeperOf(memory, bytes),
     { memory, grow, getBuffer },
     { heapBase, initial, maximum, madeHere, debug: debug ?? DEBUG_BY_DEFAULT },
   )
-  if (typeof native === 'number') throw errorOf(native)
+  if (typeof opened === 'number') throw errorOf(opened)
+  const native = nativeOf(opened)
   if (debug && !native.debug) throw debugUnavailable('The memory is in use without debug mode')
   return native
 }

@@ -1,7 +1,7 @@
 //! Functions that JavaScript calls often, as raw Node-API callbacks: a third of the cost of what
-//! `#[napi]` makes. Each works on the heap that it was made for.
+//! `#[napi]` makes. Each works on the heap whose number it is given first.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{copy_nonoverlapping, null_mut};
 use std::rc::Rc;
@@ -10,10 +10,12 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Uint32Array, Utf16String, check_status};
 use napi::{Result, sys};
 
+use crate::cache::ThreadCache;
 use crate::fault::Fault;
 use crate::heap::Search;
 use crate::node::bytes::OpenHeap;
-use crate::node::handle::Handle;
+use crate::node::handle::{self, Handle};
+use crate::node::loan::Loan;
 use crate::node::memory::JsValue;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::registry::Known;
@@ -27,20 +29,32 @@ const PLAIN_PROPERTY: sys::napi_property_attributes = sys::PropertyAttributes::w
     | sys::PropertyAttributes::enumerable
     | sys::PropertyAttributes::configurable;
 
-/// The arguments of a call. JavaScript checks them first; a missing one is 0.
+/// The arguments of a call, behind the number of the heap. JavaScript checks them first; a missing one is 0.
 pub struct Arguments {
     env: sys::napi_env,
-    values: [sys::napi_value; MAX_ARGUMENTS],
+    values: [sys::napi_value; 1 + MAX_ARGUMENTS],
 }
 
 impl Arguments {
-    /// Argument `index` as an unsigned integer, 0 when it is not a number.
-    pub fn number(&self, index: usize) -> u32 {
+    fn heap(&self) -> u32 {
+        self.number_at(0)
+    }
+
+    fn at(&self, index: usize) -> sys::napi_value {
+        self.values[1 + index]
+    }
+
+    fn number_at(&self, place: usize) -> u32 {
         let mut number = 0;
         // SAFETY: `values` are live handles of the running call in `env`, undefined ones included, and
         // `number` is written only on success.
-        unsafe { sys::napi_get_value_uint32(self.env, self.values[index], &mut number) };
+        unsafe { sys::napi_get_value_uint32(self.env, self.values[place], &mut number) };
         number
+    }
+
+    /// Argument `index` as an unsigned integer, 0 when it is not a number.
+    pub fn number(&self, index: usize) -> u32 {
+        self.number_at(1 + index)
     }
 
     /// Argument `index` as how to look for room.
@@ -55,20 +69,20 @@ impl Arguments {
     /// Argument `index` as a string, empty when it is not one.
     pub fn text(&self, index: usize) -> String {
         // SAFETY: `values` are live handles of the running call in `env`, undefined ones included.
-        unsafe { String::from_napi_value(self.env, self.values[index]) }.unwrap_or_default()
+        unsafe { String::from_napi_value(self.env, self.at(index)) }.unwrap_or_default()
     }
 
     /// Argument `index` as a text in UTF-16, empty when it is not a string.
     pub fn name(&self, index: usize) -> Vec<u16> {
-        // SAFETY: as in `number`.
-        let name = unsafe { Utf16String::from_napi_value(self.env, self.values[index]) };
+        // SAFETY: as in `text`.
+        let name = unsafe { Utf16String::from_napi_value(self.env, self.at(index)) };
         name.map_or_else(|_| Vec::new(), |name| name.to_vec())
     }
 
     /// A copy of argument `index`, an array of words that belongs to this thread; empty when it is none.
     pub fn words(&self, index: usize) -> Vec<u32> {
-        // SAFETY: as in `number`.
-        let words = unsafe { Uint32Array::from_napi_value(self.env, self.values[index]) };
+        // SAFETY: as in `text`.
+        let words = unsafe { Uint32Array::from_napi_value(self.env, self.at(index)) };
         words.map_or_else(|_| Vec::new(), |words| words.to_vec())
     }
 
@@ -84,7 +98,7 @@ impl Arguments {
         let status = unsafe {
             sys::napi_get_typedarray_info(
                 self.env,
-                self.values[index],
+                self.at(index),
                 &mut kind,
                 &mut length,
                 &mut data,
@@ -108,7 +122,7 @@ impl Arguments {
     pub fn value(&self, index: usize) -> JsValue {
         // SAFETY: `values` are handles of the running call in `env`, and `Arguments` does not outlive
         // it: only `call` makes one, on its stack, and lends it out.
-        unsafe { JsValue::new(self.env, self.values[index]) }
+        unsafe { JsValue::new(self.env, self.at(index)) }
     }
 }
 
@@ -117,7 +131,7 @@ pub trait Callback {
     /// Its name as a property.
     const NAME: &'static CStr;
     /// What it answers with.
-    type Output: ToNapiValue;
+    type Output: Answer;
     /// Does the work.
     fn run(heap: &OpenHeap, arguments: &Arguments) -> core::result::Result<Self::Output, Fault>;
 }
@@ -146,50 +160,20 @@ pub unsafe fn define_property(
     check_status!(unsafe { sys::napi_define_properties(env, object, 1, &property) })
 }
 
-/// Gives `object` the property `C::NAME`, a function that runs `C` on `heap`.
+/// Gives `object` the property `C::NAME`, a function that runs `C` on the heap of a number.
 ///
 /// # Safety
 /// `env` is the environment of the running call and `object` one of its handles.
-pub unsafe fn define<C: Callback>(
-    env: sys::napi_env,
-    object: sys::napi_value,
-    heap: &Rc<Handle>,
-) -> Result<()> {
-    let data = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
-    let name = C::NAME.as_ptr();
+pub unsafe fn define<C: Callback>(env: sys::napi_env, object: sys::napi_value) -> Result<()> {
+    let (name, mut function) = (C::NAME.as_ptr(), null_mut());
     // SAFETY: the caller vouches for `env` and `object`; `name` ends in NUL, so its length may be given
-    // as -1. `data` owns one count of the `Rc`, which `release` gives back when the function has been
-    // collected and can no longer be called: until then `call` may borrow the handle. A function without
-    // the finalizer is in nobody's hands, so that its count is given back here.
+    // as -1, and the out pointer is a local.
     unsafe {
-        let function = make_function(env, name, Some(call::<C>), data)
-            .inspect_err(|_| release(env, data, null_mut()))?;
+        let callback = Some(call::<C> as _);
+        let data = null_mut();
+        check_status!(sys::napi_create_function(env, name, -1, callback, data, &mut function))?;
         define_property(env, object, C::NAME, function)
     }
-}
-
-// A function whose `data` is released when it is collected. It fails while the thread is being terminated: then `data`
-// is still the caller's.
-unsafe fn make_function(
-    env: sys::napi_env,
-    name: *const c_char,
-    callback: sys::napi_callback,
-    data: *mut c_void,
-) -> Result<sys::napi_value> {
-    let (mut function, hint) = (null_mut(), null_mut());
-    // SAFETY: `define` vouches for all of them, and the out pointers are locals, or null where that is allowed.
-    unsafe {
-        check_status!(sys::napi_create_function(env, name, -1, callback, data, &mut function))?;
-        check_status!(sys::napi_add_finalizer(
-            env,
-            function,
-            data,
-            Some(release),
-            hint,
-            null_mut()
-        ))?;
-    }
-    Ok(function)
 }
 
 /// Gives `object` the property `cache`, an ArrayBuffer of the words of the heap's thread cache.
@@ -202,42 +186,38 @@ unsafe fn make_function(
 pub unsafe fn define_cache(
     env: sys::napi_env,
     object: sys::napi_value,
-    heap: &Rc<Handle>,
+    handle: &Handle,
+    cache: Rc<ThreadCache>,
 ) -> Result<()> {
-    let words = heap.cache().rows().words();
-    let data = words.as_ptr().cast_mut().cast::<c_void>();
-    let owner = Rc::into_raw(Rc::clone(heap)).cast_mut().cast::<c_void>();
-    // SAFETY: the caller vouches for `env` and `object`. `data` points at `words`, which the handle has and
-    // neither moves nor frees while it lives, which is as long as `owner`, one count of the `Rc`.
-    // JavaScript writes the words on this thread only, while no native call runs, and Rust reads them as
-    // atomics.
+    let words = cache.rows().words();
+    let (data, length) = (words.as_ptr().cast_mut().cast::<c_void>(), size_of_val(words));
+    // SAFETY: the caller vouches for `env` and `object`. `data` points at words that the cache neither moves
+    // nor frees while it lives. JavaScript writes its part of them on this thread only, and Rust reads
+    // them as atomics.
     unsafe {
-        let buffer = make_buffer(env, data, size_of_val(words), release_owner, owner)?;
+        let (buffer, loan) = Loan::new(env, data, length, Box::new(cache))?;
+        handle.lend(loan);
         define_property(env, object, c"cache", buffer)
     }
 }
 
-// An ArrayBuffer of bytes that stay where they are while `owner` lives. `release` is called with it once: when the buffer
-// has been collected, or when there is none. A buffer that was made before the call failed is collected too.
-unsafe fn make_buffer(
-    env: sys::napi_env,
-    data: *mut c_void,
-    length: usize,
-    release: unsafe extern "C" fn(sys::napi_env, *mut c_void, *mut c_void),
-    owner: *mut c_void,
-) -> Result<sys::napi_value> {
-    let mut buffer = null_mut();
-    // SAFETY: the caller vouches for `env`, `data` and `owner`; the out pointer is a local.
-    unsafe {
-        let finalize = Some(release as _);
-        let status =
-            sys::napi_create_external_arraybuffer(env, data, length, finalize, owner, &mut buffer);
-        if status != sys::Status::napi_ok && status != sys::Status::napi_generic_failure {
-            release(env, data, owner);
-        }
-        check_status!(status)?;
+/// What becomes of the output of a callback.
+pub trait Answer {
+    /// The value that JavaScript gets.
+    ///
+    /// # Errors
+    /// When the engine cannot make it.
+    ///
+    /// # Safety
+    /// `env` is the environment of the running call.
+    unsafe fn answer(self, env: sys::napi_env, handle: &Handle) -> Result<sys::napi_value>;
+}
+
+impl<T: ToNapiValue> Answer for T {
+    unsafe fn answer(self, env: sys::napi_env, _handle: &Handle) -> Result<sys::napi_value> {
+        // SAFETY: the caller vouches for `env`.
+        unsafe { T::to_napi_value(env, self) }
     }
-    Ok(buffer)
 }
 
 /// Numbers for JavaScript, in an array whose bytes are the engine's own: it collects them when it needs to,
@@ -298,58 +278,47 @@ impl SharedBytes {
     }
 }
 
-impl ToNapiValue for SharedBytes {
-    unsafe fn to_napi_value(env: sys::napi_env, bytes: Self) -> Result<sys::napi_value> {
-        let data = bytes.known.live_blocks.bytes().as_ptr().cast_mut().cast::<c_void>();
-        let owner = Arc::into_raw(bytes.known).cast_mut().cast::<c_void>();
-        // SAFETY: `env` is that of the running call. `data` points at `length` bytes at least, which neither
-        // move nor go while `owner`, one count of the `Arc`, lives. All threads read and write them as
-        // atomics, or as single bytes in JavaScript.
-        unsafe { make_buffer(env, data, bytes.length, release_known, owner) }
+impl Answer for SharedBytes {
+    unsafe fn answer(self, env: sys::napi_env, handle: &Handle) -> Result<sys::napi_value> {
+        let Self { known, length } = self;
+        let data = known.live_blocks.bytes().as_ptr().cast_mut().cast::<c_void>();
+        // SAFETY: the caller vouches for `env`. `data` points at `length` bytes at least, which neither move nor
+        // go while `known` lives. All threads read and write them as atomics, or as single bytes in
+        // JavaScript.
+        let (buffer, loan) = unsafe { Loan::new(env, data, length, Box::new(known)) }?;
+        handle.lend(loan);
+        Ok(buffer)
     }
-}
-
-unsafe extern "C" fn release_known(_env: sys::napi_env, _data: *mut c_void, owner: *mut c_void) {
-    // SAFETY: `owner` is the count that `to_napi_value` put there, and Node-API finalizes a buffer once.
-    drop(unsafe { Arc::from_raw(owner.cast_const().cast::<Known>()) });
-}
-
-unsafe extern "C" fn release_owner(env: sys::napi_env, _data: *mut c_void, owner: *mut c_void) {
-    // SAFETY: `owner` is the count that `define_cache` put there, and Node-API finalizes a buffer once.
-    unsafe { release(env, owner, null_mut()) };
-}
-
-unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: `data` is the count that `define` put there, and Node-API finalizes a function once.
-    drop(unsafe { Rc::from_raw(data.cast_const().cast::<Handle>()) });
 }
 
 unsafe extern "C" fn call<C: Callback>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
-    let mut arguments = Arguments { env, values: [null_mut(); MAX_ARGUMENTS] };
-    let (mut count, mut data) = (MAX_ARGUMENTS, null_mut());
+    let mut arguments = Arguments { env, values: [null_mut(); 1 + MAX_ARGUMENTS] };
+    let mut count = arguments.values.len();
     // SAFETY: `env` and `info` are those of the running call; `values` has room for `count` handles,
     // and Node-API fills those beyond the given arguments with undefined.
     let status = unsafe {
         let values = arguments.values.as_mut_ptr();
-        sys::napi_get_cb_info(env, info, &mut count, values, null_mut(), &mut data)
+        sys::napi_get_cb_info(env, info, &mut count, values, null_mut(), null_mut())
     };
     if status != sys::Status::napi_ok {
         return null_mut();
     }
-    // SAFETY: `data` is what `define` gave with this function: a pointer from `Rc::into_raw` whose count
-    // is given back only after the function can no longer be called.
-    let heap = unsafe { &*data.cast_const().cast::<Handle>() };
-    let work = || heap.run(|heap| C::run(heap, &arguments));
-    let outcome = catch_unwind(AssertUnwindSafe(work));
     // SAFETY: `env` is that of the running call.
-    let value = unsafe {
-        match outcome.unwrap_or(Err(Fault::Internal)) {
-            Ok(output) => C::Output::to_napi_value(env, output),
-            Err(fault) => i32::to_napi_value(env, fault as i32),
-        }
-    };
-    value.unwrap_or(null_mut())
+    unsafe { answer_of::<C>(&arguments) }.unwrap_or(null_mut())
+}
+
+unsafe fn answer_of<C: Callback>(arguments: &Arguments) -> Result<sys::napi_value> {
+    let (env, handle) = (arguments.env, handle::find(arguments.env, arguments.heap()));
+    // SAFETY: the caller vouches for `env`.
+    let refuse = |fault| unsafe { i32::to_napi_value(env, fault as i32) };
+    let Some(handle) = handle else { return refuse(Fault::Internal) };
+    let work = || handle.run(|heap| C::run(heap, arguments));
+    match catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Internal)) {
+        // SAFETY: as above.
+        Ok(output) => unsafe { output.answer(env, &handle) },
+        Err(fault) => refuse(fault),
+    }
 }

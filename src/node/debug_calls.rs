@@ -1,7 +1,6 @@
 //! The calls that tell what is wrong with a heap, and, in debug mode, what is known of its blocks.
 
 use std::ffi::CStr;
-use std::rc::Rc;
 
 use napi::{Result, sys};
 use napi_derive::napi;
@@ -12,28 +11,18 @@ use crate::fault::Fault;
 use crate::heap::Part;
 use crate::node::bytes::OpenHeap;
 use crate::node::callback::{Arguments, Callback, define};
-use crate::node::handle::Handle;
 
-/// Sets the functions of `object` that tell about the heap, and those that only debug mode has if the
-/// memory is in it, which `debug` says.
+/// Gives `object` the functions that tell about a heap, and those that only debug mode needs.
 ///
 /// # Safety
 /// `env` is the environment of the running call and `object` one of its handles.
-pub unsafe fn define_all(
-    env: sys::napi_env,
-    object: sys::napi_value,
-    heap: &Rc<Handle>,
-    debug: bool,
-) -> Result<()> {
+pub unsafe fn define_all(env: sys::napi_env, object: sys::napi_value) -> Result<()> {
     // SAFETY: the caller vouches for `env` and `object`.
     unsafe {
-        define::<Check>(env, object, heap)?;
-        define::<Leaks>(env, object, heap)?;
-        if !debug {
-            return Ok(());
-        }
-        define::<SetCaller>(env, object, heap)?;
-        define::<TakeFinding>(env, object, heap)
+        define::<Check>(env, object)?;
+        define::<Leaks>(env, object)?;
+        define::<SetCaller>(env, object)?;
+        define::<TakeFinding>(env, object)
     }
 }
 

@@ -8,10 +8,12 @@ mod debug_calls;
 mod grower;
 mod handle;
 pub mod image;
+mod loan;
 mod memory;
 pub mod threads;
 
 use std::ffi::CStr;
+use std::rc::Rc;
 
 use napi::bindgen_prelude::{Either, FromNapiValue, Null, Object, ToNapiValue};
 use napi::{Env, JsValue as _, Result, sys};
@@ -52,11 +54,11 @@ pub struct HeapClaim {
     pub debug: bool,
 }
 
-/// Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns an object
-/// of functions that answer with numbers, those below 0 being faults, or the fault for which there is none.
-/// The object's `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer of the words
-/// of the thread's cache, or null. All that lib/session.js reads is the object's own: code that has put
-/// accessors on its prototype never gets hold of it.
+/// Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns
+/// the fault for which it cannot be opened, or an object that keeps it open. Its `number` is what
+/// [`heap_functions`] take, `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer
+/// of the words of the thread's cache, or null. All that lib/native.js reads is the object's own: code that
+/// has put accessors on its prototype never gets hold of it.
 ///
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
@@ -74,49 +76,77 @@ pub fn open_heap(
     let HeapClaim { heap_base, initial, maximum, made_here, debug } = claim;
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
     let claim = Claim { heap_base, initial, maximum, made_here, debug };
-    let heap = match OpenHeap::open(EngineMemory::open(view.0, grower.0)?, claim) {
+    let open = || EngineMemory::open(view.0, grower.0).map(|memory| OpenHeap::open(memory, claim));
+    let mut opened = open()?;
+    if matches!(opened, Err(Fault::OutOfMemory)) && handle::sweep(env) > 0 {
+        opened = open()?;
+    }
+    let heap = match opened {
         Ok(heap) => heap,
         Err(fault) => return Ok(Either::B(fault as i32)),
     };
     let object = Object::new(env)?;
-    let debug = heap.is_debug();
-    let heap = Handle::new(env, heap)?;
+    let (debug, cache) = (heap.is_debug(), Rc::clone(heap.cache()));
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
+        let handle = Handle::new(env, heap, object.raw())?;
+        let number = u32::to_napi_value(env.raw(), handle.number())?;
+        define_property(env.raw(), object.raw(), c"number", number)?;
         let is_debug = bool::to_napi_value(env.raw(), debug)?;
         define_property(env.raw(), object.raw(), c"debug", is_debug)?;
-        define::<Refresh>(env.raw(), object.raw(), &heap)?;
-        define::<Malloc>(env.raw(), object.raw(), &heap)?;
-        define::<Free>(env.raw(), object.raw(), &heap)?;
-        define::<Resize>(env.raw(), object.raw(), &heap)?;
-        define::<Sizeof>(env.raw(), object.raw(), &heap)?;
-        define::<Lengthof>(env.raw(), object.raw(), &heap)?;
-        define::<Grow>(env.raw(), object.raw(), &heap)?;
-        define::<GrowBehind>(env.raw(), object.raw(), &heap)?;
-        define::<AddPages>(env.raw(), object.raw(), &heap)?;
-        define::<Blocks>(env.raw(), object.raw(), &heap)?;
-        define::<Map>(env.raw(), object.raw(), &heap)?;
-        define::<Stats>(env.raw(), object.raw(), &heap)?;
-        define::<Trim>(env.raw(), object.raw(), &heap)?;
-        define::<Refill>(env.raw(), object.raw(), &heap)?;
-        define::<MakeRoom>(env.raw(), object.raw(), &heap)?;
-        define::<Rest>(env.raw(), object.raw(), &heap)?;
-        define::<LiveBlocks>(env.raw(), object.raw(), &heap)?;
-        define::<SetRoot>(env.raw(), object.raw(), &heap)?;
-        define::<GetRoot>(env.raw(), object.raw(), &heap)?;
-        define::<MallocInto>(env.raw(), object.raw(), &heap)?;
-        define::<CallocInto>(env.raw(), object.raw(), &heap)?;
-        define::<FreeFrom>(env.raw(), object.raw(), &heap)?;
-        define::<Place>(env.raw(), object.raw(), &heap)?;
-        define::<Remove>(env.raw(), object.raw(), &heap)?;
-        debug_calls::define_all(env.raw(), object.raw(), &heap, debug)?;
         // Some engines take no buffers from outside; the heap works without the cache too.
-        if debug || define_cache(env.raw(), object.raw(), &heap).is_err() {
+        if debug || define_cache(env.raw(), object.raw(), &handle, cache).is_err() {
             let nothing = Null::to_napi_value(env.raw(), Null)?;
             define_property(env.raw(), object.raw(), c"cache", nothing)?;
         }
     }
     Ok(Either::A(object))
+}
+
+/// The functions on a heap, whose number they take before their arguments. They answer with numbers, those
+/// below 0 being faults.
+///
+/// # Errors
+/// When the thread is being terminated.
+#[napi(ts_return_type = "Record<string, Function>")]
+pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
+    let object = Object::new(env)?;
+    // SAFETY: `env` is the environment of this call and `object` was made in it.
+    unsafe {
+        define::<Refresh>(env.raw(), object.raw())?;
+        define::<Malloc>(env.raw(), object.raw())?;
+        define::<Free>(env.raw(), object.raw())?;
+        define::<Resize>(env.raw(), object.raw())?;
+        define::<Sizeof>(env.raw(), object.raw())?;
+        define::<Lengthof>(env.raw(), object.raw())?;
+        define::<Grow>(env.raw(), object.raw())?;
+        define::<GrowBehind>(env.raw(), object.raw())?;
+        define::<AddPages>(env.raw(), object.raw())?;
+        define::<Blocks>(env.raw(), object.raw())?;
+        define::<Map>(env.raw(), object.raw())?;
+        define::<Stats>(env.raw(), object.raw())?;
+        define::<Trim>(env.raw(), object.raw())?;
+        define::<Refill>(env.raw(), object.raw())?;
+        define::<MakeRoom>(env.raw(), object.raw())?;
+        define::<Rest>(env.raw(), object.raw())?;
+        define::<LiveBlocks>(env.raw(), object.raw())?;
+        define::<SetRoot>(env.raw(), object.raw())?;
+        define::<GetRoot>(env.raw(), object.raw())?;
+        define::<MallocInto>(env.raw(), object.raw())?;
+        define::<CallocInto>(env.raw(), object.raw())?;
+        define::<FreeFrom>(env.raw(), object.raw())?;
+        define::<Place>(env.raw(), object.raw())?;
+        define::<Remove>(env.raw(), object.raw())?;
+        debug_calls::define_all(env.raw(), object.raw())?;
+    }
+    Ok(object)
+}
+
+/// Closes the heaps of this thread that nobody can reach any more, without waiting for the event loop to
+/// turn. Returns how many there were.
+#[napi]
+pub fn sweep_heaps(env: &Env) -> u32 {
+    handle::sweep(env) as u32
 }
 
 /// Where the part of the thread cache that is JavaScript finds things, as word indices.
