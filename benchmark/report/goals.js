@@ -113,6 +113,11 @@ const goals = [
     measure: (find) => worst(loads(find('atomics', OURS)), 'ratio'),
   },
   {
+    what: 'Mutex, lock and unlock with nobody waiting, against two raw Atomics calls',
+    limit: 2,
+    measure: (find) => find('structures', OURS)[0].ratio,
+  },
+  {
     what: '1,000,000 live blocks against 1,000 in random order, over the same of mimalloc',
     limit: 1,
     measure: (find) => spread(find, OURS) / spread(find, MIMALLOC),

@@ -39,7 +39,8 @@ const setters = types.map((type) => ({
   own: `target.set${type}(at, ${isBig(type) ? '7n' : '7'})`,
 }))
 
-function accessCase({ title, zero, raw, own }, most, target, view, base) {
+/** A case of one expression against another; `target` and `view` are what they are about. */
+export function accessCase({ title, zero, raw, own }, most, target, view, base) {
   const entrant = (row, expression) => {
     const timed = loop(expression, zero)
     return { row, most, run: (ops) => timed(target, view, base, ops), finish() {} }

@@ -17,6 +17,7 @@ import { groups as maps } from './maps.js'
 import { groups as order } from './order.js'
 import { groups as sizes } from './sizes.js'
 import { groups as space } from './space.js'
+import { groups as structures } from './structures.js'
 import { groups as threads } from './threads.js'
 import { groups as traces } from './traces.js'
 import { groups as wasm } from './wasm.js'
@@ -33,4 +34,5 @@ export const groups = [
   ...construct,
   ...allocs,
   ...maps,
+  ...structures,
 ]
