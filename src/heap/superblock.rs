@@ -53,10 +53,8 @@ pub mod field {
     pub const UNITS: u32 = 7;
     /// The complement of [`UNITS`]: how much a heap keeps and grows follows from them.
     pub const UNITS_CHECK: u32 = 8;
-    /// What tells this heap from others that had its address; 0 until it matters.
-    pub const MARK: u32 = 9;
     /// One bit a bin: set iff the bin holds a run.
-    pub const BIN_BITMAP: u32 = 10;
+    pub const BIN_BITMAP: u32 = 9;
     /// First unit of the first run of each bin; 0 for none.
     pub const BIN_HEADS: u32 = BIN_BITMAP + BIN_BITMAP_WORDS;
     /// First unit of the first span of each class that has both free and taken blocks; 0 for none.
@@ -121,22 +119,6 @@ impl<'m> Heap<'m> {
             ALL_PAGES if self.superblock * 4 == Self::WHOLE_MEMORY_ROOT => Ok(true),
             _ => Err(Fault::Corrupted),
         }
-    }
-
-    /// What the heap is marked with; 0 when it is not.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`] when the superblock cannot be read.
-    pub fn mark(&self) -> Result<u32> {
-        self.field(field::MARK)
-    }
-
-    /// Marks the heap.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`] when the superblock cannot be written.
-    pub fn set_mark(&self, mark: u32) -> Result<()> {
-        self.set_field(field::MARK, mark)
     }
 
     /// Units of all segments.

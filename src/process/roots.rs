@@ -2,17 +2,14 @@
 //! reaches them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The roots of each shared memory that a thread has open, or that has any, by the memory's address.
 static ROOTS: Mutex<BTreeMap<usize, Arc<Roots>>> = Mutex::new(BTreeMap::new());
 
 /// The roots of one memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Roots {
-    /// What the heap in the memory is marked with, once it has roots: never 0, and no other roots have it.
-    identity: u32,
     /// Pointers by their names in UTF-16.
     pointers: Mutex<HashMap<Box<[u16]>, u32>>,
 }
@@ -20,30 +17,23 @@ pub struct Roots {
 impl Roots {
     /// Those of a memory that nobody else has.
     pub fn new() -> Arc<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        let identity = NEXT.fetch_add(1, Relaxed).max(1);
-        Arc::new(Self { identity, pointers: Mutex::default() })
+        Arc::default()
     }
 
-    /// Those of the shared memory at `address`, whose heap is marked with `mark`. Whoever has them must keep the
-    /// memory there for as long: then what others have of this address is of the same memory. What nobody has may be
-    /// of one that is gone, unless the mark says otherwise.
-    pub fn of(address: usize, mark: u32) -> Arc<Self> {
+    /// Those of the shared memory at `address`; `formatted` says whether there is a heap in it. Whoever has
+    /// them must keep the memory there for as long: then what others have of this address is of the same
+    /// memory. What nobody has is of the same memory if there is a heap: a memory that came to that address
+    /// later had none when it was opened first, which was here, so that it was given roots of its own.
+    pub fn of(address: usize, formatted: bool) -> Arc<Self> {
         let mut known = locked(&ROOTS);
         let in_use = |roots: &Arc<Self>| Arc::strong_count(roots) > 1;
-        let believed = |roots: &&Arc<Self>| in_use(roots) || roots.identity == mark;
-        if let Some(roots) = known.get(&address).filter(believed) {
+        if let Some(roots) = known.get(&address).filter(|roots| in_use(roots) || formatted) {
             return Arc::clone(roots);
         }
         known.retain(|_, roots| in_use(roots) || !locked(&roots.pointers).is_empty());
         let roots = Self::new();
         known.insert(address, Arc::clone(&roots));
         roots
-    }
-
-    /// What to mark the heap with.
-    pub const fn identity(&self) -> u32 {
-        self.identity
     }
 
     /// The pointer of a name; 0 when there is none.
@@ -101,31 +91,30 @@ mod tests {
     }
 
     #[test]
-    fn all_who_have_a_memory_share_its_roots_whatever_the_mark() {
-        let first = Roots::of(ADDRESS, 0);
+    fn all_who_have_a_memory_share_its_roots_whatever_is_written_over_it() {
+        let first = Roots::of(ADDRESS, false);
         first.set(NAME, 16);
-        assert_eq!(Roots::of(ADDRESS, 0).get(NAME), 16);
-        assert_eq!(Roots::of(ADDRESS, u32::MAX).get(NAME), 16);
-        assert_eq!(Roots::of(ADDRESS + 65_536, first.identity()).get(NAME), 0);
+        assert_eq!(Roots::of(ADDRESS, false).get(NAME), 16);
+        assert_eq!(Roots::of(ADDRESS, true).get(NAME), 16);
+        assert_eq!(Roots::of(ADDRESS + 65_536, true).get(NAME), 0);
     }
 
     #[test]
-    fn roots_that_nobody_has_are_believed_by_the_mark_only() {
+    fn roots_that_nobody_has_are_those_of_a_memory_with_a_heap_only() {
         let address = ADDRESS * 2;
-        let roots = Roots::of(address, 0);
+        let roots = Roots::of(address, false);
         roots.set(NAME, 16);
-        let mark = roots.identity();
         drop(roots);
-        assert_eq!(Roots::of(address, mark).get(NAME), 16);
-        assert_eq!(Roots::of(address, 0).get(NAME), 0);
-        assert_eq!(Roots::of(address, mark).get(NAME), 0);
+        assert_eq!(Roots::of(address, true).get(NAME), 16);
+        assert_eq!(Roots::of(address, false).get(NAME), 0);
+        assert_eq!(Roots::of(address, true).get(NAME), 0);
     }
 
     #[test]
     fn nothing_is_kept_of_memories_without_roots() {
         let first = ADDRESS * 3;
         for memory in 0..100 {
-            drop(Roots::of(first + memory * 65_536, 0));
+            drop(Roots::of(first + memory * 65_536, false));
         }
         let ours = first..first + 100 * 65_536;
         assert!(locked(&ROOTS).range(ours).count() <= 1);

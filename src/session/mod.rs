@@ -78,9 +78,7 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     fn set_root_in(&self, state: &mut State, name: &[u16], pointer: u32) -> Result<()> {
-        if let Some(heap) = self.formatted(state)? {
-            heap.set_mark(self.roots.identity())?;
-        }
+        self.formatted(state)?;
         self.roots.set(name, pointer);
         Ok(())
     }

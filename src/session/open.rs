@@ -49,8 +49,7 @@ impl<B: Bytes> SharedHeap<B> {
             (state.depot.join(Arc::clone(cache.rows())), state.territory.start)
         };
         let roots = if memory.is_shared() {
-            let mark = Heap::open(words, start).and_then(|heap| heap.mark().ok());
-            Roots::of(memory.address(), mark.unwrap_or(0))
+            Roots::of(memory.address(), Heap::open(words, start).is_some())
         } else {
             Roots::new()
         };
