@@ -83,6 +83,7 @@ export type ErrorCode =
   | 'ERR_DEADLOCK'
   | 'ERR_NOT_LOCKED'
   | 'ERR_TIMED_OUT'
+  | 'ERR_CHANNEL_CLOSED'
   | 'ERR_WEBASSEMBLY_NOT_SUPPORTED'
   | 'ERR_INTERNAL'
 

@@ -15,7 +15,7 @@ const isInstalled = (example) =>
 
 for (const example of [
   'c-list',
-  'ring',
+  'channel',
   'crc32',
   'argon2',
   'image-filter',

@@ -182,6 +182,10 @@ export const deadlock = (message) => withCode(new Error(message), 'ERR_DEADLOCK'
  */
 export const notLocked = (message) => withCode(new Error(message), 'ERR_NOT_LOCKED')
 
+/** @returns {Error} ERR_CHANNEL_CLOSED */
+export const channelClosed = () =>
+  withCode(new Error('The channel is closed: nothing can be sent'), 'ERR_CHANNEL_CLOSED')
+
 /**
  * A wait that took longer than it was allowed to.
  *

@@ -6,6 +6,8 @@
 //   prepared.tag                         what kind of bytes they are, 1 to 15: keep it beside them
 //   prepared.byteLength                  the same number once more
 //   write(memory, ptr)                   writes them to ptr, any offset; runs nobody's code, allocates nothing in the heap
+//   retain()                             what prepare remembers, to be given to recall after others have called prepare
+//   recall(retained)                     remembers it again
 //   forget()                             lets go of the value
 //   read(memory, ptr, byteLength, tag)   the value. It copies first and then decodes, so that bytes which another thread
 //                                        writes meanwhile give another value or ERR_HEAP_CORRUPTED, and no more
@@ -15,6 +17,12 @@ import { types } from 'node:util'
 import { deserialize, serialize } from 'node:v8'
 import { heapCorrupted, invalidArgType, refused } from '../lib/errors.js'
 import { nodeBufferOf, viewsCovering } from '../lib/pages.js'
+
+const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype)
+/** The engine's own, whatever a subclass puts in their place. */
+const GETTERS = ['buffer', 'byteOffset', 'length'].map(
+  (name) => Object.getOwnPropertyDescriptor(TypedArrayPrototype, name).get,
+)
 
 /** What bytes are. */
 export const Tag = {
@@ -70,9 +78,21 @@ const prepareClone = (value) => {
   return keep(Tag.Clone, bytes.length, bytes)
 }
 
-// Bytes that other threads have may become more until they are written.
+// A plain view of the same bytes: what a subclass says of its length is not believed, and one that follows a growing buffer
+// would be longer when it is written.
+const plainBytes = (bytes) => {
+  const [buffer, byteOffset, length] = GETTERS.map((get) => get.call(bytes))
+  return new Uint8Array(buffer, byteOffset, length)
+}
+
+const isPlain = (bytes) => {
+  const prototype = Object.getPrototypeOf(bytes)
+  if (prototype !== Uint8Array.prototype && prototype !== Buffer.prototype) return false
+  return !Object.hasOwn(bytes, 'length') && !bytes.buffer.resizable && !bytes.buffer.growable
+}
+
 const prepareBytes = (value) => {
-  const bytes = types.isSharedArrayBuffer(value.buffer) ? new Uint8Array(value) : value
+  const bytes = isPlain(value) ? value : plainBytes(value)
   return keep(Tag.Bytes, bytes.length, bytes)
 }
 
@@ -104,6 +124,17 @@ export const prepare = (value) => {
     default:
       throw invalidArgType('value', 'a value that structured clone takes, not undefined', value)
   }
+}
+
+/** @returns {object} the value that was prepared; bytes as they are now */
+export const retain = () => {
+  const { tag, byteLength, value } = prepared
+  return { tag, byteLength, value: tag === Tag.Bytes ? new Uint8Array(value) : value }
+}
+
+/** Prepares again what retain returned. */
+export const recall = ({ tag, byteLength, value }) => {
+  keep(tag, byteLength, value)
 }
 
 /** Lets go of the value that was prepared. */

@@ -9,6 +9,11 @@ export type WaitOptions = types.WaitOptions
 export type AsyncWaitOptions = types.AsyncWaitOptions
 export type Guard = types.Guard
 
+export declare const Channel: typeof types.Channel
+export type Channel<T = any> = types.Channel<T>
+export type ChannelOptions = types.ChannelOptions
+export type Reservation = types.Reservation
+
 export declare const SharedMap: typeof types.SharedMap
 export type SharedMap<K extends SharedMapKey = SharedMapKey, V = any> = types.SharedMap<K, V>
 export type SharedMapKey = types.SharedMapKey

@@ -132,6 +132,173 @@ export class Mutex {
   destroy(): void
 }
 
+/** What a Channel is made with. */
+export interface ChannelOptions {
+  /** Bytes of the longest message, and of all that wait to be received, 8 more for each; by default 65,536, at most 2^29. */
+  capacity?: number
+}
+
+/** Room for a message in a Channel, which its sender fills where it lies. */
+export interface Reservation extends Disposable {
+  /** The message's bytes in the channel. Once they were sent or dropped they are not the sender's any more. */
+  readonly bytes: Uint8Array
+
+  /** Sends the message. Nothing happens when it was sent or dropped before. */
+  commit(): void
+
+  /** Drops the message, unless it was sent. */
+  [Symbol.dispose](): void
+}
+
+/**
+ * Messages from any thread of the process to any other: a queue of bounded length. Each message is received by one thread; those
+ * of one sender come in their order. A thread that is terminated takes one message with it at the most.
+ *
+ * Messages are copied in and out: strings, numbers, bigints, booleans, null and bytes as they are, everything else that structured
+ * clone takes by `v8.serialize`.
+ */
+export class Channel<T = any> {
+  private constructor()
+
+  /**
+   * Makes a channel. `destroy` frees it.
+   *
+   * @param memory a shared one
+   * @param options
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   */
+  static create<T = any>(memory: LocalSharedMemory, options?: ChannelOptions): Channel<T>
+
+  /**
+   * The channel at a pointer, which another thread may have sent.
+   *
+   * @param memory the one that it lies in
+   * @param ptr its `ptr`
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_INVALID_POINTER; ERR_NOT_A_STRUCTURE: the block is something else; ERR_STRUCTURE_MISMATCH: it was
+   * made by another version of the package
+   */
+  static at<T = any>(memory: LocalSharedMemory, ptr: number): Channel<T>
+
+  /**
+   * The channel of a name, made if there is none: the same for all threads, also for those that ask at the same moment. The name
+   * is a root of the memory.
+   *
+   * @param memory a shared one
+   * @param name 1 to 256 characters
+   * @param options those that it was made with
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
+   * @throws {Error} ERR_INVALID_POINTER, ERR_NOT_A_STRUCTURE: the name is another block's; ERR_STRUCTURE_MISMATCH: it was made
+   * with other options
+   */
+  static open<T = any>(
+    memory: LocalSharedMemory,
+    name: string,
+    options?: ChannelOptions,
+  ): Channel<T>
+
+  /** The memory that it lies in. */
+  readonly memory: LocalSharedMemory
+
+  /** Pointer to its block. */
+  readonly ptr: number
+
+  /** Bytes of the longest message: the option, rounded up to a multiple of 8. */
+  readonly capacity: number
+
+  /** Whether nothing can be sent any more. */
+  readonly closed: boolean
+
+  /**
+   * Sends a message. The thread sleeps until there is room for it; the main thread too, with all that it has to do.
+   *
+   * @param message
+   * @param options
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE, also when it is longer than `capacity`
+   * @throws {Error} ERR_CHANNEL_CLOSED; ERR_TIMED_OUT; ERR_NOT_A_STRUCTURE: it was destroyed; ERR_HEAP_CORRUPTED: the channel
+   * was written over
+   */
+  send(message: T, options?: WaitOptions): void
+
+  /**
+   * Sends a message if there is room for it at once.
+   *
+   * @param message
+   * @returns whether it was sent
+   * @throws as `send` does
+   */
+  trySend(message: T): boolean
+
+  /**
+   * Sends a message without putting the thread to sleep. Bytes are those of the moment of the call. The thread stays alive until the
+   * promise is settled.
+   *
+   * @param message
+   * @param options
+   * @returns rejected as `send` throws, or with the signal's reason
+   */
+  sendAsync(message: T, options?: AsyncWaitOptions): Promise<void>
+
+  /**
+   * Room for a message of bytes, to be filled where it lies. Messages that are sent after it are received after it, once it was
+   * sent or dropped, or this thread has ended. The thread sleeps until there is room.
+   *
+   * @param byteLength bytes
+   * @param options
+   * @throws as `send` does
+   */
+  reserve(byteLength: number, options?: WaitOptions): Reservation
+
+  /**
+   * Receives a message. The thread sleeps until there is one; the main thread too, with all that it has to do.
+   *
+   * @param options
+   * @returns undefined once the channel is closed and empty
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {Error} ERR_TIMED_OUT; ERR_NOT_A_STRUCTURE: it was destroyed; ERR_HEAP_CORRUPTED: the channel was written over
+   */
+  receive(options?: WaitOptions): T | undefined
+
+  /**
+   * Receives a message if there is one at once.
+   *
+   * @returns undefined when there is none
+   * @throws as `receive` does
+   */
+  tryReceive(): T | undefined
+
+  /**
+   * Receives a message without putting the thread to sleep. The thread stays alive until the promise is settled.
+   *
+   * @param options
+   * @returns undefined once the channel is closed and empty; rejected as `receive` throws, or with the signal's reason
+   */
+  receiveAsync(options?: AsyncWaitOptions): Promise<T | undefined>
+
+  /** Receives messages until the channel is closed and empty. */
+  [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined>
+
+  /**
+   * Ends sending, for all threads. What was sent before can still be received.
+   *
+   * @throws {Error} ERR_NOT_A_STRUCTURE: it was destroyed
+   */
+  close(): void
+
+  /**
+   * Frees its block and takes its names away. Nobody may use it meanwhile; whoever does so afterwards, in any thread, gets
+   * ERR_NOT_A_STRUCTURE.
+   *
+   * @throws {Error} ERR_NOT_A_STRUCTURE: it was destroyed before; ERR_HEAP_CORRUPTED
+   */
+  destroy(): void
+}
+
 /** What a key of a SharedMap can be. Keys are the same where a Map says so, and Uint8Arrays where they hold the same bytes. */
 export type SharedMapKey = string | number | bigint | Uint8Array
 

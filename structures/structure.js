@@ -51,6 +51,8 @@ const MAGIC = 1
 const VERSION = 2
 const OPTIONS = 3
 const WORD = 4
+/** Where all words lie that anyone sleeps on for longer than a slice. */
+const AWAITED_WORDS = 64
 const DEFAULT_ALIGN = 16
 
 /** @returns {number} the word that four letters are */
@@ -234,6 +236,7 @@ export class Structure {
   destroy() {
     checkAlive(this)
     remove(this.#memory, this.#ptr, this.#identity >>> 0)
-    for (let at = 0; at < this.#words.length; at++) Atomics.notify(this.#words, at)
+    const awaited = this.#words.subarray(0, AWAITED_WORDS)
+    for (let at = 0; at < awaited.length; at++) Atomics.notify(awaited, at)
   }
 }

@@ -1,20 +1,19 @@
-// Several producers and several consumers share one ring: each message is a block that a producer allocates and a consumer
-// frees, and what goes through the ring is its pointer. Every message is checked to arrive once, and in order:
+// Several producers send words to several consumers through one channel, which holds a few hundred at a time: who finds no
+// room, or nothing to take, sleeps. Every message is checked to arrive once, and in its producer's order:
 //
-//   node examples/ring/main.js
+//   node examples/channel/main.js
 
 import LocalSharedMemory from 'local-shared-memory'
+import { Channel } from 'local-shared-memory/structures'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { Ring } from './ring.js'
 
 const PRODUCERS = 3
 const CONSUMERS = 3
 const MESSAGES = 20_000
-const CAPACITY = 64
-const STOP = 0
+const CAPACITY = 8192
 
-const memory = LocalSharedMemory.shared('ring', { initial: 1, maximum: 1000 })
+const memory = LocalSharedMemory.shared('channel', { initial: 1, maximum: 1000 })
 
 const start = (role, index) =>
   new Worker(new URL('worker.js', import.meta.url), {
@@ -29,15 +28,14 @@ const ends = async (workers) => {
 }
 
 const main = async () => {
-  const ring = new Ring(memory, Ring.allocate(memory, CAPACITY))
+  const words = Channel.open(memory, 'words', { capacity: CAPACITY })
   const arrived = memory.calloc(PRODUCERS * MESSAGES)
-  memory.setRoot('ring', ring.ptr)
   memory.setRoot('arrived', arrived)
 
   const begin = performance.now()
   const consumed = ends(startAll('consumer', CONSUMERS))
   await ends(startAll('producer', PRODUCERS))
-  for (let i = 0; i < CONSUMERS; i++) ring.put(STOP)
+  words.close()
   await consumed
   const milliseconds = performance.now() - begin
 
@@ -45,17 +43,17 @@ const main = async () => {
   const wrong = times.filter((count) => count !== 1).length
   if (wrong > 0) throw new Error(`${wrong} messages did not arrive once`)
   memory.free(arrived)
-  memory.free(ring.ptr)
+  words.destroy()
   if (memory.length !== 0) throw new Error(`${memory.length} bytes are still in use`)
   console.log(
-    `${PRODUCERS} producers sent ${times.length} messages to ${CONSUMERS} consumers through a ring of ${CAPACITY} ` +
-      `places in ${milliseconds.toFixed(0)} ms. Each arrived once, in order, and the heap is empty.`,
+    `${PRODUCERS} producers sent ${times.length} messages to ${CONSUMERS} consumers through a channel of ${CAPACITY} ` +
+      `bytes in ${milliseconds.toFixed(0)} ms. Each arrived once, in order, and the heap is empty.`,
   )
 }
 
 try {
   await main()
 } catch (error) {
-  console.error(`ring: ${error.message}`)
+  console.error(`channel: ${error.message}`)
   process.exit(1)
 }

@@ -1,0 +1,485 @@
+// Channel: what is sent is received, once, whole, in each sender's order; by whichever way, in every order of atomic operations,
+// and when threads are terminated on the way.
+
+import { inspect } from 'node:util'
+import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'ava'
+import LocalSharedMemory from '../index.js'
+import { HEAD, RING, TAIL } from '../structures/channel/ring.js'
+import { Channel } from '../structures/index.js'
+import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
+import { CHANNEL_OPERATIONS, killChannelWorkers } from './fixtures/channel-killing.mjs'
+import { filled } from './fixtures/channel-scenario.mjs'
+import { launch, reportsOf, within } from './fixtures/launch.mjs'
+import { randomFrom } from './fixtures/random.mjs'
+import { explore, killAtEachStep } from './fixtures/stepping.mjs'
+
+const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
+const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
+const TIMED_OUT = { instanceOf: Error, code: 'ERR_TIMED_OUT' }
+const CLOSED = { instanceOf: Error, code: 'ERR_CHANNEL_CLOSED' }
+const NOT_A_STRUCTURE = { instanceOf: Error, code: 'ERR_NOT_A_STRUCTURE' }
+const MISMATCH = { instanceOf: Error, code: 'ERR_STRUCTURE_MISMATCH' }
+const CORRUPTED = { instanceOf: Error, code: 'ERR_HEAP_CORRUPTED' }
+
+const LATEST = 60_000
+const NUMBER_RECORD = 16
+
+const newChannel = (capacity = 1000) => Channel.create(new LocalSharedMemory(1, 100), { capacity })
+
+const drain = (channel) => {
+  const messages = []
+  for (let message; (message = channel.tryReceive()) !== undefined;) messages.push(message)
+  return messages
+}
+
+const fillUp = (channel) => {
+  let count = 0
+  while (channel.trySend(count)) count++
+  return count
+}
+
+test('what is sent is received, in its order', (t) => {
+  const channel = newChannel()
+  const messages = [
+    'text',
+    '',
+    'größer – 大',
+    42,
+    -0,
+    NaN,
+    2n ** 63n,
+    true,
+    false,
+    null,
+    new Uint8Array([1, 2, 3]),
+    new Uint8Array(0),
+    { nested: [new Date(0), new Map([[1, 'one']])] },
+  ]
+  for (const message of messages) channel.send(message)
+  t.deepEqual(
+    messages.map(() => channel.receive()),
+    messages,
+  )
+  t.is(channel.tryReceive(), undefined)
+})
+
+test('messages of every length go through, wherever the ring begins', (t) => {
+  const capacity = 200
+  const channel = newChannel(capacity)
+  const random = randomFrom(1)
+  for (let round = 0; round < 5000; round++) {
+    const length = random(3) === 0 ? capacity : random(capacity + 1)
+    const message = new Uint8Array(length).fill(round)
+    channel.send(message, { timeout: 0 })
+    t.deepEqual(channel.receive({ timeout: 0 }), message)
+  }
+})
+
+test('it behaves as a queue of bounded length', (t) => {
+  const channel = newChannel(400)
+  const random = randomFrom(2)
+  const queue = []
+  const used = () => queue.reduce((sum, { length }) => sum + 8 + ((length + 7) & ~7), 0)
+  for (let round = 0; round < 20_000; round++) {
+    if (random(2) === 0) {
+      const message = 'x'.repeat(random(120))
+      const isSent = channel.trySend(message)
+      // Nothing is refused but for want of room, at the end of the ring too.
+      if (!isSent) t.true(used() + 136 + message.length + 16 > 408)
+      if (isSent) queue.push(message)
+    } else {
+      t.is(channel.tryReceive(), queue.shift())
+    }
+    if (round % 100 === 0) t.true(used() <= 408)
+  }
+})
+
+test('bytes that are sent are those that there were', async (t) => {
+  const channel = newChannel(100)
+  class Longer extends Uint8Array {
+    get length() {
+      return 1
+    }
+  }
+  const { usedBytes } = channel.memory.stats()
+  channel.send(new Longer(50).fill(7))
+  t.deepEqual(channel.receive(), new Uint8Array(50).fill(7))
+  t.throws(() => channel.send(new Longer(5000)), OUT_OF_RANGE)
+  const count = fillUp(channel)
+  const bytes = new Uint8Array([1, 2, 3])
+  const sent = channel.sendAsync(bytes)
+  bytes.fill(9)
+  for (let each = 0; each < count; each++) channel.receive()
+  await sent
+  t.deepEqual(channel.receive(), new Uint8Array([1, 2, 3]))
+  t.is(channel.memory.stats().usedBytes, usedBytes)
+})
+
+test('a message that is too long, or none, is refused', async (t) => {
+  const channel = newChannel(96)
+  t.is(channel.capacity, 96)
+  channel.send(new Uint8Array(96))
+  t.throws(() => channel.send(new Uint8Array(97)), OUT_OF_RANGE)
+  t.throws(() => channel.trySend('x'.repeat(97)), OUT_OF_RANGE)
+  await t.throwsAsync(channel.sendAsync('x'.repeat(97)), OUT_OF_RANGE)
+  t.throws(() => channel.reserve(97), OUT_OF_RANGE)
+  t.throws(() => channel.reserve('1'), INVALID_TYPE)
+  t.throws(() => channel.send(undefined), INVALID_TYPE)
+  t.throws(() => channel.send(Symbol('none')), INVALID_TYPE)
+  t.throws(() => channel.send(() => {}), INVALID_TYPE)
+  t.throws(() => channel.send(1, { timeout: -1 }), OUT_OF_RANGE)
+  t.throws(() => channel.receive({ timeout: 'x' }), INVALID_TYPE)
+  await t.throwsAsync(channel.receiveAsync({ signal: 1 }), INVALID_TYPE)
+  t.is(drain(channel).length, 1)
+})
+
+test('what a channel is made with is checked', (t) => {
+  const memory = new LocalSharedMemory(1, 10)
+  for (const capacity of [0, -1, 1.5, 2 ** 30, NaN]) {
+    t.throws(() => Channel.create(memory, { capacity }), OUT_OF_RANGE)
+  }
+  t.throws(() => Channel.create(memory, { capacity: '8' }), INVALID_TYPE)
+  t.throws(() => Channel.create(memory, 8), INVALID_TYPE)
+  t.throws(() => Channel.create(memory, { capacity: 10_000_000 }), { code: 'ERR_OUT_OF_MEMORY' })
+  t.is(memory.length, 0)
+  const channel = Channel.open(memory, 'jobs', { capacity: 100 })
+  t.is(Channel.open(memory, 'jobs', { capacity: 100 }).ptr, channel.ptr)
+  t.throws(() => Channel.open(memory, 'jobs', { capacity: 1000 }), MISMATCH)
+  t.throws(() => Channel.at(memory, memory.calloc(400)), NOT_A_STRUCTURE)
+  t.is(channel.capacity, 104)
+  t.is(Channel.create(memory).capacity, 65_536)
+})
+
+test('a sender waits for room, and a receiver for a message, but no longer than told', async (t) => {
+  const channel = newChannel(100)
+  t.throws(() => channel.receive({ timeout: 0 }), TIMED_OUT)
+  t.throws(() => channel.receive({ timeout: 5 }), TIMED_OUT)
+  await t.throwsAsync(channel.receiveAsync({ timeout: 5 }), TIMED_OUT)
+  const count = fillUp(channel)
+  t.true(count >= 100 / NUMBER_RECORD)
+  t.throws(() => channel.send(1, { timeout: 5 }), TIMED_OUT)
+  t.throws(() => channel.reserve(1, { timeout: 5 }), TIMED_OUT)
+  await t.throwsAsync(channel.sendAsync(1, { timeout: 5 }), TIMED_OUT)
+  t.is(drain(channel).length, count)
+})
+
+test('waiting ends with the signal', async (t) => {
+  const channel = newChannel(100)
+  const reason = new Error('enough')
+  const waiting = new AbortController()
+  const received = channel.receiveAsync({ signal: waiting.signal })
+  waiting.abort(reason)
+  t.is(await t.throwsAsync(received), reason)
+  t.is(await t.throwsAsync(channel.receiveAsync({ signal: waiting.signal })), reason)
+  const count = fillUp(channel)
+  const later = new AbortController()
+  const sent = channel.sendAsync(1, { signal: later.signal })
+  later.abort(reason)
+  t.is(await t.throwsAsync(sent), reason)
+  t.is(drain(channel).length, count)
+  channel.send('still works')
+  t.is(await channel.receiveAsync(), 'still works')
+})
+
+test('tasks of one thread send and receive by turns', async (t) => {
+  const channel = newChannel(40)
+  const receiving = Promise.all(Array.from({ length: 50 }, () => channel.receiveAsync()))
+  await Promise.all(Array.from({ length: 50 }, (_, index) => channel.sendAsync(index)))
+  t.deepEqual(
+    (await receiving).toSorted((one, other) => one - other),
+    Array.from({ length: 50 }, (_, index) => index),
+  )
+})
+
+test('a message is filled where it lies, and comes in the order of its reservation', (t) => {
+  const channel = newChannel()
+  const reservation = channel.reserve(5)
+  channel.send('after')
+  t.is(channel.tryReceive(), undefined)
+  t.throws(() => channel.receive({ timeout: 5 }), TIMED_OUT)
+  t.is(reservation.bytes.length, 5)
+  t.is(reservation.bytes.buffer, channel.memory.buffer)
+  reservation.bytes.set([1, 2, 3, 4, 5])
+  reservation.commit()
+  reservation.commit()
+  reservation[Symbol.dispose]()
+  t.deepEqual(channel.receive(), new Uint8Array([1, 2, 3, 4, 5]))
+  t.is(channel.receive(), 'after')
+  const dropped = channel.reserve(5)
+  channel.send('next')
+  dropped[Symbol.dispose]()
+  dropped.commit()
+  t.deepEqual(drain(channel), ['next'])
+})
+
+test('a channel of which all room is reserved is full', (t) => {
+  const channel = newChannel(64)
+  const reservation = channel.reserve(64)
+  t.false(channel.trySend(1))
+  reservation[Symbol.dispose]()
+  t.true(channel.trySend(1))
+  t.deepEqual(drain(channel), [1])
+})
+
+test('what was sent before it was closed can be received, and nothing is sent', async (t) => {
+  const channel = newChannel()
+  channel.send('last')
+  const reservation = channel.reserve(1)
+  t.false(channel.closed)
+  channel.close()
+  channel.close()
+  t.true(channel.closed)
+  t.throws(() => channel.send(1), CLOSED)
+  t.throws(() => channel.trySend(1), CLOSED)
+  t.throws(() => channel.reserve(1), CLOSED)
+  await t.throwsAsync(channel.sendAsync(1), CLOSED)
+  t.is(channel.receive(), 'last')
+  // It was begun before.
+  t.throws(() => channel.receive({ timeout: 5 }), TIMED_OUT)
+  reservation.commit()
+  t.deepEqual(channel.receive(), new Uint8Array(1))
+  t.is(channel.receive(), undefined)
+  t.is(channel.tryReceive(), undefined)
+  t.is(await channel.receiveAsync(), undefined)
+})
+
+test('closing wakes who waits', async (t) => {
+  const empty = newChannel()
+  const received = Promise.all([empty.receiveAsync(), empty.receiveAsync()])
+  empty.close()
+  t.deepEqual(await received, [undefined, undefined])
+  const full = newChannel(40)
+  fillUp(full)
+  const sent = [full.sendAsync('more'), full.sendAsync('and more')]
+  full.close()
+  for (const each of sent) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await t.throwsAsync(each, CLOSED)
+  }
+})
+
+test('for await goes over the messages until it is closed', async (t) => {
+  const channel = newChannel()
+  for (const message of [1, 2, 3]) channel.send(message)
+  channel.close()
+  const messages = []
+  for await (const message of channel) messages.push(message)
+  t.deepEqual(messages, [1, 2, 3])
+})
+
+test('destroying it frees every byte, and whoever waits is told', async (t) => {
+  const memory = new LocalSharedMemory(1, 10)
+  const channel = Channel.create(memory)
+  const other = Channel.at(memory, channel.ptr)
+  const received = other.receiveAsync()
+  channel.destroy()
+  t.is(memory.length, 0)
+  await t.throwsAsync(received, NOT_A_STRUCTURE)
+  t.throws(() => other.trySend(1), NOT_A_STRUCTURE)
+  t.throws(() => other.tryReceive(), NOT_A_STRUCTURE)
+  t.throws(() => other.close(), NOT_A_STRUCTURE)
+  t.throws(() => other.reserve(1), NOT_A_STRUCTURE)
+  t.throws(() => other.closed, NOT_A_STRUCTURE)
+})
+
+test('a line shows it', (t) => {
+  const channel = newChannel(100)
+  channel.send(1)
+  t.is(
+    inspect(channel),
+    `Channel { ptr: ${channel.ptr}, capacity: 104, usedBytes: ${NUMBER_RECORD}, closed: false }`,
+  )
+})
+
+test('what is written over is an error, and hangs nobody', (t) => {
+  const random = randomFrom(3)
+  let refused = 0
+  for (let round = 0; round < 2000; round++) {
+    const channel = newChannel(64)
+    const words = wordsOf(channel)
+    for (let each = 0; each < 3; each++) channel.send(each)
+    const at = [HEAD, TAIL, RING + random(12)][random(3)]
+    words[at] = [-1, 7, 2 ** 31 - 1, random(200), -random(2 ** 31)][random(5)]
+    for (const act of [() => drain(channel), () => channel.trySend('x'), () => drain(channel)]) {
+      try {
+        act()
+      } catch (error) {
+        t.true(
+          ['ERR_HEAP_CORRUPTED', 'ERR_CHANNEL_CLOSED', 'ERR_OUT_OF_RANGE'].includes(error.code),
+        )
+        refused++
+      }
+    }
+    channel.destroy()
+  }
+  t.true(refused > 100)
+  const channel = newChannel(64)
+  wordsOf(channel)[HEAD] = 4
+  t.throws(() => channel.receive(), CORRUPTED)
+  t.throws(() => channel.send(1), CORRUPTED)
+})
+
+const WAYS = ['send', 'sendAsync', 'trySend', 'reserve']
+
+test('threads that send and receive in all ways lose nothing', async (t) => {
+  const count = 1000
+  const { memory, ptr } = Channel.create(new LocalSharedMemory(1, 100), { capacity: 1000 })
+  const start = (way, sender) => launch('channel-worker.mjs', { memory, ptr, way, sender, count })
+  const receivers = ['receive', 'receiveAsync', 'iterate'].map((way) => start(way, 0))
+  await reportsOf(LATEST, WAYS.map(start))
+  Channel.at(memory, ptr).close()
+  const received = await reportsOf(LATEST, receivers)
+  t.is(
+    received.reduce((sum, each) => sum + each),
+    count * WAYS.length,
+  )
+})
+
+test('what a thread has reserved is passed over when it ends', async (t) => {
+  const channel = newChannel(64)
+  const { memory, ptr } = channel
+  for (const how of ['reserve', 'reserve', 'reserve']) {
+    const { worker, end } = launch('channel-holder.mjs', { memory, ptr, how })
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await within(
+      LATEST,
+      'a reservation',
+      new Promise((resolve) => {
+        worker.on('message', (message) => message === 'reserved' && resolve())
+      }),
+    )
+    t.is(channel.tryReceive(), undefined)
+    // oxlint-disable-next-line no-await-in-loop
+    await worker.terminate()
+    // oxlint-disable-next-line no-await-in-loop
+    await end
+    t.true(channel.trySend('full length'.padEnd(64)))
+    t.is(channel.receive({ timeout: LATEST }), 'full length'.padEnd(64))
+  }
+})
+
+test('a receiver that is terminated in its sleep keeps no message from the others', async (t) => {
+  const channel = newChannel()
+  const { memory, ptr } = channel
+  for (const how of ['receive', 'receiveAsync']) {
+    const { worker, end } = launch('channel-holder.mjs', { memory, ptr, how })
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await within(LATEST, 'a receiver', new Promise((resolve) => worker.once('message', resolve)))
+    // oxlint-disable-next-line no-await-in-loop
+    await sleep(20)
+    // oxlint-disable-next-line no-await-in-loop
+    await worker.terminate()
+    // oxlint-disable-next-line no-await-in-loop
+    await end
+    channel.send(how)
+    t.is(channel.receive({ timeout: LATEST }), how)
+  }
+})
+
+const scenario = (programs, capacity) => {
+  const channel = newChannel(capacity)
+  const { memory, ptr } = channel
+  const data = { ptr, programs }
+  const words = wordsOf(channel)
+  const before = () => {
+    drain(channel)
+    words.fill(0, HEADER_WORDS)
+  }
+  const threads = programs.length
+  return { channel, scenario: 'channel-scenario.mjs', memory, data, before, threads }
+}
+
+// The third shows a receiver that is about to sleep while a sender has not yet looked who sleeps.
+const PROGRAMS = [
+  [2, [1, 2], ['receive', 'receive']],
+  [1, [1, 2, 3], ['receive', 'receive', 'receive']],
+  [2, [1], [11], ['receive', 'receive']],
+  [1, [1, 2], ['receive'], ['receive']],
+  [1, [{ fill: 1 }], [11], ['receive', 'receive']],
+  [2, [{ fill: 1 }], ['receive']],
+]
+
+const sentBy = (program) =>
+  program
+    .filter((step) => step !== 'receive')
+    .map((step) => (typeof step === 'object' ? filled(step.fill) : step))
+
+const isInOrder = (received, sent) =>
+  received.filter((each) => sent.includes(each)).join() === sent.join()
+
+for (const [preemptions, ...programs] of PROGRAMS) {
+  test.serial(
+    `in every order of atomic operations each message is received once: ${JSON.stringify(programs)}`,
+    async (t) => {
+      // Room for one number, so that senders wait too.
+      const { channel, ...what } = scenario(programs, 8)
+      const check = (notes) => {
+        const receivers = notes.filter((each) => each.length > 0)
+        const sent = programs.map(sentBy)
+        t.deepEqual(notes.flat().toSorted(), sent.flat().toSorted())
+        if (receivers.length === 1) t.true(sent.every((each) => isInOrder(receivers[0], each)))
+        t.deepEqual(drain(channel), [])
+      }
+      const orders = await explore({ ...what, preemptions, check })
+      t.log(orders)
+      t.true(orders > 50)
+    },
+  )
+}
+
+test.serial(
+  'a sender that is terminated at any operation has sent each message wholly or not at all',
+  async (t) => {
+    const programs = [
+      [1, { fill: 2 }, 3],
+      [11, 'drain', 12, 'drain'],
+    ]
+    const { channel, ...what } = scenario(programs, 64)
+    const check = ([, received], killedAt) => {
+      const all = [
+        ...received,
+        ...drain(channel).map((each) => (each.length ? filled(each[0]) : each)),
+      ]
+      const first = all.filter((each) => each !== 11 && each !== 12)
+      const sent = [1, filled(2), 3]
+      t.true(all.includes(11) && all.includes(12), `killed at ${killedAt}`)
+      // A message that it was filling is gone; those before it are not.
+      t.deepEqual(first, sent.slice(0, first.length), `killed at ${killedAt}`)
+      channel.send('works', { timeout: LATEST })
+      t.is(channel.receive({ timeout: LATEST }), 'works')
+    }
+    t.true((await killAtEachStep({ ...what, lead: 2, check })) > 20)
+  },
+)
+
+test.serial(
+  'a receiver that is terminated at any operation has one message in its hand at the most',
+  async (t) => {
+    const programs = [
+      ['receive', 'receive'],
+      [1, 2, 3, 'drain'],
+    ]
+    const { channel, ...what } = scenario(programs, 64)
+    const check = ([mine, theirs], killedAt) => {
+      const all = [...mine, ...theirs, ...drain(channel)].toSorted()
+      const lost = [1, 2, 3].filter((each) => !all.includes(each))
+      t.true(lost.length <= 1, `killed at ${killedAt}`)
+      t.is(new Set(all).size, all.length, `killed at ${killedAt}`)
+      channel.send('works', { timeout: LATEST })
+      t.is(channel.receive({ timeout: LATEST }), 'works')
+    }
+    t.true((await killAtEachStep({ ...what, lead: 9, check })) > 10)
+  },
+)
+
+for (const [seed, operation] of CHANNEL_OPERATIONS.entries()) {
+  test.serial(`workers are killed in the middle of ${operation}`, async (t) => {
+    const memory = new LocalSharedMemory(10, 10)
+    memory.free(memory.malloc(1))
+    const how = { operation, workers: 9, seed: seed + 1 }
+    const { killed, operations } = await killChannelWorkers(memory, how)
+    t.is(killed, 9)
+    t.true(operations > 0)
+  })
+}

@@ -1,0 +1,281 @@
+// Messages from any thread to any other: a queue of bounded length in one block of the heap. ring.js has the protocol; this file
+// has what a user calls, and the waiting.
+
+import {
+  channelClosed,
+  checkInteger,
+  invalidArgType,
+  outOfRange,
+  timedOut,
+} from '../../lib/errors.js'
+import { forget, prepare, prepared, read, recall, retain, write } from '../codec.js'
+import { SELF } from '../liveness.js'
+import { lock, unlock } from '../lock.js'
+import { checkAlive, FACTS, magicOf, Structure, wordsOf } from '../structure.js'
+import { checkWait, deadlineOf, nap, napAsync } from '../waiting.js'
+import { Reservation } from './reservation.js'
+import { HEAD, RECEIVING, RECORD_HEADER, recordBytes, Ring, RING, SENDING, TAIL } from './ring.js'
+
+const DEFAULT_CAPACITY = 65_536
+/** Bytes; the ends of the ring fit in a word. */
+const MAX_CAPACITY = 2 ** 29
+const WORD = 4
+const LINE = 64
+/** How often to look before going to sleep: some microseconds, the time in which another thread answers. */
+const LOOKS = 2000
+
+/** What take answers when there is no message yet. */
+const NOTHING = Symbol('nothing')
+
+const late = (what, timeout) => timedOut(`${what} within ${timeout} ms`)
+const full = (timeout) => late('The channel had no room', timeout)
+const empty = (timeout) => late('No message came', timeout)
+
+const checkOptions = (options) => {
+  if (options === null || typeof options !== 'object') {
+    throw invalidArgType('options', 'an object', options)
+  }
+}
+
+const look = (words, index, value) => {
+  for (let looks = 0; looks < LOOKS; looks++) {
+    if (Atomics.load(words, index) !== value) return
+  }
+}
+
+/** A queue of messages for all threads. */
+export class Channel extends Structure {
+  static kind = { name: 'Channel', magic: magicOf('CHAN'), version: 1 }
+
+  static plan(options = {}) {
+    checkOptions(options)
+    const { capacity = DEFAULT_CAPACITY } = options
+    checkInteger('options.capacity', capacity, 1, MAX_CAPACITY, 'bytes')
+    const ringBytes = recordBytes(capacity)
+    return {
+      settings: { ringBytes },
+      words: [],
+      byteLength: RING * WORD + ringBytes,
+      alignBytes: LINE,
+    }
+  }
+
+  #words = wordsOf(this)
+  #ring = new Ring(this.#words)
+
+  /** @returns {number} the bytes that a message may have at the most */
+  get capacity() {
+    return this.#words.length * WORD - RING * WORD - RECORD_HEADER
+  }
+
+  /** @returns {boolean} whether nothing can be sent any more */
+  get closed() {
+    checkAlive(this)
+    return this.#ring.isClosed
+  }
+
+  /**
+   * Sends a message; the thread sleeps until there is room for it.
+   *
+   * @param {unknown} message
+   * @param {object} [options]
+   * @param {number} [options.timeout] milliseconds, for ever when left out
+   */
+  send(message, options) {
+    checkAlive(this)
+    const timeout = options === undefined ? undefined : checkWait(options).timeout
+    const byteLength = this.#prepare(message)
+    if (!this.#put(byteLength, prepared.tag)) this.#putLater(byteLength, timeout)
+    forget()
+  }
+
+  #putLater(byteLength, timeout) {
+    const deadline = deadlineOf(timeout)
+    do {
+      if (!nap(this.#words, HEAD, this.#ring.value, deadline)) throw full(timeout)
+      checkAlive(this)
+    } while (!this.#put(byteLength, prepared.tag))
+  }
+
+  /** Sends a message if there is room for it at once. */
+  trySend(message) {
+    checkAlive(this)
+    const sent = this.#put(this.#prepare(message), prepared.tag)
+    forget()
+    return sent
+  }
+
+  /** Sends a message without putting the thread to sleep. */
+  async sendAsync(message, options) {
+    checkAlive(this)
+    const { timeout, signal } = checkWait(options)
+    signal?.throwIfAborted()
+    const byteLength = this.#prepare(message)
+    if (this.#put(byteLength, prepared.tag)) return forget()
+    const kept = retain()
+    const deadline = deadlineOf(timeout)
+    do {
+      // oxlint-disable-next-line no-await-in-loop -- until there is room
+      if (!(await napAsync(this.#words, HEAD, this.#ring.value, deadline, signal)))
+        throw full(timeout)
+      checkAlive(this)
+      recall(kept)
+    } while (!this.#put(byteLength, prepared.tag))
+    return forget()
+  }
+
+  /** Room for a message of bytes, which the caller fills where it lies; the thread sleeps until there is room. */
+  reserve(byteLength, options) {
+    checkAlive(this)
+    checkInteger('byteLength', byteLength, 0, this.capacity, 'bytes')
+    const { timeout } = checkWait(options)
+    const deadline = deadlineOf(timeout)
+    while (!this.#put(byteLength, -SELF)) {
+      if (!nap(this.#words, HEAD, this.#ring.value, deadline)) throw full(timeout)
+      checkAlive(this)
+    }
+    const { at } = this.#ring
+    const start = this.ptr + at * WORD + RECORD_HEADER
+    return new Reservation(this.#ring, at, new Uint8Array(this.#words.buffer, start, byteLength))
+  }
+
+  #prepare(message) {
+    const byteLength = prepare(message)
+    if (byteLength > this.capacity) {
+      throw outOfRange('message', `at most ${this.capacity} bytes`, byteLength)
+    }
+    return byteLength
+  }
+
+  // Sends what was prepared, or room for it, which this thread is going to fill.
+  #put(byteLength, state) {
+    const ring = this.#ring
+    lock(this.#words, SENDING)
+    try {
+      if (ring.isClosed) throw channelClosed()
+      if (!this.#findRoom(byteLength)) {
+        ring.announce(HEAD, ring.value)
+        return false
+      }
+      if (state > 0) write(this.memory, this.ptr + ring.at * WORD + RECORD_HEADER)
+      ring.publish(byteLength, state)
+      return true
+    } finally {
+      unlock(this.#words, SENDING)
+    }
+  }
+
+  // Records without a message are in the way that nobody has come upon, twice at the most: what a thread reserved that has ended,
+  // and then what the new one has passed over.
+  #findRoom(byteLength) {
+    return this.#ring.findRoom(byteLength) || this.#tidy(byteLength) || this.#tidy(byteLength)
+  }
+
+  #tidy(byteLength) {
+    lock(this.#words, RECEIVING)
+    try {
+      this.#ring.find()
+    } finally {
+      unlock(this.#words, RECEIVING)
+    }
+    return this.#ring.findRoom(byteLength)
+  }
+
+  /**
+   * Receives a message; the thread sleeps until there is one.
+   *
+   * @param {object} [options]
+   * @param {number} [options.timeout] milliseconds, for ever when left out
+   * @returns {unknown} undefined once the channel is closed and empty
+   */
+  receive(options) {
+    checkAlive(this)
+    const timeout = options === undefined ? undefined : checkWait(options).timeout
+    const message = this.#take()
+    return message === NOTHING ? this.#takeLater(timeout) : message
+  }
+
+  #takeLater(timeout) {
+    const ring = this.#ring
+    const deadline = deadlineOf(timeout)
+    for (;;) {
+      look(this.#words, ring.awaited, ring.value)
+      ring.announce(ring.awaited, ring.value)
+      if (!nap(this.#words, ring.awaited, ring.value, deadline)) throw empty(timeout)
+      checkAlive(this)
+      const message = this.#take()
+      if (message !== NOTHING) return message
+    }
+  }
+
+  /** Receives a message if there is one at once, else undefined. */
+  tryReceive() {
+    checkAlive(this)
+    const message = this.#take()
+    return message === NOTHING ? undefined : message
+  }
+
+  /** Receives a message without putting the thread to sleep. */
+  async receiveAsync(options) {
+    checkAlive(this)
+    const { timeout, signal } = checkWait(options)
+    signal?.throwIfAborted()
+    const ring = this.#ring
+    const deadline = deadlineOf(timeout)
+    let message
+    while ((message = this.#take()) === NOTHING) {
+      ring.announce(ring.awaited, ring.value)
+      const { awaited, value } = ring
+      // oxlint-disable-next-line no-await-in-loop -- until there is one
+      if (!(await napAsync(this.#words, awaited, value, deadline, signal))) throw empty(timeout)
+      checkAlive(this)
+    }
+    return message
+  }
+
+  /** Receives messages until the channel is closed and empty. */
+  async *[Symbol.asyncIterator]() {
+    let message
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    while ((message = await this.receiveAsync()) !== undefined) yield message
+  }
+
+  #take() {
+    const ring = this.#ring
+    lock(this.#words, RECEIVING)
+    try {
+      if (ring.find()) return this.#read()
+      return ring.awaited === TAIL && ring.isClosedAt(ring.value) ? undefined : NOTHING
+    } finally {
+      unlock(this.#words, RECEIVING)
+    }
+  }
+
+  // What cannot be read is gone all the same: it would stand in the way of all others.
+  #read() {
+    const { at, byteLength, tag } = this.#ring
+    try {
+      return read(this.memory, this.ptr + at * WORD + RECORD_HEADER, byteLength, tag)
+    } finally {
+      this.#ring.remove()
+    }
+  }
+
+  /** Ends sending. What was sent before can still be received. */
+  close() {
+    checkAlive(this)
+    for (const [held, end] of [
+      [SENDING, TAIL],
+      [RECEIVING, HEAD],
+    ]) {
+      lock(this.#words, held)
+      this.#ring.close(end)
+      unlock(this.#words, held)
+    }
+  }
+
+  [FACTS]() {
+    const { capacity } = this
+    return { capacity, usedBytes: this.#ring.usedBytes, closed: this.#ring.isClosed }
+  }
+}
