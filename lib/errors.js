@@ -92,15 +92,15 @@ export const invalidPointer = (ptr, why) =>
  */
 export const heapCorrupted = (message) => withCode(new Error(message), 'ERR_HEAP_CORRUPTED')
 
+/** A fault of the package's own. */
+export const internalError = (message) => withCode(new Error(message), 'ERR_INTERNAL')
+
 /**
  * A memory that holds something other than a heap.
  *
  * @param {string} message what was found
  * @returns {Error} with code ERR_NOT_A_HEAP
  */
-/** A fault of the package's own. */
-export const internalError = (message) => withCode(new Error(message), 'ERR_INTERNAL')
-
 export const notAHeap = (message) => withCode(new Error(message), 'ERR_NOT_A_HEAP')
 
 /**
@@ -136,18 +136,19 @@ export const addonUnavailable = (cause) => {
   return withCode(new Error(message, options), 'ERR_ADDON_UNAVAILABLE')
 }
 
-/**
- * Debug mode was asked for by name and cannot be had.
- *
- * @param {string} message the reason
- * @returns {Error} with code ERR_DEBUG_UNAVAILABLE
- */
+/** A process without WebAssembly. */
 export const webAssemblyUnavailable = () =>
   withCode(
     new Error('local-shared-memory needs WebAssembly, which this process was started without'),
     'ERR_WEBASSEMBLY_NOT_SUPPORTED',
   )
 
+/**
+ * Debug mode was asked for by name and cannot be had.
+ *
+ * @param {string} message the reason
+ * @returns {Error} with code ERR_DEBUG_UNAVAILABLE
+ */
 export const debugUnavailable = (message) => withCode(new Error(message), 'ERR_DEBUG_UNAVAILABLE')
 
 /**

@@ -2,8 +2,9 @@
 //! thread that has it open.
 //!
 //! All of it lies outside the memory, so that no byte that JavaScript can write hangs a thread or
-//! sends it astray. What is known of a heap is believed only while a thread has the memory open, or
-//! when the heap's own records confirm it: an address may come to hold another memory later.
+//! sends it astray. An address may come to hold another memory later. So what is known of a heap is
+//! used only while a thread has the memory open, which keeps it there, or when there is a heap at the
+//! place in the memory where the known one was.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 struct Registry {
     /// Those that a thread has open.
     open: HashMap<usize, Arc<Known>>,
-    /// What the heaps of others have, where that cannot be found out without it.
+    /// For memories that no thread has open: where the heap lies in them, if it shares the memory with
+    /// other data. That of a heap that owns its whole memory is always at the same place.
     territories: HashMap<usize, Territory>,
 }
 

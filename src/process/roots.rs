@@ -15,15 +15,18 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Those of a memory that nobody else has.
+    /// New ones, for a memory that is not shared or has none yet.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// Those of the shared memory at `address`; `formatted` says whether there is a heap in it. Whoever has
-    /// them must keep the memory there for as long: then what others have of this address is of the same
-    /// memory. What nobody has is of the same memory if there is a heap: a memory that came to that address
-    /// later had none when it was opened first, which was here, so that it was given roots of its own.
+    /// Those of the shared memory at `address`; `formatted` says whether there is a heap in it.
+    ///
+    /// An address may have had another memory before. So the roots that are known for it are taken in two
+    /// cases only. Another thread has them, and so keeps the memory at its address. Or there is a heap in the
+    /// memory: a memory that came to the address later has none when it is opened first, which is here, and
+    /// is given roots of its own. The caller has to keep the memory at its address for as long as it has the
+    /// roots.
     pub fn of(address: usize, formatted: bool) -> Arc<Self> {
         let mut known = locked(&ROOTS);
         let in_use = |roots: &Arc<Self>| Arc::strong_count(roots) > 1;

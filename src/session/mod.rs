@@ -27,10 +27,10 @@ pub use open::Claim;
 
 /// One thread's access to the heap in a memory.
 pub struct SharedHeap<B: Bytes> {
-    /// Before the memory, because fields are dropped in order: it must outlive them.
+    /// Dropped before the memory, which has to be there for as long: fields are dropped in this order.
     roots: Arc<Roots>,
     memory: B,
-    /// Byte offset of the root once the heap was found to be formatted: it never moves.
+    /// Byte offset of the superblock once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
     /// What the process knows of the memory; of one that is not shared nobody else does.
     known: Arc<Known>,

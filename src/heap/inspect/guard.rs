@@ -1,5 +1,5 @@
-//! Bytes that nobody should write: filling them with a value and finding the first that has another,
-//! and what a block that has such bytes behind its own needs besides.
+//! What debug mode needs of the heap: filling a range of bytes with a value, finding the first byte
+//! that has another one since, and how far the space of a block reaches, which it fills so.
 
 use crate::fault::{Fault, Result};
 use crate::heap::large::Large;
