@@ -2,4 +2,5 @@
 
 mod corruption;
 mod failure;
+mod fill;
 mod properties;

@@ -1,0 +1,143 @@
+//! How much of a memory blocks can fill before there is no room: counts of blocks, next to how many would fit if each
+//! took its length and header, rounded up to 16 bytes, and nothing else. Memories grow from one page, or have all pages
+//! from the start.
+
+use std::sync::atomic::AtomicU32;
+
+use crate::fault::Fault;
+use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, Territory, Words};
+use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages};
+
+/// Blocks of more bytes than this have units of their own.
+const SMALL: u32 = 32 * 1024;
+/// What the heap's own records may take, in bytes of 1,000. A block that fits in theory only without them is not
+/// asked for.
+const RECORDS: u64 = 10;
+
+/// A memory that grows as the JavaScript side has it grow.
+struct Memory {
+    words: Vec<AtomicU32>,
+    pages: u32,
+    maximum: u32,
+}
+
+impl Memory {
+    fn new(initial: u32, maximum: u32) -> Self {
+        let memory = Self { words: pages(maximum), pages: initial, maximum };
+        let (start, end_page) = (Heap::WHOLE_MEMORY_ROOT, initial);
+        let territory = Territory { start, end_page, maximum, owns_all: true };
+        Heap::format(memory.view(), territory).expect("room for a heap");
+        memory
+    }
+
+    fn view(&self) -> Words<'_> {
+        Words::new(&self.words[..self.pages as usize * WORDS_PER_PAGE])
+    }
+
+    fn heap(&self) -> Heap<'_> {
+        Heap::open(self.view(), Heap::WHOLE_MEMORY_ROOT).expect("formatted")
+    }
+
+    fn malloc(&mut self, byte_length: u32) -> Option<u32> {
+        loop {
+            match self.heap().malloc(byte_length, GRAIN, Search::Quick) {
+                Err(Fault::OutOfMemory) => {}
+                done => return Some(done.expect("a sound heap")),
+            }
+            let (least, usual) = self.heap().growth_for(byte_length, GRAIN).expect("a sound heap");
+            let left = self.maximum - self.pages;
+            match [usual, least].into_iter().find(|&more| more <= left) {
+                Some(more) => self.pages += more,
+                None => return self.heap().malloc(byte_length, GRAIN, Search::Exhaustive).ok(),
+            }
+        }
+    }
+
+    /// Allocates blocks of the lengths that `length` gives until there is no room. Returns them.
+    fn fill(&mut self, mut length: impl FnMut() -> u32) -> Vec<(u32, u32)> {
+        let mut blocks = Vec::new();
+        loop {
+            let byte_length = length();
+            match self.malloc(byte_length) {
+                Some(pointer) => blocks.push((pointer, byte_length)),
+                None => return blocks,
+            }
+        }
+    }
+
+    /// Frees every second block, in the order of their addresses. Returns how many.
+    fn free_half(&self, mut blocks: Vec<(u32, u32)>) -> usize {
+        blocks.sort_unstable();
+        let freed = blocks.iter().step_by(2);
+        freed.clone().for_each(|&(pointer, _)| self.heap().free(pointer).expect("live"));
+        freed.count()
+    }
+}
+
+fn least_bytes(byte_length: u32) -> u64 {
+    u64::from((byte_length + HEADER).next_multiple_of(GRAIN))
+}
+
+/// The hundredths of what fits in theory that must be served.
+fn least_share(pages: u32, byte_length: u32) -> u64 {
+    let share = if byte_length > SMALL { 94 } else { 88 };
+    if pages < 100 { share - 6 } else { share }
+}
+
+/// Lengths from `least` bytes to a tenth of the memory, each `ratio` times the one before.
+fn lengths(pages: u32, least: f64, ratio: f64) -> impl Iterator<Item = u32> {
+    let most = f64::from(pages * (PAGE / 10));
+    std::iter::successors(Some(least), move |length| Some(length * ratio))
+        .take_while(move |&length| length <= most)
+        .map(|length| length as u32)
+}
+
+fn fills(initial: u32, maximum: u32, least: f64, ratio: f64) {
+    let bytes = u64::from(maximum) * u64::from(PAGE);
+    for byte_length in lengths(maximum, least, ratio) {
+        let mut memory = Memory::new(initial, maximum);
+        let blocks = memory.fill(|| byte_length);
+        let fit = bytes * (1000 - RECORDS) / 1000 / least_bytes(byte_length);
+        let share = least_share(maximum, byte_length);
+        let served = blocks.len() as u64;
+        assert!(served * 100 >= fit * share, "{byte_length}: {served} of {fit} from {initial}");
+        let freed = memory.free_half(blocks) as u64;
+        let half = memory.fill(|| byte_length / 2).len() as u64;
+        assert!(half * 100 >= freed * share, "half of {byte_length}: {half} in {freed} holes");
+    }
+}
+
+#[test]
+fn a_small_memory_is_filled_by_blocks_of_any_one_size() {
+    fills(1, 10, 16.0, 1.1);
+    fills(10, 10, 16.0, 1.1);
+}
+
+#[test]
+fn a_memory_is_filled_by_blocks_of_any_one_size() {
+    fills(1, 100, 100.0, 1.2);
+    fills(100, 100, 110.0, 1.2);
+}
+
+#[test]
+fn a_large_memory_is_filled_by_blocks_of_any_one_size() {
+    fills(1, 1000, 4_000.0, 1.9);
+}
+
+#[test]
+fn a_memory_is_filled_by_blocks_of_random_sizes() {
+    for (least, most) in [(16, 512), (16, 4_096), (1_000, SMALL), (16, 60_000), (40_000, 300_000)] {
+        for (initial, maximum) in [(1, 100), (100, 100)] {
+            let mut random = Random(u64::from(most));
+            let mut memory = Memory::new(initial, maximum);
+            let blocks = memory.fill(|| least + random.below(most - least));
+            let served: u64 = blocks.iter().map(|&(_, length)| least_bytes(length)).sum();
+            let share = least_share(maximum, least);
+            let all = u64::from(maximum) * u64::from(PAGE);
+            assert!(served * 100 >= all * share, "{least} to {most} from {initial}: {served}");
+            let freed = memory.free_half(blocks) as u64;
+            let half = memory.fill(|| (least + random.below(most - least)) / 2).len() as u64;
+            assert!(half * 100 >= freed * share, "half of {least} to {most}: {half} in {freed}");
+        }
+    }
+}
