@@ -20,36 +20,77 @@ pub enum Live<'m> {
     Large(Large<'m>),
 }
 
+impl Live<'_> {
+    /// The block's pointer.
+    pub fn pointer(&self) -> u32 {
+        match self {
+            Self::Small(span, slot) => span.pointer(*slot),
+            Self::Large(large) => large.pointer(),
+        }
+    }
+
+    /// The block's size class, if it has one.
+    pub const fn class(&self) -> Option<usize> {
+        match self {
+            Self::Small(span, _) => Some(span.class),
+            Self::Large(_) => None,
+        }
+    }
+
+    /// The whole space of the block in bytes.
+    pub fn buffer_size(&self) -> u32 {
+        match self {
+            Self::Small(span, _) => span.geometry().stride,
+            Self::Large(large) => large.buffer_size(),
+        }
+    }
+}
+
 impl<'m> Heap<'m> {
     /// Frees the block at `pointer`.
     ///
     /// # Errors
     /// The faults of [`Heap::live`]; the block is as it was.
     pub fn free(&self, pointer: u32) -> Result<()> {
-        match self.live(pointer)? {
+        self.free_live(self.live(pointer)?)
+    }
+
+    /// Frees a block that was found live.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`]; the block is as it was.
+    pub fn free_live(&self, live: Live<'m>) -> Result<()> {
+        match live {
             Live::Small(mut span, slot) => {
                 self.put_block(&mut span, slot)?;
-                self.write_header(pointer, 0, span.geometry().stride)
+                self.write_header(span.pointer(slot), 0, span.geometry().stride)
             }
             Live::Large(large) => self.free_large(&large),
         }
     }
 
-    /// Changes the length of the block at `pointer` to `byte_length` bytes where it is. A block that
+    /// Changes the length of the block at `pointer`; see [`Heap::resize_live`].
+    ///
+    /// # Errors
+    /// The faults of [`Heap::live`] and [`Heap::resize_live`].
+    pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
+        self.resize_live(self.live(pointer)?, byte_length, stay)
+    }
+
+    /// Changes the length of a block that was found live to `byte_length` bytes where it is. A block that
     /// would be left mostly unused is not kept where it is unless `stay` is set.
     ///
     /// # Errors
-    /// [`Fault::MustMove`] when the block has to move; the faults of [`Heap::live`]. The block is as it
-    /// was.
-    pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
-        match self.live(pointer)? {
-            Live::Small(span, _) => {
+    /// [`Fault::MustMove`] when the block has to move; [`Fault::Corrupted`]. The block is as it was.
+    pub fn resize_live(&self, live: Live<'m>, byte_length: u32, stay: bool) -> Result<()> {
+        match live {
+            Live::Small(span, slot) => {
                 let stride = span.geometry().stride;
                 let room = stride - HEADER;
                 if byte_length > room || byte_length < room / 2 && !stay {
                     return Err(Fault::MustMove);
                 }
-                self.write_header(pointer, byte_length, stride)
+                self.write_header(span.pointer(slot), byte_length, stride)
             }
             Live::Large(_) if class_for(byte_length, GRAIN).is_some() && !stay => {
                 Err(Fault::MustMove)
@@ -84,7 +125,7 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::NeverAllocated`], [`Fault::InsideBlock`], [`Fault::AlreadyFreed`],
     /// [`Fault::Corrupted`] when a header was written over.
-    pub(super) fn live(&self, pointer: u32) -> Result<Live<'m>> {
+    pub fn live(&self, pointer: u32) -> Result<Live<'m>> {
         let unit = pointer / UNIT;
         let segment = self.segment_of(unit)?.ok_or(Fault::NeverAllocated)?;
         match segment.kind(unit)? {

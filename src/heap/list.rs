@@ -17,23 +17,27 @@ pub trait Links {
     fn set_previous(&self, unit: u32, previous: u32) -> Result<()>;
 }
 
+/// The members before and after a member; 0 for none.
+#[derive(Clone, Copy)]
+pub struct Neighbours {
+    pub previous: u32,
+    pub next: u32,
+}
+
 impl Heap<'_> {
-    /// Puts `unit` at the front of the list whose head is the superblock's field `head`.
+    /// Puts `unit` at the front of the list whose head is the superblock's field `head`. Returns whether the
+    /// list was empty.
     ///
     /// # Errors
     /// [`Fault::Corrupted`]; the list is as it was then.
     #[inline]
-    pub(super) fn push_front(&self, links: &impl Links, head: u32, unit: u32) -> Result<()> {
+    pub(super) fn push_front(&self, links: &impl Links, head: u32, unit: u32) -> Result<bool> {
         let next = self.field(head)?;
-        if next != 0 {
-            if links.previous(next)? != 0 {
-                return Err(Fault::Corrupted);
-            }
-            links.set_previous(next, unit)?;
+        if next != 0 && links.previous(next)? != 0 {
+            return Err(Fault::Corrupted);
         }
-        links.set_next(unit, next)?;
-        links.set_previous(unit, 0)?;
-        self.set_field(head, unit)
+        self.insert(links, head, unit, Neighbours { previous: 0, next })?;
+        Ok(next == 0)
     }
 
     /// Takes `unit` out of the list whose head is the superblock's field `head`. Returns whether the list
@@ -43,12 +47,7 @@ impl Heap<'_> {
     /// [`Fault::Corrupted`] when a neighbour does not link back; nothing is changed then.
     #[inline]
     pub(super) fn unlink(&self, links: &impl Links, head: u32, unit: u32) -> Result<bool> {
-        let (next, previous) = (links.next(unit)?, links.previous(unit)?);
-        let linked_from = if previous == 0 { self.field(head)? } else { links.next(previous)? };
-        let linked_back = if next == 0 { unit } else { links.previous(next)? };
-        if linked_from != unit || linked_back != unit {
-            return Err(Fault::Corrupted);
-        }
+        let Neighbours { previous, next } = self.neighbours(links, head, unit)?;
         if next != 0 {
             links.set_previous(next, previous)?;
         }
@@ -58,5 +57,41 @@ impl Heap<'_> {
             links.set_next(previous, next)?;
         }
         Ok(previous == 0 && next == 0)
+    }
+
+    /// The neighbours of `unit` in a list, confirmed from both sides.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    #[inline]
+    pub(super) fn neighbours(
+        &self,
+        links: &impl Links,
+        head: u32,
+        unit: u32,
+    ) -> Result<Neighbours> {
+        let (next, previous) = (links.next(unit)?, links.previous(unit)?);
+        let linked_from = if previous == 0 { self.field(head)? } else { links.next(previous)? };
+        let linked_back = if next == 0 { unit } else { links.previous(next)? };
+        let confirmed = linked_from == unit && linked_back == unit;
+        if confirmed { Ok(Neighbours { previous, next }) } else { Err(Fault::Corrupted) }
+    }
+
+    /// Puts `unit` between two neighbours of a list, whatever was there.
+    #[inline]
+    pub(super) fn insert(
+        &self,
+        links: &impl Links,
+        head: u32,
+        unit: u32,
+        between: Neighbours,
+    ) -> Result<()> {
+        let Neighbours { previous, next } = between;
+        if next != 0 {
+            links.set_previous(next, unit)?;
+        }
+        links.set_next(unit, next)?;
+        links.set_previous(unit, previous)?;
+        if previous == 0 { self.set_field(head, unit) } else { links.set_next(previous, unit) }
     }
 }

@@ -39,6 +39,7 @@ mod tests;
 mod unit_kind;
 mod words;
 
+pub use block::Live;
 pub use growth::Territory;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
 pub use measures::{GRAIN, HEADER, PAGE, UNIT};

@@ -80,10 +80,11 @@ impl Segment<'_> {
         if units == 0 || units > self.end - unit {
             return Err(Fault::Corrupted);
         }
-        let confirmed = match self.kind(unit + units - 1)? {
-            UnitKind::Free { .. } => units == 1,
-            UnitKind::Previous(_) => units == LISTED,
-            last => units != LISTED && last == UnitKind::FreeTail { units },
+        let last = unit + units - 1;
+        let confirmed = match units {
+            1 => true,
+            LISTED => matches!(self.kind(last)?, UnitKind::Previous(_)),
+            _ => self.is(last, UnitKind::FreeTail { units })?,
         };
         if confirmed { Ok(units) } else { Err(Fault::Corrupted) }
     }
@@ -116,6 +117,23 @@ impl Segment<'_> {
     }
 }
 
+/// Writes the length of a free run into its first and last map word.
+fn label(segment: &Segment<'_>, run: Range<u32>) -> Result<()> {
+    let units = run.end - run.start;
+    if units > 1 && units != LISTED {
+        segment.set_kind(run.end - 1, UnitKind::FreeTail { units })?;
+    }
+    segment.set_kind(run.start, UnitKind::Free { units })
+}
+
+/// Whether a free run that becomes another one stays in its bin. No two short ones share a bin, so that the map
+/// words of both have room for length and links.
+fn stays(run: &Range<u32>, other: &Range<u32>) -> bool {
+    !run.is_empty()
+        && !other.is_empty()
+        && bin_of(run.end - run.start) == bin_of(other.end - other.start)
+}
+
 /// The links of free runs, in their second and third map words. Most members lie in the segment `near`.
 pub struct RunLinks<'h, 'm> {
     pub heap: &'h Heap<'m>,
@@ -123,13 +141,14 @@ pub struct RunLinks<'h, 'm> {
 }
 
 impl<'m> RunLinks<'_, 'm> {
-    #[inline]
+    #[inline(always)]
     fn segment_of(&self, unit: u32) -> Result<Segment<'m>> {
         if self.near.contains(unit) { Ok(*self.near) } else { self.heap.own_segment(unit) }
     }
 }
 
 impl Links for RunLinks<'_, '_> {
+    #[inline(always)]
     fn next(&self, unit: u32) -> Result<u32> {
         match self.segment_of(unit)?.kind(unit + 1)? {
             UnitKind::Next(next) => Ok(next),
@@ -137,6 +156,7 @@ impl Links for RunLinks<'_, '_> {
         }
     }
 
+    #[inline(always)]
     fn previous(&self, unit: u32) -> Result<u32> {
         match self.segment_of(unit)?.kind(unit + 2)? {
             UnitKind::Previous(previous) => Ok(previous),
@@ -144,10 +164,12 @@ impl Links for RunLinks<'_, '_> {
         }
     }
 
+    #[inline(always)]
     fn set_next(&self, unit: u32, next: u32) -> Result<()> {
         self.segment_of(unit)?.set_kind(unit + 1, UnitKind::Next(next))
     }
 
+    #[inline(always)]
     fn set_previous(&self, unit: u32, previous: u32) -> Result<()> {
         self.segment_of(unit)?.set_kind(unit + 2, UnitKind::Previous(previous))
     }
@@ -186,8 +208,13 @@ impl<'m> Heap<'m> {
         let end = start + length;
         let begin = segment.free_start_before(start)?;
         let limit = end + segment.free_length_at(end)?;
-        self.without_run(segment, begin..start, || {
-            self.without_run(segment, end..limit, || self.link_run(segment, begin..limit))
+        let (before, after) = (begin..start, end..limit);
+        if before.is_empty() && stays(&after, &(begin..limit)) {
+            return self.move_start(segment, after, begin);
+        }
+        self.without_run(segment, after, || match stays(&before, &(begin..limit)) {
+            true => self.move_end(segment, before, limit),
+            false => self.without_run(segment, before, || self.link_run(segment, begin..limit)),
         })
     }
 
@@ -276,11 +303,35 @@ impl<'m> Heap<'m> {
     // Takes `taken` out of the free run `run`.
     fn cut_run(&self, segment: &Segment<'m>, run: Range<u32>, taken: Range<u32>) -> Result<()> {
         let (before, after) = (run.start..taken.start, taken.end..run.end);
+        if before.is_empty() && stays(&run, &after) {
+            return self.move_start(segment, run, after.start);
+        }
+        if after.is_empty() && stays(&run, &before) {
+            return self.move_end(segment, run, before.end);
+        }
         self.without_run(segment, run, || {
             self.link_run(segment, before.clone())?;
             let linked = self.link_run(segment, after);
             linked.inspect_err(|_| drop(self.unlink_run(segment, before)))
         })
+    }
+
+    // Moves the start of a free run that stays in its bin.
+    fn move_start(&self, segment: &Segment<'m>, run: Range<u32>, start: u32) -> Result<()> {
+        let links = RunLinks { heap: self, near: segment };
+        let head = field::BIN_HEADS + bin_of(run.end - run.start);
+        let neighbours = self.neighbours(&links, head, run.start)?;
+        for unit in run.start..run.start + 3 {
+            segment.set_kind(unit, UnitKind::Inside)?;
+        }
+        self.insert(&links, head, start, neighbours)?;
+        label(segment, start..run.end)
+    }
+
+    // Moves the end of a free run that stays in its bin.
+    fn move_end(&self, segment: &Segment<'m>, run: Range<u32>, end: u32) -> Result<()> {
+        segment.set_kind(run.end - 1, UnitKind::Inside)?;
+        label(segment, run.start..end)
     }
 
     // Unlinks a free run and calls `act`; when that fails, the run is linked again.
@@ -303,17 +354,15 @@ impl<'m> Heap<'m> {
         if run.is_empty() {
             return Ok(());
         }
-        let (start, units) = (run.start, run.end - run.start);
+        let units = run.end - run.start;
         if units >= LISTED {
             let bin = bin_of(units);
             let links = RunLinks { heap: self, near: segment };
-            self.push_front(&links, field::BIN_HEADS + bin, start)?;
-            self.set_filled(bin, true)?;
+            if self.push_front(&links, field::BIN_HEADS + bin, run.start)? {
+                self.set_filled(bin, true)?;
+            }
         }
-        if units > 1 && units != LISTED {
-            segment.set_kind(run.end - 1, UnitKind::FreeTail { units })?;
-        }
-        segment.set_kind(start, UnitKind::Free { units })
+        label(segment, run)
     }
 
     /// Undoes [`Heap::link_run`].

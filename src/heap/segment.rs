@@ -25,24 +25,34 @@ pub struct Segment<'m> {
 
 impl Segment<'_> {
     /// Whether `unit` belongs to this segment.
+    #[inline(always)]
     pub const fn contains(&self, unit: u32) -> bool {
-        self.start <= unit && unit < self.end
+        unit.wrapping_sub(self.start) < self.end - self.start
     }
 
     /// What `unit` is.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when it belongs to another segment, or its word stands for nothing.
-    #[inline]
+    #[inline(always)]
     pub fn kind(&self, unit: u32) -> Result<UnitKind> {
         UnitKind::unpack(self.words.get(self.map_index(unit)?)?).ok_or(Fault::Corrupted)
+    }
+
+    /// Whether `unit` is of that very kind.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when it belongs to another segment.
+    #[inline(always)]
+    pub fn is(&self, unit: u32, kind: UnitKind) -> Result<bool> {
+        Ok(self.words.get(self.map_index(unit)?)? == kind.pack())
     }
 
     /// Says what `unit` is.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when it belongs to another segment.
-    #[inline]
+    #[inline(always)]
     pub fn set_kind(&self, unit: u32, kind: UnitKind) -> Result<()> {
         self.words.set(self.map_index(unit)?, kind.pack())
     }
@@ -51,6 +61,7 @@ impl Segment<'_> {
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when it belongs to another segment.
+    #[inline(always)]
     pub fn map_index(&self, unit: u32) -> Result<u32> {
         if self.contains(unit) { Ok(self.map + (unit - self.start)) } else { Err(Fault::Corrupted) }
     }

@@ -154,6 +154,9 @@ pub fn class_for(byte_length: u32, align: u32) -> Option<usize> {
         return Some((rounded / GRAIN) as usize - 1);
     }
     let group = if align <= GRAIN { FINE..DENSE } else { DENSE..COUNT };
+    if need > CLASSES[group.end - 1].stride {
+        return None;
+    }
     let from = group.start + CLASSES[group.clone()].partition_point(|class| class.stride < need);
     (from..group.end).find(|&class| CLASSES[class].align >= align)
 }

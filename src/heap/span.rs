@@ -360,7 +360,7 @@ impl<'m> Heap<'m> {
         let listed = if span.free == span.slots {
             self.retire_span(span)
         } else if span.free == 1 {
-            self.push_front(&SpanLinks(self), field::PARTIAL + span.class as u32, span.unit)
+            self.list_span(span, field::PARTIAL)
         } else {
             Ok(())
         };
@@ -369,14 +369,17 @@ impl<'m> Heap<'m> {
 
     // All blocks of the span are free: it waits to be used again, until its units are wanted.
     fn retire_span(&self, span: &Span<'m>) -> Result<()> {
-        let class = span.class as u32;
-        let (partial, spare) = (field::PARTIAL + class, field::SPARE + class);
         if span.slots == 1 {
-            return self.push_front(&SpanLinks(self), spare, span.unit);
+            return self.list_span(span, field::SPARE);
         }
-        self.unlink(&SpanLinks(self), partial, span.unit)?;
-        let retired = self.push_front(&SpanLinks(self), spare, span.unit);
-        retired.inspect_err(|_| drop(self.push_front(&SpanLinks(self), partial, span.unit)))
+        self.unlink(&SpanLinks(self), field::PARTIAL + span.class as u32, span.unit)?;
+        let retired = self.list_span(span, field::SPARE);
+        retired.inspect_err(|_| drop(self.list_span(span, field::PARTIAL)))
+    }
+
+    // Puts a span at the front of one of its class's lists.
+    fn list_span(&self, span: &Span<'m>, lists: u32) -> Result<()> {
+        self.push_front(&SpanLinks(self), lists + span.class as u32, span.unit).map(drop)
     }
 
     /// Frees the spans that are kept though all their blocks are free.
@@ -407,7 +410,7 @@ impl<'m> Heap<'m> {
             Some(span) => span,
             None => self.carve_span(class, search)?,
         };
-        self.push_front(&SpanLinks(self), partial, span.unit)?;
+        self.list_span(&span, field::PARTIAL)?;
         Ok(span)
     }
 

@@ -153,10 +153,12 @@ impl<'m> Heap<'m> {
         self.set_field(field::MAGIC, MAGIC)
     }
 
+    #[inline(always)]
     pub(super) fn field(&self, field: u32) -> Result<u32> {
         self.words.get(self.superblock + field)
     }
 
+    #[inline(always)]
     pub(super) fn set_field(&self, field: u32, value: u32) -> Result<()> {
         self.words.set(self.superblock + field, value)
     }

@@ -1,6 +1,6 @@
 //! What a unit is, packed in one word of the map.
 
-use super::measures::MAX_UNITS;
+use super::measures::{GRAIN, MAX_UNITS, UNIT};
 use super::size_class::COUNT;
 
 /// What a unit is. A word of 0 is [`UnitKind::Inside`], so that a map which is all zero is sound.
@@ -60,10 +60,14 @@ const TABLE: u32 = 8;
 // A class, and with a shift a number of units, fit beside the kind.
 const _: () = assert!(COUNT <= 1 << ARGUMENT_BITS);
 const SHIFT_BITS: u32 = 4;
+/// A pointer lies at least a grain into its large block, and at most a unit.
+const LEAST_SHIFT: u32 = GRAIN.trailing_zeros();
+const MOST_SHIFT: u32 = UNIT.trailing_zeros();
 const _: () = assert!(MAX_UNITS.ilog2() < u32::BITS - KIND_BITS - SHIFT_BITS);
 
 impl UnitKind {
     /// The map word of this kind: kind in bits 0-3, then its arguments.
+    #[inline(always)]
     pub const fn pack(self) -> u32 {
         match self {
             Self::Inside => 0,
@@ -82,11 +86,13 @@ impl UnitKind {
         }
     }
 
-    /// The kind that a map word stands for; `None` when it stands for nothing.
+    /// The kind that a map word stands for; `None` when it stands for nothing. Numbers of units are as they
+    /// are: whoever uses them knows what they may be.
+    #[inline(always)]
     pub const fn unpack(word: u32) -> Option<Self> {
         let rest = word >> KIND_BITS;
-        let kind = match word & ((1 << KIND_BITS) - 1) {
-            0 => Self::Inside,
+        Some(match word & ((1 << KIND_BITS) - 1) {
+            0 if rest == 0 => Self::Inside,
             SPAN => {
                 let class = (rest & ((1 << ARGUMENT_BITS) - 1)) as usize;
                 if class >= COUNT {
@@ -96,19 +102,58 @@ impl UnitKind {
             }
             LARGE => {
                 let shift = rest & ((1 << SHIFT_BITS) - 1);
-                if shift < 4 || shift > 10 {
+                if shift < LEAST_SHIFT || shift > MOST_SHIFT {
                     return None;
                 }
                 Self::Large { shift, units: rest >> SHIFT_BITS }
             }
-            LARGE_SECOND => Self::LargeSecond,
+            LARGE_SECOND if rest == 0 => Self::LargeSecond,
             FREE => Self::Free { units: rest },
             FREE_TAIL => Self::FreeTail { units: rest },
             NEXT => Self::Next(rest),
             PREVIOUS => Self::Previous(rest),
             TABLE => Self::Table { units: rest },
             _ => return None,
-        };
-        if kind.pack() == word { Some(kind) } else { None }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::fixture::Random;
+
+    #[test]
+    fn a_word_is_what_its_kind_packs() {
+        let mut random = Random(3);
+        for _ in 0..100_000 {
+            let word = (random.bits() >> random.below(60)) as u32;
+            assert!(UnitKind::unpack(word).is_none_or(|kind| kind.pack() == word), "{word:#x}");
+        }
+        for class in [0, COUNT - 1] {
+            let kind = UnitKind::Span { class, back: 77 };
+            assert_eq!(UnitKind::unpack(kind.pack()), Some(kind));
+        }
+        assert_eq!(UnitKind::unpack(UnitKind::Span { class: COUNT, back: 0 }.pack()), None);
+        for shift in 0..16 {
+            let kind = UnitKind::Large { shift, units: MAX_UNITS };
+            let found = UnitKind::unpack(kind.pack());
+            assert_eq!(found, (4..=10).contains(&shift).then_some(kind));
+        }
+        let units = MAX_UNITS;
+        for kind in [
+            UnitKind::Inside,
+            UnitKind::LargeSecond,
+            UnitKind::Free { units },
+            UnitKind::FreeTail { units },
+            UnitKind::Next(units),
+            UnitKind::Previous(units),
+            UnitKind::Table { units },
+        ] {
+            assert_eq!(UnitKind::unpack(kind.pack()), Some(kind));
+        }
+        for nothing in (9..16).chain([1 << 4, LARGE_SECOND | 1 << 4]) {
+            assert_eq!(UnitKind::unpack(nothing), None);
+        }
     }
 }

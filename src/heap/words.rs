@@ -32,7 +32,7 @@ impl<'m> Words<'m> {
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when `index` lies outside the memory.
-    #[inline]
+    #[inline(always)]
     pub fn get(self, index: u32) -> Result<u32> {
         #[cfg(test)]
         steps::READ.set(steps::READ.get() + 1);
@@ -43,7 +43,7 @@ impl<'m> Words<'m> {
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when `index` lies outside the memory.
-    #[inline]
+    #[inline(always)]
     pub fn set(self, index: u32, value: u32) -> Result<()> {
         #[cfg(test)]
         steps::WRITTEN.set(steps::WRITTEN.get() + 1);

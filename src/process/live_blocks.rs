@@ -15,7 +15,7 @@ use memmap2::UncheckedAdvice;
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::fault::{Fault, Result};
-use crate::heap::{GRAIN, Heap, PAGE, UNIT};
+use crate::heap::{GRAIN, Heap, Live, PAGE, UNIT};
 
 /// The block is free, in the hands of the native side, or there is none.
 const FREE: i8 = 0;
@@ -74,8 +74,26 @@ impl LiveBlocks {
     }
 
     /// Whether the block at `pointer` is live, and of a size class.
+    #[cfg(test)]
     pub fn is_live(&self, pointer: u32) -> bool {
         self.get(pointer) >= FIRST_CLASS
+    }
+
+    /// Confirms that a block which the heap has as live is known to be.
+    ///
+    /// # Errors
+    /// [`Fault::AlreadyFreed`] when it is not; [`Fault::Corrupted`] when another one is known there.
+    pub fn confirm(&self, block: &Live<'_>) -> Result<()> {
+        let state = self.get(block.pointer());
+        let same = match block.class() {
+            Some(class) => state == class as i8 + FIRST_CLASS,
+            None => self.large_size(block.pointer()) == Some(block.buffer_size()),
+        };
+        match state {
+            _ if same => Ok(()),
+            FREE | KEPT => Err(Fault::AlreadyFreed),
+            _ => Err(Fault::Corrupted),
+        }
     }
 
     /// The whole space in bytes of the live block at `pointer`, if it is one without a size class.

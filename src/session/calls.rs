@@ -3,7 +3,7 @@
 use super::{Bytes, SharedHeap};
 use crate::cache::central::{Central, give_out};
 use crate::fault::{Fault, Result};
-use crate::heap::{Heap, Search};
+use crate::heap::{Heap, Live, Search};
 use crate::process::registry::State;
 
 impl<B: Bytes> SharedHeap<B> {
@@ -80,8 +80,8 @@ impl<B: Bytes> SharedHeap<B> {
         if state.book.is_some() {
             return self.debug_free(&mut state, pointer, then);
         }
-        self.with_live(&mut state, pointer, |heap, _| {
-            heap.free(pointer)?;
+        self.with_live(&mut state, pointer, |heap, live| {
+            heap.free_live(live)?;
             self.known.live_blocks.set_free(pointer);
             then();
             Ok(())
@@ -97,9 +97,9 @@ impl<B: Bytes> SharedHeap<B> {
         if state.book.is_some() {
             return self.debug_resize(&mut state, pointer, byte_length, stay);
         }
-        self.with_live(&mut state, pointer, |heap, small| {
-            heap.resize(pointer, byte_length, stay)?;
-            if !small {
+        self.with_live(&mut state, pointer, |heap, live| {
+            heap.resize_live(live, byte_length, stay)?;
+            if live.class().is_none() {
                 self.known.live_blocks.set_large(pointer, heap.read_header(pointer)?.1);
             }
             Ok(())
@@ -115,7 +115,7 @@ impl<B: Bytes> SharedHeap<B> {
         if state.book.is_some() {
             return self.debug_inspect(&mut state, pointer);
         }
-        self.with_live(&mut state, pointer, |heap, _| heap.inspect(pointer))
+        self.with_live(&mut state, pointer, |heap, _| heap.read_header(pointer))
     }
 
     fn with_central<T>(
@@ -127,27 +127,17 @@ impl<B: Bytes> SharedHeap<B> {
         act(&mut self.central(state, heap))
     }
 
-    // Acts on a block if it is live, knowing whether it is of a size class. What the memory says is not
-    // enough: the header must be that of a block which is known outside of it.
+    // Acts on a block if it is live. What the memory says is not enough: it must be known outside of it.
     fn with_live<T>(
         &self,
         state: &mut State,
         pointer: u32,
-        act: impl FnOnce(Heap<'_>, bool) -> Result<T>,
+        act: impl FnOnce(&Heap<'_>, Live<'_>) -> Result<T>,
     ) -> Result<T> {
         self.with_heap(state, |heap| {
-            let live_blocks = &self.known.live_blocks;
-            let small = matches!(heap.class_of(pointer), Ok(Some(_)));
-            let (known, otherwise) = if small {
-                (live_blocks.is_live(pointer), Fault::AlreadyFreed)
-            } else {
-                let size = heap.read_header(pointer).ok().map(|(_, size)| size);
-                (size.is_some() && live_blocks.large_size(pointer) == size, Fault::Corrupted)
-            };
-            if !known {
-                return Err(heap.inspect(pointer).err().unwrap_or(otherwise));
-            }
-            act(heap, small)
+            let live = heap.live(pointer)?;
+            self.known.live_blocks.confirm(&live)?;
+            act(&heap, live)
         })
     }
 }
