@@ -35,6 +35,36 @@ onNode(
   },
 )
 
+onNode(
+  'on an engine that shows late what another thread has grown, nothing is refused',
+  async (t) => {
+    t.deepEqual(await report(t, 'lagging.mjs', ['--experimental-vm-modules']), {
+      getUint8: 0,
+      setFloat64: 1,
+      store: 7,
+      load: 0,
+      set: 2,
+      memset: 5,
+      arrayView: 10,
+      beyond: 'ERR_OUT_OF_RANGE',
+      storeBeyond: 'ERR_OUT_OF_RANGE',
+      setBeyond: 'ERR_OUT_OF_RANGE',
+      sizeof: 300_000,
+      lengthof: true,
+      free: 1,
+      allocs: 2,
+      stats: 2,
+      trim: true,
+      heapMap: true,
+      check: 0,
+      setRoot: true,
+      malloc: 200_000,
+      realloc: 9,
+      grow: 3_000_000,
+    })
+  },
+)
+
 for (const flags of [[], ['--frozen-intrinsics'], ['--disallow-code-generation-from-strings']]) {
   onNode(`the package works with ${flags[0] ?? 'no flags'}`, async (t) => {
     const { live, storage } = await report(t, 'import-report.mjs', flags)

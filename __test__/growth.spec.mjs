@@ -155,6 +155,24 @@ test('a memory that is not shared detaches views, as JavaScript says, and keeps 
   memory.free(ptr)
 })
 
+test('a memory that is not shared keeps its buffer when something is refused', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 2, shared: false })
+  const ptr = memory.malloc(400)
+  const view = memory.arrayView(Uint8Array, ptr)
+  const refused = [
+    () => memory.getUint8(PAGE),
+    () => memory.load(Int32Array, PAGE / 4),
+    () => memory.set(Uint8Array, [1, 2], PAGE - 1),
+    () => memory.free(ptr + 16),
+    () => memory.malloc(3 * PAGE),
+    () => memory.arrayView(Uint8Array, ptr, PAGE),
+  ]
+  for (const call of refused) {
+    t.throws(call, { any: true })
+    t.is(view.length, 400, String(call))
+  }
+})
+
 test('growth through one handle is noticed by every method of another', (t) => {
   const use = {
     accessor: (memory, ptr) => memory.setUint32(ptr, 9) ?? memory.getUint32(ptr),

@@ -2,7 +2,7 @@
 // that holds the offending value and its unit. Functions here return errors; the caller throws.
 
 import process from 'node:process'
-import { inspect } from 'node:util'
+import { inspect, types } from 'node:util'
 
 /** No offset and no size goes beyond this, in bytes: they are kept in 32 bits. */
 export const MAX_BYTES = 2 ** 32 - 1
@@ -52,6 +52,9 @@ export const outOfRange = (name, range, value) =>
     'ERR_OUT_OF_RANGE',
   )
 
+/** Whether an error is a RangeError, of whichever realm: a test of Jest's has the arrays of another one. */
+export const isRangeError = (error) => types.isNativeError(error) && error.name === 'RangeError'
+
 /**
  * Arguments that the engine itself refused, when it is the one to judge them.
  *
@@ -60,8 +63,8 @@ export const outOfRange = (name, range, value) =>
  * @returns {RangeError | TypeError} with code ERR_OUT_OF_RANGE for a RangeError, else ERR_INVALID_ARG_TYPE
  */
 export const refused = (method, cause) => {
-  const message = `${method}: ${cause instanceof Error ? cause.message : show(cause)}`
-  return cause instanceof RangeError
+  const message = `${method}: ${types.isNativeError(cause) ? cause.message : show(cause)}`
+  return isRangeError(cause)
     ? withCode(new RangeError(message, { cause }), 'ERR_OUT_OF_RANGE')
     : withCode(new TypeError(message, { cause }), 'ERR_INVALID_ARG_TYPE')
 }

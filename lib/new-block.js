@@ -1,11 +1,13 @@
 // A new block until its caller has it: whatever is thrown in between, the block is freed. A thread that is at the end of
 // its stack may fail at that too, at any call; then the block is kept in mind, which calls nothing, and freed later.
 
+import { isRangeError } from './errors.js'
+
 /** Blocks that are still to be freed, the last one first: { heap, ptr, next }. */
 let pending = null
 
 /** Whether an error is the engine's: there is no more room on the stack. */
-export const isOutOfStack = (error) => error instanceof RangeError && error.code === undefined
+export const isOutOfStack = (error) => isRangeError(error) && error.code === undefined
 
 /** Frees what could not be freed before, if there is more room on the stack now. */
 export const freePending = () => {
@@ -15,10 +17,11 @@ export const freePending = () => {
     try {
       block.heap.free(block.ptr)
     } catch (error) {
-      if (!isOutOfStack(error)) continue
+      // Kept in mind before anything is called: there may be no room for that either.
       block.next = pending
       pending = block
-      return
+      if (isOutOfStack(error)) return
+      pending = block.next
     }
   }
 }

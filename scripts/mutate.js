@@ -1,0 +1,140 @@
+// Puts small faults into index.js and lib/, one at a time, and runs the tests that should notice: `npm run mutate`, or
+// `npm run mutate -- --count 200 --seed 2 --only lib/heap.js`. Survivors are printed. Those that no test can notice are listed in
+// mutants-equivalent.json with the reason. It works in a copy; nothing in the checkout changes.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { randomFrom } from '../__test__/fixtures/random.mjs'
+import { mutantsOf } from './mutants.js'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const LEFT_OUT = new Set(['.git', 'node_modules', 'target', 'benchmark'])
+const LATEST_MS = 120_000
+
+/** The tests that should notice a fault in a file, the quickest first. */
+const TESTS = {
+  'index.js': ['memory', 'heap', 'hostile', 'alloc', 'errors'],
+  'lib/accessors.js': ['accessors', 'errors'],
+  'lib/address.js': ['address'],
+  'lib/adopting.js': ['hostile'],
+  'lib/arrays.js': ['arrays', 'hostile', 'errors'],
+  'lib/atomics.js': ['atomics', 'growth'],
+  'lib/blocks.js': ['heap', 'roots', 'errors'],
+  'lib/debug-heap.js': ['debug', 'check'],
+  'lib/disposable.js': ['alloc', 'hostile'],
+  'lib/engine.js': ['hostile', 'environments', 'growth'],
+  'lib/errors.js': ['errors', 'api'],
+  'lib/faults.js': ['figures', 'errors', 'debug'],
+  'lib/growth.js': ['growth', 'heap-base', 'realloc'],
+  'lib/heap-map.js': ['heap-map'],
+  'lib/heap.js': ['heap', 'debug', 'cache', 'growth'],
+  'lib/imports.js': ['imports'],
+  'lib/inspect.js': ['inspect'],
+  'lib/keep-alive.js': ['keep-alive'],
+  'lib/names.js': ['roots', 'shared'],
+  'lib/new-block.js': ['hostile'],
+  'lib/opening.js': ['memory', 'heap-base', 'hostile', 'storage', 'debug'],
+  'lib/pages.js': ['accessors', 'memory', 'growth', 'arrays'],
+  'lib/placing.js': ['structures'],
+  'lib/realloc.js': ['realloc', 'heap', 'hostile', 'debug'],
+  'lib/session.js': ['heap', 'figures', 'growth', 'heap-base', 'cache'],
+  'lib/shared.js': ['shared'],
+  'lib/storage.js': ['storage'],
+  'lib/strings.js': ['strings', 'hostile'],
+  'lib/thread-cache.js': ['cache', 'heap', 'failure'],
+}
+
+const { values } = parseArgs({
+  options: {
+    count: { type: 'string', default: '100' },
+    seed: { type: 'string', default: '1' },
+    only: { type: 'string', multiple: true, default: Object.keys(TESTS) },
+    list: { type: 'boolean', default: false },
+  },
+})
+
+const equivalents = JSON.parse(
+  readFileSync(new URL('mutants-equivalent.json', import.meta.url), 'utf8'),
+)
+const isEquivalent = ({ file, before, after }) =>
+  equivalents.some((each) => each.file === file && each.before === before && each.after === after)
+
+const chosen = () => {
+  const all = values.only
+    .flatMap((file) => mutantsOf(file, readFileSync(join(ROOT, file), 'utf8')))
+    .filter((mutant) => !isEquivalent(mutant))
+  const random = randomFrom(Number(values.seed))
+  const ranked = all.map((mutant) => ({ mutant, rank: random(2 ** 31) }))
+  ranked.sort((a, b) => a.rank - b.rank)
+  return ranked.slice(0, Number(values.count)).map(({ mutant }) => mutant)
+}
+
+const copyOfCheckout = () => {
+  const copy = mkdtempSync(join(tmpdir(), 'mutate-'))
+  const filter = (path) => !LEFT_OUT.has(relative(ROOT, path))
+  cpSync(ROOT, copy, { recursive: true, filter })
+  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'), 'junction')
+  return copy
+}
+
+/** Ends a process and all that it has started. */
+const endAll = ({ pid }) => {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended, and so have they.
+  }
+}
+
+/** Whether a test fails, or does not come to its end. */
+const isNoticed = async (copy, spec) => {
+  const ava = join(ROOT, 'node_modules/ava/entrypoints/cli.mjs')
+  const options = { cwd: copy, stdio: 'ignore', detached: true }
+  const child = spawn(process.execPath, [ava, '--fail-fast', spec], options)
+  const timer = setTimeout(endAll, LATEST_MS, child)
+  const [code] = await once(child, 'exit')
+  clearTimeout(timer)
+  endAll(child)
+  return code !== 0
+}
+
+const isNoticedByAny = async (copy, [name, ...others]) => {
+  if (name === undefined) return false
+  return (await isNoticed(copy, `__test__/${name}.spec.mjs`)) || isNoticedByAny(copy, others)
+}
+
+const isKilled = async (copy, { file, text }) => {
+  const path = join(copy, file)
+  const original = readFileSync(path)
+  writeFileSync(path, text)
+  try {
+    return await isNoticedByAny(copy, TESTS[file])
+  } finally {
+    writeFileSync(path, original)
+  }
+}
+
+const shown = ({ file, line, before, after }) => `${file}:${line}\n  - ${before}\n  + ${after}`
+
+const mutants = chosen()
+if (values.list) for (const mutant of mutants) console.log(shown(mutant))
+else {
+  const copy = copyOfCheckout()
+  let killed = 0
+  try {
+    for (const [index, mutant] of mutants.entries()) {
+      // oxlint-disable-next-line no-await-in-loop -- one fault at a time
+      if (await isKilled(copy, mutant)) killed++
+      else console.log(`survives: ${shown(mutant)}`)
+      if (index % 10 === 9) console.log(`${killed} of ${index + 1} killed`)
+    }
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+  console.log(`${killed} of ${mutants.length} killed`)
+}
