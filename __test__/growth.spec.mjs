@@ -173,6 +173,28 @@ test('a memory that is not shared keeps its buffer when something is refused', (
   }
 })
 
+for (const shared of [true, false]) {
+  test(`a block at the end of a full memory is extended where it is, shared: ${shared}`, (t) => {
+    const memory = new LocalSharedMemory({ initial: 4, maximum: 5, shared })
+    memory.malloc(40_000)
+    const byteLength = memory.stats().largestFreeBlock
+    const ptr = memory.malloc(byteLength)
+    stamp(memory, ptr, byteLength, 1)
+    t.is(pagesOf(memory), 4)
+    t.is(memory.realloc(ptr, byteLength + 60_000), ptr)
+    t.is(memory.sizeof(ptr), byteLength + 60_000)
+    t.is(pagesOf(memory), 5)
+    t.true(intact(memory, ptr, byteLength, 1))
+    t.is(memory.stats().blockCount, 2)
+  })
+
+  test(`the first page of a memory without any is the heap’s, shared: ${shared}`, (t) => {
+    const memory = new LocalSharedMemory({ initial: 0, maximum: 1, shared, heapBase: 0 })
+    t.is(memory.sizeof(memory.malloc(100)), 100)
+    t.is(pagesOf(memory), 1)
+  })
+}
+
 test('growth through one handle is noticed by every method of another', (t) => {
   const use = {
     accessor: (memory, ptr) => memory.setUint32(ptr, 9) ?? memory.getUint32(ptr),
