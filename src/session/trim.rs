@@ -7,7 +7,7 @@ use crate::fault::{Fault, Result};
 use crate::heap::UNIT;
 
 /// Units that are given back at a time, 16 MiB: some milliseconds.
-const TRIM_UNITS: u32 = 4_096;
+const TRIM_UNITS: u32 = 16 * 1024 * 1024 / UNIT;
 
 impl<B: Bytes> SharedHeap<B> {
     /// Puts what is kept back into the spans, all that this thread can have, and gives the pages of free runs
@@ -29,8 +29,12 @@ impl<B: Bytes> SharedHeap<B> {
         };
         let mut bytes = 0;
         for (start, length) in runs {
-            for offset in (0..length).step_by(TRIM_UNITS as usize) {
-                bytes += self.trim_piece(start, offset..length.min(offset + TRIM_UNITS))?;
+            // Cut where the system's pages begin, so that none lies in two pieces.
+            let mut offset = 0;
+            while offset < length {
+                let end = length.min(offset + TRIM_UNITS - (start + offset) % TRIM_UNITS);
+                bytes += self.trim_piece(start, offset..end)?;
+                offset = end;
             }
         }
         Ok(bytes)
