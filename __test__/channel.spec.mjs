@@ -456,11 +456,11 @@ test.serial(
 test.serial(
   'a receiver that is terminated at any operation has one message in its hand at the most',
   async (t) => {
-    const programs = [
-      ['receive', 'receive'],
-      [1, 2, 3, 'drain'],
-    ]
-    const { channel, ...what } = scenario(programs, 64)
+    const { channel, ...what } = scenario([['receive', 'receive'], ['drain']], 64)
+    const before = () => {
+      what.before()
+      for (const message of [1, 2, 3]) channel.send(message)
+    }
     const check = ([mine, theirs], killedAt) => {
       const all = [...mine, ...theirs, ...drain(channel)].toSorted()
       const lost = [1, 2, 3].filter((each) => !all.includes(each))
@@ -469,7 +469,7 @@ test.serial(
       channel.send('works', { timeout: LATEST })
       t.is(channel.receive({ timeout: LATEST }), 'works')
     }
-    t.true((await killAtEachStep({ ...what, lead: 9, check })) > 10)
+    t.true((await killAtEachStep({ ...what, before, lead: 3, check })) > 10)
   },
 )
 
