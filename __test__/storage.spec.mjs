@@ -474,6 +474,17 @@ for (const storage of ['native', 'engine']) {
   })
 }
 
+for (const storage of ['native', 'engine']) {
+  onLinux(
+    `no address space is left for what is known of a memory's blocks: ${storage}`,
+    async (t) => {
+      const { codes, ...afterwards } = await inChild(t, ['noTable', storage])
+      t.deepEqual(codes, Array(3).fill('ERR_OUT_OF_MEMORY'))
+      t.deepEqual(afterwards, { untouched: true, works: true })
+    },
+  )
+}
+
 onLinux('address space that was limited before the process began', async (t) => {
   const { code, signal } = await runChild('storage-child.mjs', ['attempts'], {
     limit: '-v 8000000',
