@@ -178,6 +178,11 @@ test.serial('stand-ins for globals are not called', (t) => {
   }
 })
 
+test('stand-ins that were there before the package, as those who test with jsdom have them', async (t) => {
+  const { code, stderr } = await runChild('stand-ins.mjs', [])
+  t.is(code, 0, stderr)
+})
+
 test('accessors on Object.prototype never get hold of what is inside', async (t) => {
   const { code, stdout, stderr } = await runChild('planted.mjs', [])
   t.is(code, 0, stderr)
