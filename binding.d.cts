@@ -12,14 +12,58 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** The layout of a thread cache. */
 export declare function cacheLayout(): CacheLayout
 
-/** Where the part of the thread cache that is JavaScript finds things, as word indices. */
+/** Where the part of the thread cache that is JavaScript finds things; see src/process/rows.rs. */
 export interface CacheLayout {
-  /** Words of the head of a class's stack. */
+  /** Bytes of a header. */
+  header: number
+  /** Pointers are multiples of this many bytes. */
+  grain: number
+  /** Bytes of a unit, of which large blocks have a whole number. */
+  unit: number
+  /** The state of a block that a thread keeps. */
+  kept: number
+  /** The state of a live block of the first size class. */
+  firstClass: number
+  /** That of a live large block. */
+  liveLarge: number
+  /** The states behind it: digits, from this on. */
+  digits: number
+  /** Bits of a digit. */
+  digitBits: number
+  /** How many there are. */
+  digitCount: number
+  /** Words of the head of a stack. */
   headWords: number
-  /** The head of the class that serves blocks of 0 bytes, header included; then those of 16, 32 and so on. */
+  /** A word of it. */
+  top: number
+  /** A word of it. */
+  floor: number
+  /** A word of it. */
+  ceiling: number
+  /** A word of it. */
+  stride: number
+  /** A word of it. */
+  published: number
+  /** A word of it. */
+  width: number
+  /** A word of it. */
+  end: number
+  /** A word of the head of state 0. */
+  large: number
+  /** A word of the head of state 0. */
+  spare: number
+  /** A word of the head of state 0. */
+  largeBelow: number
+  /** Index of the sizes. */
   sizes: number
-  /** Bytes, header included, of the largest block that is kept. */
+  /** Bytes, header included, of the largest block of a size class. */
   largest: number
+  /** Index of the heads of large blocks. */
+  largeHeads: number
+  /** Units of the shortest of them. */
+  leastLargeUnits: number
+  /** Units of the longest. */
+  mostLargeUnits: number
   /** Words in all. */
   words: number
 }

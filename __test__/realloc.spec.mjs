@@ -16,7 +16,7 @@ const grownElsewhere = () => {
   return {
     memory,
     freed,
-    cache: { classOf: () => -1, pop: () => 0, push: () => false },
+    cache: { isSmall: () => false, pop: () => 0, push: () => false },
     resize: () => false,
     sizeof: () => 100,
     makeRoomFor: () => 0,

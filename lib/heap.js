@@ -43,9 +43,9 @@ export class Heap extends Session {
 
   /** Allocates without growing the memory; 0 when there is no room. */
   attempt(byteLength, alignBytes, moving) {
-    const sizeClass = alignBytes <= DEFAULT_ALIGN ? this.cache.classFor(byteLength) : -1
-    if (sizeClass >= 0 && this.answerOf((native) => native.refill(sizeClass)) > 0) {
-      if (this.cache.large) this.#restSoon()
+    const head = alignBytes <= DEFAULT_ALIGN ? this.cache.headForLength(byteLength) : 0
+    if (head !== 0 && this.answerOf((native) => native.refill(head)) > 0) {
+      if (this.cache.isLarge) this.#restSoon()
       const kept = this.cache.pop(byteLength)
       if (kept !== 0) return kept
     }
@@ -101,10 +101,10 @@ export class Heap extends Session {
 
   /** Lets the cache take a block, if it is of a kind that is kept. Returns a fault of other blocks, 0 if there was none. */
   makeRoomFor(ptr) {
-    const sizeClass = this.cache.classOf(ptr)
-    if (!this.cache.keeps(sizeClass)) return 0
-    const fault = this.answerOf((native) => native.makeRoom(sizeClass))
-    if (this.cache.large) this.#restSoon()
+    const head = this.cache.headFor(ptr)
+    if (head === 0) return 0
+    const fault = this.answerOf((native) => native.makeRoom(head))
+    if (this.cache.isLarge) this.#restSoon()
     return fault
   }
 
@@ -141,7 +141,7 @@ export class Heap extends Session {
    * @returns {number} the bytes that were asked for
    */
   sizeof(ptr) {
-    if (this.cache.classOf(ptr) >= 0) return this.cache.byteLengthOf(ptr)
+    if (this.cache.isSmall(ptr)) return this.cache.byteLengthOf(ptr)
     return this.ask((native) => native.sizeof(ptr), ptr)
   }
 
@@ -150,8 +150,7 @@ export class Heap extends Session {
    * @returns {number} the bytes that the block takes, header and padding included
    */
   lengthof(ptr) {
-    const sizeClass = this.cache.classOf(ptr)
-    if (sizeClass >= 0) return this.cache.strideOf(sizeClass)
+    if (this.cache.isSmall(ptr)) return this.cache.bufferSizeOf(ptr)
     return this.ask((native) => native.lengthof(ptr), ptr)
   }
 

@@ -9,11 +9,11 @@ const DEFAULT_ALIGN = 16
 
 // A small block that could stay where it is has done so in the cache.
 const resizedHere = (heap, ptr, byteLength) =>
-  heap.cache.classOf(ptr) < 0 && heap.resize(ptr, byteLength, false)
+  !heap.cache.isSmall(ptr) && heap.resize(ptr, byteLength, false)
 
 // A small block never ends where the memory does.
 const extended = (heap, ptr, byteLength) =>
-  heap.cache.classOf(ptr) < 0 &&
+  !heap.cache.isSmall(ptr) &&
   growBehind(heap, ptr, byteLength) &&
   heap.resize(ptr, byteLength, false)
 

@@ -16,22 +16,7 @@
 // Between the first and the last write of a method there is no loop and no call but to Atomics: so a thread is never
 // terminated there.
 
-import binding from './binding.js'
-
-const layout = binding.cacheLayout()
-if (
-  layout.headWords !== 8 ||
-  layout.sizes !== 1024 ||
-  layout.largest !== 32_784 ||
-  layout.words < 3074
-) {
-  throw new Error('The native addon is of another version: build it again')
-}
-
-const NO_WORDS = new Int32Array(0)
-const NO_STATES = new Int8Array(0)
-/** Rows without blocks, for a heap that is not open. */
-const NO_ROWS = new Int32Array(layout.words)
+import { LargeCache } from './large-cache.js'
 
 /** The head of the size class of the live block at a pointer, whose header and the next one are whole; 0 on any doubt. */
 const headOf = (words, rows, states, ptr) => {
@@ -50,29 +35,8 @@ const headOf = (words, rows, states, ptr) => {
     : 0
 }
 
-/** The free blocks that one thread keeps for itself. */
-export class ThreadCache {
-  /** The whole memory. */
-  words = NO_WORDS
-  /** The rows and classes, as src/cache lays them out. */
-  rows = NO_ROWS
-  /** The states of the memory's blocks, as src/process/live_blocks.rs has them. */
-  states = NO_STATES
-
-  /** @param {ArrayBuffer} buffer the native side's words */
-  open(buffer) {
-    this.rows = new Int32Array(buffer)
-  }
-
-  /**
-   * @param {Int32Array} words the whole memory, as long as the native side knows it
-   * @param {ArrayBuffer} states of its blocks
-   */
-  refresh(words, states) {
-    this.words = words
-    this.states = new Int8Array(states)
-  }
-
+/** The free blocks that one thread keeps. */
+export class ThreadCache extends LargeCache {
   /**
    * Takes a block out of the cache.
    *
@@ -126,17 +90,18 @@ export class ThreadCache {
     return true
   }
 
-  /** Takes a block out of the part of the cache that all threads may take. As pop. */
+  /** Takes a block out of the part of the cache that all threads may take, or a large one. As pop. */
   popOlder(byteLength) {
-    if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
-    if ((byteLength - 1) >>> 0 >= 32_776) return 0
-    return this.#lower(this.rows[1024 + ((byteLength + 23) >>> 4)]) ? this.pop(byteLength) : 0
+    if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength || byteLength === 0)
+      return 0
+    if (byteLength > 32_776) return this.popLarge(byteLength)
+    return this.lower(this.rows[1024 + ((byteLength + 23) >>> 4)]) ? this.pop(byteLength) : 0
   }
 
-  /** Puts a live block into the cache, and older ones into the part that all threads may take. As push. */
+  /** Puts a live block into the cache, and older ones into the part that all threads may take; or a large block. As push. */
   pushNewer(ptr) {
-    const { words, rows, states } = this
-    return this.#raise(headOf(words, rows, states, ptr)) && this.push(ptr)
+    const head = headOf(this.words, this.rows, this.states, ptr)
+    return head === 0 ? this.pushLarge(ptr) : this.raise(head) && this.push(ptr)
   }
 
   /**
@@ -161,7 +126,7 @@ export class ThreadCache {
     }
     const count = ((before < byteLength ? before : byteLength) + 3) >>> 2
     if (count > 128) return 0
-    if (rows[head] >= rows[head + 2] && !this.#raise(head)) return 0
+    if (rows[head] >= rows[head + 2] && !this.raise(head)) return 0
     const moved = this.pop(byteLength) || this.popOlder(byteLength)
     if (moved === 0) return 0
     // There is no call from here on: at the end of the stack it would fail, and the new block be lost.
@@ -175,87 +140,28 @@ export class ThreadCache {
     return moved
   }
 
-  // Gives a stack half as many blocks more to itself. False when there are none.
-  #lower(head) {
-    const { rows } = this
-    const width = this.#widen(head)
-    const floor = rows[head + 1]
-    const published = rows[head + 4]
-    const lower = Math.max(floor - ((width + 1) >>> 1), published & 0xffff)
-    if (lower >= floor) return false
-    const moved = (lower << 16) | (published & 0xffff)
-    if (Atomics.compareExchange(rows, head + 4, published, moved) !== published) return false
-    rows[head + 1] = lower
-    rows[head + 2] = Math.min(lower + width, rows[head + 6])
-    return true
+  /** Whether it is plain to see that a pointer is that of a live block of a size class. */
+  isSmall(ptr) {
+    return headOf(this.words, this.rows, this.states, ptr) !== 0
   }
 
-  // Lets all threads have the older half of what a stack has to itself. False when that makes no room.
-  #raise(head) {
-    const { rows } = this
-    if (rows[head] >= rows[head + 6] || rows[head + 5] === 0) return false
-    const width = this.#widen(head)
-    const published = rows[head + 4]
-    const floor = rows[head + 1] + ((width + 1) >>> 1)
-    if (rows[head] < rows[head + 2]) return true
-    const moved = (floor << 16) | (published & 0xffff)
-    if (Atomics.compareExchange(rows, head + 4, published, moved) !== published) return false
-    rows[head + 1] = floor
-    rows[head + 2] = Math.min(floor + width, rows[head + 6])
-    return true
-  }
-
-  // Doubles what a stack may have to itself, if there are bytes to spare. Returns what it may have, in blocks.
-  #widen(head) {
-    const { rows } = this
-    const width = rows[head + 5]
-    const bytes = width * rows[head + 3]
-    if (width === 0 || width >= 64 || bytes > rows[1]) return width
-    rows[1] -= bytes
-    if (rows[1] < rows[2]) rows[0] = 1
-    rows[head + 5] = 2 * width
-    rows[head + 2] = Math.min(rows[head + 1] + 2 * width, rows[head + 6])
-    return 2 * width
-  }
-
-  /**
-   * The size class of the live block at a pointer.
-   *
-   * @param {unknown} ptr pointer
-   * @returns {number} -1 when that is not plain to see, or it is no pointer
-   */
-  classOf(ptr) {
-    return (headOf(this.words, this.rows, this.states, ptr) >> 3) - 1
-  }
-
-  /** @returns {number} the bytes that were asked for in a live block that classOf knows */
+  /** @returns {number} the bytes that were asked for in such a block */
   byteLengthOf(ptr) {
     return this.words[(ptr >>> 2) - 2]
   }
 
-  /** @returns {number} the bytes that a live block of a class takes */
-  strideOf(sizeClass) {
-    return this.rows[((sizeClass + 1) << 3) + 3]
+  /** @returns {number} the bytes that such a block takes */
+  bufferSizeOf(ptr) {
+    return this.words[(ptr >>> 2) - 1]
   }
 
-  /**
-   * The size class to fetch blocks of for a length.
-   *
-   * @param {number} byteLength bytes
-   * @returns {number} -1 when blocks of that length are not kept
-   */
-  classFor(byteLength) {
-    if (byteLength > 32_776 || this.rows === NO_ROWS) return -1
-    return (this.rows[1024 + ((byteLength + 23) >>> 4)] >> 3) - 1
+  /** @returns {number} the head of the stack that the live block at a pointer goes to, for the native side; 0 when there is none */
+  headFor(ptr) {
+    return headOf(this.words, this.rows, this.states, ptr) || this.headOfLarge(ptr)
   }
 
-  /** Whether blocks of a class are kept: those that the default alignment uses. */
-  keeps(sizeClass) {
-    return sizeClass >= 0 && sizeClass <= this.classFor(32_776)
-  }
-
-  /** Whether more is kept than an idle thread should keep. */
-  get large() {
-    return this.rows[0] !== 0
+  /** @returns {number} the head of the class for a length, for the native side; 0 when blocks of that length have none */
+  headForLength(byteLength) {
+    return byteLength <= 32_776 && this.isOpen ? this.rows[1024 + ((byteLength + 23) >>> 4)] : 0
   }
 }

@@ -36,18 +36,18 @@ impl Central<'_> {
     fn take_from_spans(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {
         let Self { heap, live_blocks, depot, thread } = self;
         let least = (SPAN_BATCH / CLASSES[class].stride).max(1);
-        let mut taken = 0;
+        let (mut taken, mut surplus) = (0, Vec::new());
         let outcome = heap.take_spans(class, least, Search::Quick, |pointer| {
             depot.set_owner(pointer, *thread);
-            // A bit of its span's bitmap was written over, and it is in use: it is never used again.
-            if let Some(slot) = slots.get(taken)
-                && live_blocks.is_free(pointer)
-            {
+            let Some(slot) = slots.get(taken) else { return surplus.push(pointer) };
+            // If a bit of its span's bitmap was written over, and it is in use, it is never used again.
+            if live_blocks.is_free(pointer) {
                 live_blocks.set_kept(pointer);
                 slot.store(pointer, Relaxed);
                 taken += 1;
             }
         });
+        heap.put_unused_blocks(surplus.into_iter())?;
         // What was taken before a fault is in nobody's hands but this thread's.
         if taken == 0 {
             return outcome.map(|()| 0);
@@ -147,13 +147,17 @@ pub mod fixture {
 
     impl Fixture {
         pub fn new(rows: [&Arc<Rows>; 2]) -> Self {
-            let words = pages(PAGES);
-            whole_heap(&words, PAGES);
+            Self::of_pages(PAGES, rows)
+        }
+
+        pub fn of_pages(count: u32, rows: [&Arc<Rows>; 2]) -> Self {
+            let words = pages(count);
+            whole_heap(&words, count);
             let mut depot = Depot::default();
             for rows in rows {
                 depot.join(Arc::clone(rows));
             }
-            Self { words, live_blocks: LiveBlocks::new(PAGES).unwrap(), depot }
+            Self { words, live_blocks: LiveBlocks::new(count).unwrap(), depot }
         }
 
         pub fn central(&mut self, thread: usize) -> Central<'_> {

@@ -6,19 +6,16 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::cache::central::Central;
 use crate::fault::Result;
-use crate::heap::{CLASSES, DENSE_COUNT, UNIT};
-use crate::process::rows::{BUDGET, LARGE, LARGE_BELOW, Row, Rows, SPARE};
+use crate::heap::{DENSE_COUNT, UNIT};
+use crate::process::rows::{BUDGET, LARGE, LARGE_BELOW, ROWS, Row, Rows, SPARE, row_bytes};
 
 /// Bytes of blocks that an idle thread may keep to itself.
 const IDLE_BYTES: u32 = 56 * 1024;
-/// All busy threads together may keep these bytes to themselves, or one part in so many of the heap ...
-const BUSY_BYTES: u32 = 8 * IDLE_BYTES;
-const BUSY_SHARE: u32 = 16;
-/// ... but one never more than one part in so many of a small heap.
-const HEAP_SHARE: u32 = 16;
-/// A class begins with one part in so many of that, and with one block at least of which there could
-/// be so many.
+/// All busy threads together may keep one part in this many of the heap to themselves.
+const HEAP_SHARE: u64 = 16;
+/// A row begins with one part in this many of what its thread may have, but for one block at least ...
 const FIRST_SHARE: u32 = 64;
+/// ... if there could be this many, and with this many blocks at most.
 const LEAST_BLOCKS: u32 = 4;
 const MOST_FIRST: u32 = 32;
 
@@ -38,7 +35,7 @@ impl ThreadCache {
         &self.rows
     }
 
-    /// Fetches blocks of class `class` if it has none left. Returns how many there are.
+    /// Fetches blocks of a size class if it has none left. Returns how many there are.
     ///
     /// # Errors
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
@@ -52,28 +49,46 @@ impl ThreadCache {
         Ok(row.blocks().len())
     }
 
-    /// Makes room in class `class` if its blocks are kept in a heap of this size: the older half of a full
-    /// stack goes to the depot.
+    /// Makes room in a row if its blocks are kept in a heap of this size: the older half of a full stack
+    /// goes to the depot, or, of large blocks, to the heap.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
-    pub fn make_room(&self, central: &mut Central<'_>, class: usize) -> Result<()> {
-        let Some(row) = self.open(central, class)? else { return Ok(()) };
-        if row.is_full() {
-            let blocks = row.blocks();
-            let oldest = &blocks[..blocks.len().div_ceil(2)];
-            central.depot.put(central.thread, class, oldest);
-            row.drop_oldest(oldest.len());
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`Central::put`].
+    pub fn make_room(&self, central: &mut Central<'_>, index: usize) -> Result<()> {
+        let Some(row) = self.open(central, index)? else { return Ok(()) };
+        if !row.is_full() {
+            return Ok(());
         }
-        Ok(())
+        let oldest = row.blocks().len().div_ceil(2);
+        self.lay_down(central, index, oldest)
     }
 
-    /// Brings everything to the depot, where all threads can have it.
-    pub fn rest(&self, central: &mut Central<'_>) {
-        for class in 0..DENSE_COUNT {
-            central.depot.put(central.thread, class, self.rows.row(class).blocks());
-        }
+    /// Brings everything to where all threads can have it.
+    ///
+    /// # Errors
+    /// Those of [`Central::put`]; the cache is empty then too.
+    pub fn rest(&self, central: &mut Central<'_>) -> Result<()> {
+        let laid = (0..ROWS).map(|index| {
+            let all = self.rows.row(index).blocks().len();
+            self.lay_down(central, index, all)
+        });
+        let outcome = laid.fold(Ok(()), Result::and);
         self.close(central);
+        outcome
+    }
+
+    // Nobody looks for large blocks in the depot: they may become part of longer ones.
+    fn lay_down(&self, central: &mut Central<'_>, index: usize, oldest: usize) -> Result<()> {
+        let row = self.rows.row(index);
+        let blocks = &row.blocks()[..oldest];
+        let mut outcome = Ok(());
+        if index < DENSE_COUNT {
+            central.depot.put(central.thread, index, blocks);
+        } else {
+            outcome = central.put(blocks.iter().map(|block| block.load(Relaxed)));
+        }
+        row.drop_oldest(oldest);
+        outcome
     }
 
     /// Puts one part in `part` of what this thread keeps, and of what all threads can have, back into the
@@ -83,8 +98,7 @@ impl ThreadCache {
     /// Those of [`Central::put`]; all of them left the cache and the depot.
     pub fn give_back(&self, central: &mut Central<'_>, part: usize) -> Result<bool> {
         let (mut any, mut outcome) = (false, central.collect(part));
-        for class in 0..DENSE_COUNT {
-            let row = self.rows.row(class);
+        for row in (0..ROWS).map(|index| self.rows.row(index)) {
             let blocks = row.blocks();
             let oldest = &blocks[..blocks.len().div_ceil(part)];
             any |= !oldest.is_empty();
@@ -100,8 +114,8 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`Central::put`]; the cache is empty then too.
     pub fn drain(&self, central: &mut Central<'_>) -> Result<()> {
-        let drained = (0..DENSE_COUNT).map(|class| {
-            let blocks = self.rows.row(class).blocks();
+        let drained = (0..ROWS).map(|index| {
+            let blocks = self.rows.row(index).blocks();
             central.put(blocks.iter().map(|block| block.load(Relaxed)))
         });
         let outcome = drained.fold(Ok(()), Result::and);
@@ -109,25 +123,24 @@ impl ThreadCache {
         outcome
     }
 
-    // Lets the thread have blocks of a class to itself. None when the heap is too small for that.
-    fn open(&self, central: &mut Central<'_>, class: usize) -> Result<Option<Row<'_>>> {
-        let Some(row) = self.rows.row_of(class) else { return Ok(None) };
-        let (budget, stride) = (self.budget(central)?, CLASSES[class].stride);
-        if row.width() == 0 && stride > budget / LEAST_BLOCKS {
+    // Lets the thread have blocks of a row to itself. None when the heap is too small for that.
+    fn open(&self, central: &mut Central<'_>, index: usize) -> Result<Option<Row<'_>>> {
+        let (row, bytes) = (self.rows.row(index), row_bytes(index));
+        let budget = self.budget(central)?;
+        if row.width() == 0 && bytes > budget / LEAST_BLOCKS {
             return Ok(None);
         }
-        let first = (budget / FIRST_SHARE / stride).clamp(1, MOST_FIRST);
-        row.set_width(if row.width() == 0 { self.reserve(first, stride) } else { row.width() });
+        let first = (budget / FIRST_SHARE / bytes).clamp(1, MOST_FIRST);
+        row.set_width(if row.width() == 0 { self.reserve(first, bytes) } else { row.width() });
         Ok(Some(row))
     }
 
     // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to spare.
     fn budget(&self, central: &mut Central<'_>) -> Result<u32> {
-        let bytes = u64::from(central.heap.total_units()?) * u64::from(UNIT);
-        let share = |part: u32| (bytes / u64::from(part)) as u32;
-        let busy =
-            BUSY_BYTES.max(share(BUSY_SHARE)) / central.depot.busy_with(central.thread) as u32;
-        let budget = IDLE_BYTES.max(busy).min(share(HEAP_SHARE));
+        let heap = u64::from(central.heap.total_units()?) * u64::from(UNIT);
+        let share = (heap / HEAP_SHARE) as u32;
+        let busy = share / central.depot.busy_with(central.thread) as u32;
+        let budget = IDLE_BYTES.max(busy).min(share);
         let more = budget.saturating_sub(self.rows.figure(BUDGET));
         if more > 0 {
             central.depot.set_busy(central.thread, true);
@@ -152,8 +165,7 @@ impl ThreadCache {
 
     // Keeps nothing.
     fn close(&self, central: &mut Central<'_>) {
-        for class in 0..DENSE_COUNT {
-            let row = self.rows.row(class);
+        for row in (0..ROWS).map(|index| self.rows.row(index)) {
             row.fill(0);
             row.set_width(0);
         }
@@ -168,7 +180,9 @@ impl ThreadCache {
 mod tests {
     use super::*;
     use crate::cache::central::fixture::Fixture;
+    use crate::cache::central::give_out;
     use crate::fault::Fault;
+    use crate::heap::CLASSES;
     use crate::heap::{GRAIN, HEADER, Heap, Search, UNIT, class_for};
     use crate::process::rows::{TOP, WIDTH};
     use crate::tests::fixture::Random;
@@ -187,7 +201,7 @@ mod tests {
 
     fn kept(cache: &ThreadCache) -> u64 {
         let bytes = |class| cache.rows.row(class).blocks().len() as u64;
-        (0..DENSE_COUNT).map(|class| bytes(class) * u64::from(CLASSES[class].stride)).sum()
+        (0..ROWS).map(|row| bytes(row) * u64::from(row_bytes(row))).sum()
     }
 
     /// Bytes that the thread may have to itself as things are.
@@ -296,7 +310,7 @@ mod tests {
             );
             assert_eq!(cache.rows.figure(LARGE) == 1, reserved(&cache) > IDLE_BYTES);
             if step % 4_000 == 0 {
-                cache.rest(&mut fixture.central(0));
+                cache.rest(&mut fixture.central(0)).unwrap();
                 assert_eq!((reserved(&cache), kept(&cache), cache.rows.figure(LARGE)), (0, 0, 0));
             }
         }
@@ -309,8 +323,8 @@ mod tests {
     fn busy_threads_share_what_one_may_have_alone() {
         let (mine, theirs, mut fixture) = pair();
         let alone = mine.budget(&mut fixture.central(0)).unwrap();
-        assert_eq!(theirs.budget(&mut fixture.central(1)), Ok((BUSY_BYTES / 2).min(alone)));
-        mine.rest(&mut fixture.central(0));
+        assert_eq!(theirs.budget(&mut fixture.central(1)), Ok(alone / 2));
+        mine.rest(&mut fixture.central(0)).unwrap();
         assert_eq!(theirs.budget(&mut fixture.central(1)), Ok(alone));
     }
 
@@ -332,6 +346,38 @@ mod tests {
             js(&mine, &fixture).pop(64).or_else(|| js(&mine, &fixture).pop_older(64)).is_none()
         );
         assert!(mine.refill(&mut fixture.central(0), 4).unwrap() > 0);
+    }
+
+    #[test]
+    fn large_blocks_are_kept_and_given_back() {
+        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
+        let lengths = [32_777, 40_000, 60_000, 100_000, 100_001];
+        let blocks = lengths.map(|byte_length| {
+            let central = &mut fixture.central(0);
+            let block = central.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
+            give_out(&central.heap, central.live_blocks, block).unwrap();
+            let head = js(&cache, &fixture).head_of_large(block);
+            cache.make_room(&mut fixture.central(0), Rows::row_at(head).unwrap()).unwrap();
+            assert!(js(&cache, &fixture).push_large(block));
+            assert_eq!(fixture.live_blocks.large_size(block), None);
+            block
+        });
+        let heap = fixture.central(0).heap;
+        assert_eq!(heap.inspect(blocks[0]), Err(Fault::AlreadyFreed));
+        assert_eq!(heap.stats().unwrap().block_count, 0);
+        assert!(cached(&heap) > lengths.iter().map(|&length| u64::from(length)).sum());
+        assert_eq!(js(&cache, &fixture).pop_large(60_000), Some(blocks[2]));
+        assert_eq!(js(&cache, &fixture).pop_large(90_000), Some(blocks[4]));
+        assert_eq!(js(&cache, &fixture).pop_large(37_000), Some(blocks[1]));
+        assert_eq!(js(&cache, &fixture).pop_large(60_000), None);
+        assert!(
+            [2, 4, 1].iter().all(|&live| fixture.live_blocks.large_size(blocks[live]).is_some())
+        );
+        cache.give_back(&mut fixture.central(0), 1).unwrap();
+        assert_eq!((kept(&cache), cached(&fixture.central(0).heap)), (0, 0));
+        assert!(fixture.live_blocks.is_free(blocks[0]) && fixture.live_blocks.is_free(blocks[3]));
+        assert_eq!(fixture.central(0).heap.stats().unwrap().block_count, 3);
     }
 
     #[test]

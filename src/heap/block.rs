@@ -205,9 +205,71 @@ impl<'m> Heap<'m> {
         Ok(if live { Fault::InsideBlock } else { Fault::NeverAllocated })
     }
 
+    /// Puts blocks back that [`Heap::take_spans`] gave and that are not in use.
+    ///
+    /// # Errors
+    /// [`Fault::FreedTwice`] when one is in use, or free in the heap's own books: two threads freed it at
+    /// the same time; [`Fault::Corrupted`]. The other blocks are put back all the same.
+    pub fn put_unused_blocks(&self, pointers: impl Iterator<Item = u32>) -> Result<()> {
+        let mut outcome = Ok(());
+        // The span of the block before: neighbours often come together.
+        let mut last = None;
+        for pointer in pointers {
+            if let Err(fault) = self.put_unused_block(pointer, &mut last) {
+                last = None;
+                outcome = Err(fault);
+            }
+        }
+        outcome
+    }
+
+    #[inline]
+    fn put_unused_block(&self, pointer: u32, last: &mut Option<Span<'m>>) -> Result<()> {
+        let span = match last {
+            Some(span) if span.contains(pointer) => span,
+            _ => {
+                let segment = self.segment_with(pointer, last.map(|span| span.segment))?;
+                if let UnitKind::Large { .. } = segment.kind(pointer / UNIT)? {
+                    return self.put_unused_large(segment, pointer);
+                }
+                last.insert(self.span_of(segment, pointer)?)
+            }
+        };
+        let slot = span.slot_at(pointer).ok_or(Fault::FreedTwice)?;
+        let (byte_length, size) = self.read_header(pointer)?;
+        if byte_length != 0 || span.is_free(slot)? {
+            return Err(Fault::FreedTwice);
+        }
+        if size != span.geometry().stride {
+            return Err(Fault::Corrupted);
+        }
+        self.put_block(span, slot)
+    }
+
+    fn segment_with(&self, pointer: u32, guess: Option<Segment<'m>>) -> Result<Segment<'m>> {
+        let unit = pointer / UNIT;
+        match guess.filter(|segment| segment.contains(unit)) {
+            Some(segment) => Ok(segment),
+            None => self.own_segment(unit),
+        }
+    }
+
+    fn span_of(&self, segment: Segment<'m>, pointer: u32) -> Result<Span<'m>> {
+        let unit = pointer / UNIT;
+        let UnitKind::Span { class, back } = segment.kind(unit)? else {
+            return Err(Fault::FreedTwice);
+        };
+        Span::read(self, segment, unit.checked_sub(back).ok_or(Fault::Corrupted)?, class)
+    }
+
     fn live_large(&self, segment: Segment<'m>, unit: u32, pointer: u32) -> Result<Live<'m>> {
-        let large = self.large_at(segment, unit)?;
-        if pointer == large.pointer() { Ok(Live::Large(large)) } else { Err(Fault::InsideBlock) }
+        let (large, byte_length) = self.large_at(segment, unit)?;
+        match (byte_length, pointer == large.pointer()) {
+            (0, true) => Err(Fault::AlreadyFreed),
+            (0, false) => Err(Fault::NeverAllocated),
+            (_, true) => Ok(Live::Large(large)),
+            (_, false) => Err(Fault::InsideBlock),
+        }
     }
 
     // Only on the way to an error: looks for the start of what the unit is inside of.

@@ -96,18 +96,29 @@ impl<'m> Large<'m> {
 }
 
 impl<'m> Heap<'m> {
-    /// The live large block that starts at `unit`, its header and what lies behind it confirmed.
+    /// The large block that starts at `unit`, its header and what lies behind it confirmed, and the bytes
+    /// that were asked for: 0 when a thread keeps it.
     ///
     /// # Errors
     /// [`Fault::Corrupted`].
-    pub(super) fn large_at(&self, segment: Segment<'m>, unit: u32) -> Result<Large<'m>> {
+    pub(super) fn large_at(&self, segment: Segment<'m>, unit: u32) -> Result<(Large<'m>, u32)> {
         let large = Large::read(segment, unit)?;
         let (byte_length, size) = self.read_header(large.pointer())?;
         let sound = size == large.buffer_size()
-            && byte_length > 0
             && byte_length <= size - HEADER
             && self.read_header(large.behind())?.1 == size;
-        if sound { Ok(large) } else { Err(Fault::Corrupted) }
+        if sound { Ok((large, byte_length)) } else { Err(Fault::Corrupted) }
+    }
+
+    /// Frees the large block at `pointer` that a thread kept.
+    ///
+    /// # Errors
+    /// [`Fault::FreedTwice`] when it is in use, or there is none; [`Fault::Corrupted`].
+    pub(super) fn put_unused_large(&self, segment: Segment<'m>, pointer: u32) -> Result<()> {
+        match self.large_at(segment, pointer / UNIT)? {
+            (large, 0) if large.pointer() == pointer => self.free_large(&large),
+            _ => Err(Fault::FreedTwice),
+        }
     }
 
     /// Allocates a large block.

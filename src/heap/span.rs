@@ -110,7 +110,7 @@ impl<'m> Span<'m> {
     }
 
     /// Whether the byte at `pointer` lies in one of the span's units.
-    const fn contains(&self, pointer: u32) -> bool {
+    pub(super) const fn contains(&self, pointer: u32) -> bool {
         let unit = pointer / UNIT;
         self.unit <= unit && unit < self.unit + self.units
     }
@@ -301,53 +301,6 @@ impl<'m> Heap<'m> {
             self.unlink(&SpanLinks(self), field::PARTIAL + class as u32, span.unit)?;
         }
         if taken.given == 0 { Err(Fault::Corrupted) } else { Ok(taken.given) }
-    }
-
-    /// Puts blocks back that [`Heap::take_spans`] gave and that are not in use.
-    ///
-    /// # Errors
-    /// [`Fault::FreedTwice`] when one is in use, or free in the heap's own books: two threads freed it at
-    /// the same time; [`Fault::Corrupted`]. The other blocks are put back all the same.
-    pub fn put_unused_blocks(&self, pointers: impl Iterator<Item = u32>) -> Result<()> {
-        let mut outcome = Ok(());
-        // The span of the block before: neighbours often come together.
-        let mut last = None;
-        for pointer in pointers {
-            if let Err(fault) = self.put_unused_block(pointer, &mut last) {
-                last = None;
-                outcome = Err(fault);
-            }
-        }
-        outcome
-    }
-
-    #[inline]
-    fn put_unused_block(&self, pointer: u32, last: &mut Option<Span<'m>>) -> Result<()> {
-        let span = match last {
-            Some(span) if span.contains(pointer) => span,
-            _ => last.insert(self.span_of(pointer, last.map(|span| span.segment))?),
-        };
-        let slot = span.slot_at(pointer).ok_or(Fault::FreedTwice)?;
-        let (byte_length, size) = self.read_header(pointer)?;
-        if byte_length != 0 || span.is_free(slot)? {
-            return Err(Fault::FreedTwice);
-        }
-        if size != span.geometry().stride {
-            return Err(Fault::Corrupted);
-        }
-        self.put_block(span, slot)
-    }
-
-    fn span_of(&self, pointer: u32, guess: Option<Segment<'m>>) -> Result<Span<'m>> {
-        let unit = pointer / UNIT;
-        let segment = match guess.filter(|segment| segment.contains(unit)) {
-            Some(segment) => segment,
-            None => self.own_segment(unit)?,
-        };
-        let UnitKind::Span { class, back } = segment.kind(unit)? else {
-            return Err(Fault::FreedTwice);
-        };
-        Span::read(self, segment, unit.checked_sub(back).ok_or(Fault::Corrupted)?, class)
     }
 
     /// Puts a block back.

@@ -3,6 +3,7 @@
 //! Nothing here decides anything: calls are converted and faults become numbers.
 
 mod bytes;
+pub mod cache_layout;
 mod callback;
 mod debug_calls;
 mod grower;
@@ -22,7 +23,6 @@ use napi_derive::napi;
 use crate::fault::Fault;
 use crate::heap::{self, Area, PAGE};
 use crate::os::guards;
-use crate::process::rows;
 use crate::session::Claim;
 use bytes::{EngineMemory, OpenHeap};
 use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_property};
@@ -147,30 +147,6 @@ pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
 #[napi]
 pub fn sweep_heaps(env: &Env) -> u32 {
     handle::sweep(env) as u32
-}
-
-/// Where the part of the thread cache that is JavaScript finds things, as word indices.
-#[napi(object)]
-pub struct CacheLayout {
-    /// Words of the head of a class's stack.
-    pub head_words: u32,
-    /// The head of the class that serves blocks of 0 bytes, header included; then those of 16, 32 and so on.
-    pub sizes: u32,
-    /// Bytes, header included, of the largest block that is kept.
-    pub largest: u32,
-    /// Words in all.
-    pub words: u32,
-}
-
-/// The layout of a thread cache.
-#[napi]
-pub fn cache_layout() -> CacheLayout {
-    CacheLayout {
-        head_words: rows::HEAD_WORDS as u32,
-        sizes: rows::SIZES as u32,
-        largest: rows::LARGEST,
-        words: rows::WORDS as u32,
-    }
 }
 
 /// Finds out whether memories may have a maximum above their initial pages on native storage: what the

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::heap::{DENSE_COUNT, UNIT};
-use crate::process::rows::Rows;
+use crate::process::rows::{ROWS, Rows};
 
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
@@ -105,8 +105,8 @@ impl Depot {
                 blocks.drain(..oldest).collect()
             }));
             if part == 1 {
-                taken.extend((0..DENSE_COUNT).map(|class| {
-                    let published = shelf.rows.row(class).take_published();
+                taken.extend((0..ROWS).map(|row| {
+                    let published = shelf.rows.row(row).take_published();
                     published.iter().map(|block| block.load(Relaxed)).collect()
                 }));
             }

@@ -4,8 +4,23 @@
 //! It lies outside the memory, out of reach of stray writes, and every thread has it: JavaScript
 //! reads and writes it when it frees a block into its thread's cache or takes one out, without a lock.
 //! A byte belongs to whoever holds the block. A block that two threads have freed at the same time is in
-//! the hands of both, so each looks at the state before it goes on to the next: free, kept, live, kept,
-//! free. Only the first of them gets there; for the other the block is gone.
+//! the hands of both, so each looks at the state before it goes on to the next. Only the first of them gets
+//! there; for the other the block is gone.
+//!
+//! ```text
+//! from          to             who                  under     when it has seen
+//! free          live, large    malloc               the lock  the state
+//! free          kept           Central::take        the lock  the state, and the header in the span
+//! kept          live, large    pop in JavaScript    nothing   the state
+//! live, large   kept           push in JavaScript   nothing   the state, its header and the next one
+//! live, large   free           free                 the lock  the state, the heap's records, both headers
+//! kept          free           Central::put         the lock  the state; then the heap's records, the header
+//! any           free           trim                 the lock  that the pages belong to a free run
+//! ```
+//!
+//! A cache that JavaScript works on is one thread's, and what it has published is taken under the lock, by a
+//! compare-exchange. In `push` the state comes before the header: a block that is neither live nor in a
+//! cache, because its thread was ended in between, is one that is kept.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicI8, Ordering::Relaxed};
@@ -15,7 +30,7 @@ use memmap2::UncheckedAdvice;
 use memmap2::{MmapOptions, MmapRaw};
 
 use crate::fault::{Fault, Result};
-use crate::heap::{GRAIN, Heap, Live, PAGE, UNIT};
+use crate::heap::{CLASSES, GRAIN, Heap, Live, PAGE, UNIT};
 
 /// The block is free, in the hands of the native side, or there is none.
 const FREE: i8 = 0;
@@ -24,14 +39,20 @@ pub const FIRST_CLASS: i8 = 1;
 /// The block is in the cache of a thread.
 pub const KEPT: i8 = -1;
 /// The block is live and has no size class.
-const LARGE: i8 = -2;
-/// The first of the states behind [`LARGE`]: the digits of the block's whole space in bytes, the lowest
+pub const LARGE: i8 = i8::MIN;
+/// The first of the states behind [`LARGE`]: the digits of the block's whole space in grains, the lowest
 /// first. No state of a block is one of them.
-const DIGITS: i8 = i8::MIN;
-const DIGIT_BITS: u32 = 6;
+pub const DIGITS: i8 = i8::MAX - ((1 << DIGIT_BITS) - 1);
+pub const DIGIT_BITS: u32 = 4;
 /// How many digits there are. Every large block is longer than its state and they.
-const DIGIT_COUNT: u32 = u32::BITS.div_ceil(DIGIT_BITS);
-const _: () = assert!(DIGITS + (1 << DIGIT_BITS) <= LARGE && (1 + DIGIT_COUNT) * GRAIN < UNIT);
+pub const DIGIT_COUNT: u32 = (u32::BITS - GRAIN.trailing_zeros()).div_ceil(DIGIT_BITS);
+const _: () = assert!((1 + DIGIT_COUNT) * GRAIN < UNIT);
+// JavaScript masks a digit out of its state.
+const _: () = assert!(DIGITS & ((1 << DIGIT_BITS) - 1) == 0);
+// From the least negative state to the least but one there is only that of kept blocks: 127 values. Of the
+// positive ones those between the last class and the digits are free.
+const _: () = assert!(KEPT == -1 && LARGE == i8::MIN);
+const _: () = assert!(FIRST_CLASS as usize + CLASSES.len() <= DIGITS as usize);
 
 /// Bytes of states that are given back at once: the largest page of the systems that this runs on.
 const STATE_PAGE: usize = 65_536;
@@ -76,7 +97,7 @@ impl LiveBlocks {
     /// Whether the block at `pointer` is live, and of a size class.
     #[cfg(test)]
     pub fn is_live(&self, pointer: u32) -> bool {
-        self.get(pointer) >= FIRST_CLASS
+        (FIRST_CLASS..DIGITS).contains(&self.get(pointer))
     }
 
     /// Confirms that a block which the heap has as live is known to be.
@@ -100,7 +121,8 @@ impl LiveBlocks {
     pub fn large_size(&self, pointer: u32) -> Option<u32> {
         let digits = (1..=DIGIT_COUNT).rev().map(|grains| self.get(pointer + grains * GRAIN));
         (self.get(pointer) == LARGE).then(|| {
-            digits.fold(0, |size, digit| size << DIGIT_BITS | digit.wrapping_sub(DIGITS) as u32)
+            digits.fold(0, |grains, digit| grains << DIGIT_BITS | u32::from((digit ^ DIGITS) as u8))
+                * GRAIN
         })
     }
 
@@ -113,8 +135,8 @@ impl LiveBlocks {
     pub fn set_large(&self, pointer: u32, buffer_size: u32) {
         self.set(pointer, LARGE);
         for digit in 0..DIGIT_COUNT {
-            let value = buffer_size >> (digit * DIGIT_BITS) & ((1 << DIGIT_BITS) - 1);
-            self.set(pointer + (digit + 1) * GRAIN, DIGITS + value as i8);
+            let value = (buffer_size / GRAIN) >> (digit * DIGIT_BITS) & ((1 << DIGIT_BITS) - 1);
+            self.set(pointer + (digit + 1) * GRAIN, DIGITS | value as i8);
         }
     }
 
@@ -125,7 +147,8 @@ impl LiveBlocks {
 
     /// Notes that a block came back from the cache of a thread, or was freed.
     pub fn set_free(&self, pointer: u32) {
-        let digits = if self.get(pointer) == LARGE { DIGIT_COUNT } else { 0 };
+        let is_large = self.get(pointer + GRAIN) >= DIGITS;
+        let digits = if is_large { DIGIT_COUNT } else { 0 };
         (0..=digits).for_each(|grains| self.set(pointer + grains * GRAIN, FREE));
     }
 
@@ -175,7 +198,8 @@ mod tests {
     fn the_length_of_a_large_block_is_known_until_it_is_freed() {
         let states = LiveBlocks::new(2).unwrap();
         let pointer = PAGE + GRAIN;
-        for buffer_size in (0..u32::BITS).flat_map(|bit| [1 << bit, u32::MAX >> bit]) {
+        let sizes = (0..u32::BITS).flat_map(|bit| [1 << bit, u32::MAX >> bit]);
+        for buffer_size in sizes.map(|size| size / GRAIN * GRAIN) {
             states.set_large(pointer, buffer_size);
             assert_eq!(states.large_size(pointer), Some(buffer_size));
             assert!(
@@ -186,6 +210,7 @@ mod tests {
                 assert_eq!(states.large_size(inside), None);
             }
         }
+        states.set_kept(pointer);
         states.set_free(pointer);
         assert!(states.bytes().iter().all(|state| state.load(Relaxed) == FREE));
         assert_eq!(states.large_size(pointer), None);

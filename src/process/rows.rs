@@ -7,17 +7,18 @@
 //! has is not.
 //!
 //! ```text
-//! heads    one for each state of a live block, 8 words; see TOP to WIDTH. State 0 is none: its words say
-//!          whether the cache is large, how many bytes the windows may still grow by, and below how
-//!          many it is large
-//! sizes    one word for each multiple of 16 bytes: the index of the head of the class that serves it
-//! stacks   of pointers, one for each class that is kept
+//! heads        one for each state of a live block, 8 words; see TOP to END. State 0 is none: its words say
+//!              whether the cache is large, how many bytes the own parts may still grow by, below how
+//!              many it is large, and how many there are in all
+//! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
+//! large heads  of large blocks, which have one state: eight lengths for each doubling
+//! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
 //! ```
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use crate::heap::{CLASSES, DENSE_COUNT, GRAIN, HEADER, class_for};
+use crate::heap::{CLASSES, DENSE_COUNT, GRAIN, HEADER, UNIT, class_for};
 use crate::process::live_blocks::FIRST_CLASS;
 
 /// Words of a head.
@@ -28,15 +29,31 @@ const STATES: usize = 128;
 pub const SIZES: usize = STATES * HEAD_WORDS;
 /// Bytes, header included, of the largest block that is kept.
 pub const LARGEST: u32 = CLASSES[DENSE_COUNT - 1].stride;
-const STACKS: usize = SIZES + (LARGEST / GRAIN) as usize + 1;
+const STACKS: usize = LARGE_HEADS + LARGE_ROWS * HEAD_WORDS;
+/// Index of the head of the first large blocks, those of at least [`FIRST_LARGE_UNITS`] units.
+pub const LARGE_HEADS: usize =
+    (SIZES + (LARGEST / GRAIN) as usize + 1).next_multiple_of(HEAD_WORDS);
+/// Units of the shortest large blocks that are kept.
+pub const FIRST_LARGE_UNITS: u32 = 32;
+/// Doublings from there to the longest.
+const LARGE_DOUBLINGS: usize = 5;
+/// Units of the longest large blocks that are kept: those of the last row.
+pub const MOST_LARGE_UNITS: u32 = (FIRST_LARGE_UNITS << LARGE_DOUBLINGS) / 8 * 9 - 1;
+/// Rows of large blocks.
+const LARGE_ROWS: usize = LARGE_DOUBLINGS * 8 + 1;
+/// Rows in all: the classes that are kept, then the large blocks.
+pub const ROWS: usize = DENSE_COUNT + LARGE_ROWS;
+// The heads of states that are no class stay zero: with a stride of 0 no block matches its header.
+const _: () = assert!(CLASSES.len() + FIRST_CLASS as usize <= STATES);
 /// Strides up to this many bytes have deep stacks: there may be many blocks of them.
 const DEEP_STRIDE: u32 = 512;
 const DEEP: usize = 1024;
-const SHALLOW: usize = 512;
+const SHALLOW: usize = 384;
+const LARGE_DEPTH: usize = 16;
 /// Words between stacks, so that their bottoms do not compete for the same lines of the processor's cache.
 const GAP: usize = 16;
 /// Words in all.
-pub const WORDS: usize = STARTS[DENSE_COUNT];
+pub const WORDS: usize = STARTS[ROWS];
 // The two ends of a lower part fit in one word.
 const _: () = assert!(WORDS <= 1 << 16);
 
@@ -46,7 +63,7 @@ pub const TOP: usize = 0;
 pub const FLOOR: usize = 1;
 /// Where the thread's own part has to be cut short to take another block.
 pub const CEILING: usize = 2;
-/// Bytes from block to block.
+/// Bytes from block to block; of large blocks the most bytes that one has.
 pub const STRIDE: usize = 3;
 /// The part that is everyone's: its bottom, and, 16 bits up, its end, which is the floor.
 pub const PUBLISHED: usize = 4;
@@ -79,23 +96,42 @@ pub struct Row<'r> {
     end: usize,
 }
 
-/// Where the stack of each class begins, and where the last one ends.
-const STARTS: [usize; DENSE_COUNT + 1] = {
-    let mut starts = [STACKS; DENSE_COUNT + 1];
-    let mut class = 0;
-    while class < DENSE_COUNT {
-        starts[class + 1] = starts[class] + depth(class) + GAP;
-        class += 1;
+/// Where the stack of each row begins, and where the last one ends.
+const STARTS: [usize; ROWS + 1] = {
+    let mut starts = [STACKS; ROWS + 1];
+    let mut row = 0;
+    while row < ROWS {
+        starts[row + 1] = starts[row] + depth(row) + GAP;
+        row += 1;
     }
     starts
 };
 
-const fn depth(class: usize) -> usize {
-    if CLASSES[class].stride <= DEEP_STRIDE { DEEP } else { SHALLOW }
+/// The bytes of the longest block of a row; of a large one more than it has.
+pub const fn row_bytes(row: usize) -> u32 {
+    if row < DENSE_COUNT {
+        return CLASSES[row].stride;
+    }
+    let (doublings, eighths) = ((row - DENSE_COUNT) / 8, (row - DENSE_COUNT) as u32 % 8);
+    (FIRST_LARGE_UNITS / 8 * (9 + eighths) * UNIT) << doublings
 }
 
-const fn head_index(class: usize) -> usize {
-    (class + FIRST_CLASS as usize) * HEAD_WORDS
+const fn depth(row: usize) -> usize {
+    if row >= DENSE_COUNT {
+        LARGE_DEPTH
+    } else if CLASSES[row].stride <= DEEP_STRIDE {
+        DEEP
+    } else {
+        SHALLOW
+    }
+}
+
+const fn head_index(row: usize) -> usize {
+    if row < DENSE_COUNT {
+        (row + FIRST_CLASS as usize) * HEAD_WORDS
+    } else {
+        LARGE_HEADS + (row - DENSE_COUNT) * HEAD_WORDS
+    }
 }
 
 impl Rows {
@@ -107,10 +143,12 @@ impl Rows {
         let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
         let rows = Self { words };
         for (class, geometry) in CLASSES.iter().enumerate() {
-            rows.words[head_index(class) + STRIDE].store(geometry.stride, Relaxed);
+            let head = (class + FIRST_CLASS as usize) * HEAD_WORDS;
+            rows.words[head + STRIDE].store(geometry.stride, Relaxed);
         }
-        for class in 0..DENSE_COUNT {
-            let row = rows.row(class);
+        for index in 0..ROWS {
+            let row = rows.row(index);
+            row.head[STRIDE].store(row_bytes(index), Relaxed);
             row.head[END].store(row.end as u32, Relaxed);
             row.settle(row.start, row.start);
         }
@@ -127,16 +165,20 @@ impl Rows {
         &self.words
     }
 
-    /// The stack of a class that is kept.
-    pub fn row(&self, class: usize) -> Row<'_> {
-        let start = STARTS[class];
-        let head = &self.words[head_index(class)..][..HEAD_WORDS];
-        Row { head, words: &self.words, start, end: start + depth(class) }
+    /// A stack.
+    pub fn row(&self, row: usize) -> Row<'_> {
+        let start = STARTS[row];
+        let head = &self.words[head_index(row)..][..HEAD_WORDS];
+        Row { head, words: &self.words, start, end: start + depth(row) }
     }
 
-    /// The stack of a class, if it is one that is kept.
-    pub fn row_of(&self, class: usize) -> Option<Row<'_>> {
-        (class < DENSE_COUNT).then(|| self.row(class))
+    /// The row whose head is at index `head`, if there is one.
+    pub fn row_at(head: usize) -> Option<usize> {
+        let row = match head.checked_sub(LARGE_HEADS) {
+            Some(large) => DENSE_COUNT + large / HEAD_WORDS,
+            None => (head / HEAD_WORDS).checked_sub(FIRST_CLASS as usize)?,
+        };
+        (row < ROWS && head_index(row) == head).then_some(row)
     }
 
     /// A word of the head of state 0.

@@ -3,8 +3,9 @@
 use super::{Bytes, SharedHeap};
 use crate::cache::central::{Central, give_out};
 use crate::fault::{Fault, Result};
-use crate::heap::{Heap, Live, Search};
+use crate::heap::{DENSE_COUNT, Heap, Live, Search};
 use crate::process::registry::State;
+use crate::process::rows::Rows;
 
 impl<B: Bytes> SharedHeap<B> {
     /// Allocates; see [`Heap::malloc`]. The first call makes the heap. What no_room.rs says comes before
@@ -32,12 +33,13 @@ impl<B: Bytes> SharedHeap<B> {
         Ok(pointer)
     }
 
-    /// Fetches blocks for the cache; see [`ThreadCache::refill`].
+    /// Fetches blocks for the class with its head at word `head` of the cache; see [`ThreadCache::refill`].
     ///
     /// # Errors
     /// The faults of [`ThreadCache::refill`]; [`Fault::OutOfMemory`] before the first allocation;
     /// [`Fault::Stale`].
-    pub fn refill(&self, class: usize) -> Result<u32> {
+    pub fn refill(&self, head: usize) -> Result<u32> {
+        let class = Rows::row_at(head).filter(|&row| row < DENSE_COUNT).ok_or(Fault::Internal)?;
         let mut state = self.known.lock();
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
         let fetched =
@@ -45,13 +47,14 @@ impl<B: Bytes> SharedHeap<B> {
         Ok(fetched as u32)
     }
 
-    /// Makes room in the cache; see [`ThreadCache::make_room`].
+    /// Makes room in the row with its head at word `head` of the cache, if there is one; see [`ThreadCache::make_room`].
     ///
     /// # Errors
     /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
-    pub fn make_room(&self, class: usize) -> Result<()> {
+    pub fn make_room(&self, head: usize) -> Result<()> {
+        let Some(row) = Rows::row_at(head) else { return Ok(()) };
         let mut state = self.known.lock();
-        self.with_central(&mut state, |central| self.cache.make_room(central, class))
+        self.with_central(&mut state, |central| self.cache.make_room(central, row))
     }
 
     /// Makes the cache small; see [`ThreadCache::rest`].
@@ -60,10 +63,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
     pub fn rest(&self) -> Result<()> {
         let mut state = self.known.lock();
-        self.with_central(&mut state, |central| {
-            self.cache.rest(central);
-            Ok(())
-        })
+        self.with_central(&mut state, |central| self.cache.rest(central))
     }
 
     /// Frees a block; see [`Heap::free`].

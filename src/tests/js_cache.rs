@@ -1,14 +1,16 @@
-//! What lib/thread-cache.js does, word for word, for tests without JavaScript.
+//! What lib/thread-cache.js, large-cache.js and stacks.js do, word for word, for tests without JavaScript.
 
 use std::sync::atomic::AtomicI8;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
-use crate::heap::{GRAIN, HEADER};
-use crate::process::live_blocks::{FIRST_CLASS, KEPT};
+use crate::heap::{GRAIN, HEADER, UNIT};
+use crate::process::live_blocks::{
+    DIGIT_BITS, DIGIT_COUNT, DIGITS, FIRST_CLASS, KEPT, LARGE as LIVE_LARGE,
+};
 use crate::process::rows::{
-    CEILING, END, FLOOR, HEAD_WORDS, LARGE, LARGE_BELOW, PUBLISHED, SIZES, SPARE, STRIDE, TOP,
-    WIDTH,
+    CEILING, END, FIRST_LARGE_UNITS, FLOOR, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS,
+    MOST_LARGE_UNITS, PUBLISHED, SIZES, SPARE, STRIDE, TOP, WIDTH,
 };
 
 const MOST_WIDTH: u32 = 64;
@@ -61,6 +63,69 @@ impl JsCache<'_> {
     pub fn push_newer(&self, pointer: u32) -> bool {
         let head = self.head_of(pointer);
         head != 0 && self.raise(head) && self.push(pointer)
+    }
+
+    /// Takes a large block.
+    pub fn pop_large(&self, byte_length: u32) -> Option<u32> {
+        let units = (byte_length + GRAIN + HEADER).div_ceil(UNIT);
+        if units >= FIRST_LARGE_UNITS << 5 {
+            return None;
+        }
+        let head = large_head(units);
+        self.pop_from(head, byte_length).or_else(|| self.pop_from(head + HEAD_WORDS, byte_length))
+    }
+
+    /// Keeps a live large block, if there is room.
+    pub fn push_large(&self, pointer: u32) -> bool {
+        let head = self.head_of_large(pointer);
+        if head == 0 || !self.has_room(head) && !self.raise(head) {
+            return false;
+        }
+        self.keep(pointer, head);
+        true
+    }
+
+    /// The head of the stack for a live large block; 0 on any doubt.
+    pub fn head_of_large(&self, pointer: u32) -> usize {
+        let live = self.states[(pointer / GRAIN) as usize].load(Relaxed) == LIVE_LARGE;
+        if !live || pointer % UNIT != GRAIN {
+            return 0;
+        }
+        let size = self.size_of(pointer);
+        let units = (size + GRAIN) / UNIT;
+        let [byte_length, found] = self.header(pointer).each_ref().map(|word| word.load(Relaxed));
+        let [_, behind] = self.header(pointer + size).each_ref().map(|word| word.load(Relaxed));
+        let sound = found == size && behind == size && (1..=size - HEADER).contains(&byte_length);
+        let served = (FIRST_LARGE_UNITS..=MOST_LARGE_UNITS).contains(&units);
+        if sound && served { large_head(units) } else { 0 }
+    }
+
+    fn pop_from(&self, head: usize, byte_length: u32) -> Option<u32> {
+        if self.row(head, TOP) <= self.row(head, FLOOR) && !self.lower(head) {
+            return None;
+        }
+        let top = self.row(head, TOP) - 1;
+        let pointer = self.rows[top as usize].load(Relaxed);
+        let size = self.size_of(pointer);
+        if self.header(pointer)[1].load(Relaxed) != size || byte_length > size - HEADER {
+            return None;
+        }
+        self.set_row(head, TOP, top);
+        let state = &self.states[(pointer / GRAIN) as usize];
+        if state.load(Relaxed) != KEPT {
+            return None;
+        }
+        self.header(pointer)[0].store(byte_length, Relaxed);
+        state.store(LIVE_LARGE, Relaxed);
+        Some(pointer)
+    }
+
+    fn size_of(&self, pointer: u32) -> u32 {
+        let digit = |digit: u32| {
+            let state = &self.states[(pointer / GRAIN + digit) as usize];
+            u32::from((state.load(Relaxed) ^ DIGITS) as u8)
+        };
+        (1..=DIGIT_COUNT).rev().fold(0, |grains, index| grains << DIGIT_BITS | digit(index)) * GRAIN
     }
 
     /// The head of the class of a live block; 0 on any doubt.
@@ -157,4 +222,10 @@ impl JsCache<'_> {
     fn set_row(&self, head: usize, word: usize, value: u32) {
         self.rows[head + word].store(value, Relaxed);
     }
+}
+
+fn large_head(units: u32) -> usize {
+    let doublings = units.ilog2() - FIRST_LARGE_UNITS.ilog2();
+    let eighths = units >> (units.ilog2() - 3) & 7;
+    LARGE_HEADS + (doublings * 8 + eighths) as usize * HEAD_WORDS
 }

@@ -19,7 +19,7 @@ use std::{sync::atomic::AtomicUsize, thread};
 
 use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, HEADER, PAGE, Search, UNIT, Words};
-use crate::process::rows::{HEAD_WORDS, LARGEST as LARGEST_KEPT};
+use crate::process::rows::LARGEST as LARGEST_KEPT;
 use crate::process::sync::{Mutex, lock};
 use crate::session::{Bytes, Claim, SharedHeap};
 use crate::tests::js_cache::JsCache;
@@ -30,7 +30,7 @@ const INITIAL: usize = 2;
 const MAXIMUM: usize = 60;
 const WORDS_PER_PAGE: usize = PAGE as usize / 4;
 const MOST_LIVE: usize = 60;
-const LONGEST: u64 = 40_000;
+const LONGEST: u64 = 70_000;
 const SHARED_BLOCKS: usize = 20;
 const HEAP_BASE: u32 = PAGE + UNIT;
 /// Calls for which a memory is open that is closed and replaced.
@@ -240,8 +240,8 @@ impl<'m> Handle<'m> {
         if found.is_some() {
             return found;
         }
-        let class = self.js().head_for(byte_length) / HEAD_WORDS - 1;
-        let fetched = self.ask(|heap| heap.refill(class));
+        let head = self.js().head_for(byte_length);
+        let fetched = self.ask(|heap| heap.refill(head));
         assert!(self.memory.is_settled(&fetched) || fetched == Err(Fault::OutOfMemory));
         thread::yield_now();
         self.js().pop(byte_length)
@@ -255,8 +255,11 @@ impl<'m> Handle<'m> {
     }
 
     fn malloc_of(&mut self, byte_length: u32, align: u32) {
-        let kept = align <= GRAIN && byte_length <= LARGEST_KEPT - HEADER;
-        let cached = if kept { self.malloc_cached(byte_length) } else { None };
+        let cached = match byte_length <= LARGEST_KEPT - HEADER {
+            _ if align > GRAIN => None,
+            true => self.malloc_cached(byte_length),
+            false => self.js().pop_large(byte_length),
+        };
         let allocate = || self.ask(|heap| heap.malloc(byte_length, align, Search::Quick));
         match cached.map_or_else(allocate, Ok) {
             Ok(block) => {
@@ -281,15 +284,14 @@ impl<'m> Handle<'m> {
             return;
         }
         thread::yield_now();
-        if self.js().push_newer(block) {
+        if self.js().push_newer(block) || self.js().push_large(block) {
             return;
         }
-        let head = self.js().head_of(block);
+        let head = self.js().head_of(block).max(self.js().head_of_large(block));
         if head != 0 {
-            let class = head / HEAD_WORDS - 1;
-            let room = self.ask(|heap| heap.make_room(class));
+            let room = self.ask(|heap| heap.make_room(head));
             assert!(self.memory.is_settled(&room));
-            if self.js().push(block) {
+            if self.js().push(block) || self.js().push_large(block) {
                 return;
             }
         }
@@ -364,7 +366,7 @@ impl<'m> Handle<'m> {
             0 => self.grow(),
             1 => self.look(),
             2 => self.reopen(),
-            3 => assert_eq!(self.ask(SharedHeap::rest), Ok(())),
+            3 => assert!(self.memory.is_settled(&self.ask(SharedHeap::rest))),
             4 | 5 => self.trim(),
             6 => self.malloc_and_free_many(),
             7..10 => self.resize(),

@@ -181,7 +181,7 @@ impl<'m> Check<'m, '_> {
         inside(segment, unit + 1 + seconds, unit + large.units)?;
         let (pointer, size) = (large.pointer(), large.buffer_size());
         let (byte_length, found) = self.heap.read_header(pointer)?;
-        if found != size || byte_length == 0 || byte_length > size - HEADER {
+        if found != size || byte_length > size - HEADER {
             self.header(pointer, found == size, Some(pointer));
         }
         self.behind(large.behind(), size)?;

@@ -96,7 +96,7 @@ impl<'m> Heap<'m> {
             Piece::Table => Ok(Area::without_blocks(Use::Table, start, end)),
             Piece::Block(block) => {
                 let area = Area::without_blocks(Use::Large, start, end);
-                let cached = u32::from(is_held(block.pointer));
+                let cached = u32::from(block.byte_length == 0 || is_held(block.pointer));
                 Ok(Area { block_bytes: block.buffer_size, live: 1 - cached, cached, ..area })
             }
             Piece::Span(span) => {

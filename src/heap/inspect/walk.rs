@@ -58,7 +58,9 @@ impl<'m> Heap<'m> {
                 }
             }),
             Piece::Block(block) => {
-                visit(block);
+                if block.byte_length > 0 {
+                    visit(block);
+                }
                 Ok(())
             }
             Piece::Free(..) | Piece::Table => Ok(()),
@@ -94,6 +96,10 @@ impl<'m> Heap<'m> {
                     Slot::Free => stats.add_free(stride, stride - HEADER),
                     Slot::Cached => stats.cached_bytes += u64::from(stride),
                 })
+            }
+            Piece::Block(block) if block.byte_length == 0 => {
+                stats.cached_bytes += u64::from(block.buffer_size);
+                Ok(())
             }
             Piece::Block(block) => {
                 stats.add_block(&block);
@@ -132,9 +138,8 @@ impl<'m> Heap<'m> {
                 Ok((span.units, Piece::Span(span)))
             }
             UnitKind::Large { .. } => {
-                let large = self.large_at(segment, unit)?;
-                let pointer = large.pointer();
-                let (byte_length, buffer_size) = self.read_header(pointer)?;
+                let (large, byte_length) = self.large_at(segment, unit)?;
+                let (pointer, buffer_size) = (large.pointer(), large.buffer_size());
                 Ok((large.units, Piece::Block(Block { pointer, byte_length, buffer_size })))
             }
             UnitKind::Free { .. } => {

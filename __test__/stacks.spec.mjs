@@ -1,0 +1,296 @@
+// What a thread keeps, over plain typed arrays in the place of a memory and of the native side's words: which blocks are
+// given out, which are taken, and what is left to the native side.
+
+import test from 'ava'
+import LocalSharedMemory from '../index.js'
+import { ThreadCache } from '../lib/thread-cache.js'
+
+const [TOP, FLOOR, CEILING, PUBLISHED, WIDTH, END] = [0, 1, 2, 4, 5, 6]
+const [LARGE, SPARE, LARGE_BELOW] = [0, 1, 2]
+const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3408, 64]
+const [KEPT, LIVE_LARGE, DIGIT] = [-1, -128, 112]
+const BYTES = 1 << 21
+
+/** A class of 64 bytes, state 3, and one stack of large blocks, of 64 to 71 units. */
+const CLASSES = [
+  { head: 3 * 8, stride: 64, start: STACKS },
+  { head: LARGE_HEADS + 8 * 8, stride: 72 * 1024, start: STACKS + DEPTH },
+]
+
+const makeCache = ({ width = 4, spare = 0, largeBelow = 0 } = {}) => {
+  const cache = new ThreadCache()
+  const rows = new Int32Array(65_536)
+  rows[SPARE] = spare
+  rows[LARGE_BELOW] = largeBelow
+  for (let size = 4; size <= 4; size++) rows[SIZES + size] = CLASSES[0].head
+  for (const { head, stride, start } of CLASSES) {
+    rows.set(
+      [start, start, start + width, stride, (start << 16) | start, width, start + DEPTH],
+      head,
+    )
+  }
+  cache.open(rows.buffer)
+  cache.refresh(new Int32Array(BYTES / 4), new ArrayBuffer(BYTES / 16))
+  return cache
+}
+
+/** A live block, as the native side would have made it. */
+const makeLive = (cache, ptr, byteLength = 40) => {
+  const { words, states } = cache
+  words[ptr / 4 - 2] = byteLength
+  words[ptr / 4 - 1] = 64
+  words[ptr / 4 - 1 + 16] = 64
+  states[ptr / 16] = 3
+  return ptr
+}
+
+const makeLarge = (cache, ptr, units, byteLength = units * 1024 - 24) => {
+  const { words, states } = cache
+  const size = units * 1024 - 16
+  words[ptr / 4 - 2] = byteLength
+  words[ptr / 4 - 1] = size
+  words[(ptr + size) / 4 - 1] = size
+  states[ptr / 16] = LIVE_LARGE
+  for (let digit = 0; digit < 7; digit++)
+    states[ptr / 16 + 1 + digit] = 112 + (((size / 16) >>> (4 * digit)) & 15)
+  return ptr
+}
+
+const [{ head: HEAD, start: START }, { head: BIG }] = CLASSES
+const figures = ({ rows }, head = HEAD) =>
+  [TOP, FLOOR, CEILING].map((word) => rows[head + word] - rows[head + END] + DEPTH)
+const published = ({ rows }) =>
+  [rows[HEAD + PUBLISHED] & 0xffff, rows[HEAD + PUBLISHED] >>> 16].map((at) => at - START)
+/** A block whatever it takes, as malloc and free do it before they ask the native side. */
+const pop = (cache, byteLength) => cache.pop(byteLength) || cache.popOlder(byteLength)
+const push = (cache, ptr) => cache.push(ptr) || cache.pushNewer(ptr)
+
+test('a block that was put in comes out again, the last one first', (t) => {
+  const cache = makeCache()
+  const ptrs = [1024, 2048, 3072].map((ptr) => makeLive(cache, ptr))
+  for (const ptr of ptrs) {
+    t.true(cache.push(ptr))
+    t.deepEqual([cache.states[ptr / 16], cache.words[ptr / 4 - 2]], [KEPT, 0])
+  }
+  for (const ptr of ptrs.toReversed()) {
+    t.is(cache.pop(50), ptr)
+    t.deepEqual([cache.states[ptr / 16], cache.words[ptr / 4 - 2]], [3, 50])
+  }
+  t.is(cache.pop(50), 0)
+})
+
+test('lengths that no class serves are not popped, nor what is no length', (t) => {
+  const cache = makeCache()
+  cache.push(makeLive(cache, 1024))
+  for (const byteLength of [
+    0,
+    -1,
+    1.5,
+    NaN,
+    2 ** 32 + 50,
+    32_777,
+    '50',
+    50n,
+    undefined,
+    null,
+    {},
+  ]) {
+    t.is(cache.pop(byteLength), 0)
+    t.is(cache.popOlder(byteLength), 0)
+    t.is(cache.realloc(1024, byteLength), 0)
+  }
+  t.is(cache.pop(56), 1024)
+})
+
+test('what is not plainly a live block is not pushed', (t) => {
+  const spoil = [
+    (cache) => (cache.states[64] = KEPT),
+    (cache) => (cache.states[64] = 0),
+    (cache) => (cache.states[64] = LIVE_LARGE),
+    (cache) => (cache.states[64] = DIGIT),
+    (cache) => {
+      cache.states[64] = DIGIT
+      cache.words[255] = 0
+    },
+    (cache) => (cache.words[254] = 0),
+    (cache) => (cache.words[254] = 57),
+    (cache) => (cache.words[254] = -1),
+    (cache) => (cache.words[255] = 80),
+    (cache) => (cache.words[255 + 16] = 80),
+  ]
+  for (const act of spoil) {
+    const cache = makeCache()
+    makeLive(cache, 1024)
+    act(cache)
+    t.false(push(cache, 1024))
+    t.is(cache.headFor(1024), 0)
+    t.is(cache.realloc(1024, 50), 0)
+    t.deepEqual(figures(cache), [0, 0, 4])
+  }
+  const cache = makeCache()
+  makeLive(cache, 1024)
+  for (const ptr of [
+    1025,
+    1032,
+    2 ** 32 + 1024,
+    -1024,
+    1024.5,
+    NaN,
+    BYTES,
+    2 ** 31,
+    '1024',
+    1024n,
+    undefined,
+  ]) {
+    t.false(push(cache, ptr))
+  }
+  t.true(push(cache, 1024))
+})
+
+test('the longest and the shortest length of a class are live', (t) => {
+  const cache = makeCache()
+  for (const byteLength of [1, 56])
+    t.true(cache.push(makeLive(cache, 1024 * byteLength, byteLength)))
+})
+
+test('a kept block that is no longer kept is not given out, and is not looked at again', (t) => {
+  const cache = makeCache()
+  cache.push(makeLive(cache, 1024))
+  cache.push(makeLive(cache, 2048))
+  cache.states[2048 / 16] = 3
+  t.is(cache.pop(50), 0)
+  t.is(cache.pop(50), 1024)
+})
+
+test('a block behind the end of the memory stays where it is', (t) => {
+  const cache = makeCache()
+  cache.push(makeLive(cache, 1024))
+  const { words } = cache
+  cache.words = new Int32Array(0)
+  t.is(cache.pop(50), 0)
+  cache.words = words
+  t.is(cache.pop(50), 1024)
+})
+
+test('older blocks become everyone’s when there is no room, and are taken back when there is none left', (t) => {
+  const cache = makeCache()
+  const ptrs = Array.from({ length: 7 }, (_, index) => makeLive(cache, 1024 * (1 + index)))
+  for (const ptr of ptrs) t.true(push(cache, ptr))
+  t.deepEqual(figures(cache), [7, 4, 8])
+  t.deepEqual(published(cache), [0, 4])
+  for (const ptr of ptrs.toReversed()) t.is(pop(cache, 50), ptr)
+  t.deepEqual(published(cache), [0, 0])
+  t.is(pop(cache, 50), 0)
+})
+
+test('blocks that another thread has taken are not taken back', (t) => {
+  const cache = makeCache()
+  for (let index = 1; index <= 7; index++) push(cache, makeLive(cache, 1024 * index))
+  cache.rows[HEAD + PUBLISHED] = ((START + 4) << 16) | (START + 4)
+  for (const index of [7, 6, 5]) t.is(pop(cache, 50), 1024 * index)
+  t.is(pop(cache, 50), 0)
+  t.deepEqual(figures(cache), [4, 4, 8])
+})
+
+test('a stack ends, and a class without room for own blocks takes none', (t) => {
+  const cache = makeCache()
+  const taken = Array.from({ length: DEPTH + 3 }, (_, index) =>
+    push(cache, makeLive(cache, 1024 * (1 + index))),
+  )
+  t.is(taken.filter(Boolean).length, DEPTH)
+  t.deepEqual(figures(cache), [DEPTH, DEPTH - 4, DEPTH])
+  const closed = makeCache({ width: 0 })
+  t.false(push(closed, makeLive(closed, 1024)))
+})
+
+test('own parts double while there are bytes to spare, and the cache is large when few are left', (t) => {
+  const cache = makeCache({ width: 4, spare: 4 * 64 + 100, largeBelow: 101 })
+  for (let index = 1; index <= 4; index++) push(cache, makeLive(cache, 1024 * index))
+  t.is(cache.rows[LARGE], 0)
+  t.true(push(cache, makeLive(cache, 1024 * 5)))
+  t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE], cache.isLarge], [8, 100, true])
+  t.deepEqual(published(cache), [0, 0])
+  for (let index = 6; index <= 9; index++) push(cache, makeLive(cache, 1024 * index))
+  t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE]], [8, 100])
+  t.deepEqual(published(cache), [0, 4])
+})
+
+test('realloc stays, or moves within the cache with the bytes up to the shorter length', (t) => {
+  const cache = makeCache()
+  const { words, states } = cache
+  const ptr = makeLive(cache, 1024)
+  t.is(cache.realloc(ptr, 28), ptr)
+  t.is(words[254], 28)
+  t.is(cache.realloc(ptr, 27), 0)
+  cache.push(makeLive(cache, 2048))
+  words.set([1, 2, 3, 4, 5, 6, 7, 8], 256)
+  cache.rows[SIZES + 1] = HEAD
+  t.is(cache.realloc(ptr, 6), 2048)
+  t.deepEqual([...words.subarray(510, 516)], [6, 64, 1, 2, 0, 0])
+  t.deepEqual([states[64], words[254], states[128]], [KEPT, 0, 3])
+  t.is(cache.pop(50), ptr)
+})
+
+test('large blocks come out for lengths that they are long enough for, and not much too long', (t) => {
+  const cache = makeCache()
+  const ptr = 16 + 1024
+  t.true(push(cache, makeLarge(cache, ptr, 66)))
+  t.deepEqual(figures(cache, BIG), [1, 0, 4])
+  t.is(pop(cache, 66 * 1024 - 23), 0)
+  t.is(pop(cache, 59 * 1024 - 24), 0)
+  t.is(pop(cache, 59 * 1024 - 23), ptr)
+  t.deepEqual([cache.words[ptr / 4 - 2], cache.states[ptr / 16]], [59 * 1024 - 23, LIVE_LARGE])
+  t.true(push(cache, ptr))
+  t.is(pop(cache, 66 * 1024 - 24), ptr)
+})
+
+test('what is not plainly a live large block is not kept, and none with a damaged header given out', (t) => {
+  const ptr = 16 + 1024
+  const spoil = [
+    (cache) => (cache.states[ptr / 16] = KEPT),
+    (cache) => (cache.states[ptr / 16 + 2] += 1),
+    (cache) => (cache.words[ptr / 4 - 2] = 0),
+    (cache) => (cache.words[ptr / 4 - 2] = 66 * 1024),
+    (cache) => (cache.words[ptr / 4 - 1] += 1024),
+    (cache) => (cache.words[(ptr + 66 * 1024 - 16) / 4 - 1] += 1),
+  ]
+  for (const act of spoil) {
+    const cache = makeCache()
+    makeLarge(cache, ptr, 66)
+    act(cache)
+    t.false(push(cache, ptr))
+  }
+  const elsewhere = makeCache()
+  t.false(push(elsewhere, makeLarge(elsewhere, 1024 + 32, 66)))
+  for (const units of [4, 16, 31, 1152]) {
+    const other = makeCache()
+    for (let word = SIZES; word < LARGE_HEADS; word++) other.rows[word] = word
+    const before = [...other.rows]
+    t.false(push(other, makeLarge(other, ptr, units)))
+    t.deepEqual([...other.rows], before)
+  }
+  const cache = makeCache()
+  push(cache, makeLarge(cache, ptr, 66))
+  cache.words[ptr / 4 - 1] += 1024
+  t.is(pop(cache, 65_000), 0)
+  cache.words[ptr / 4 - 1] -= 1024
+  cache.states[ptr / 16] = 0
+  t.is(pop(cache, 65_000), 0)
+  t.deepEqual(figures(cache, BIG), [0, 0, 4])
+})
+
+test('the rows of a heap serve every length, each from its own', (t) => {
+  const memory = new LocalSharedMemory(1000)
+  const lengths = [1, 8, 9, 500, 512, 4096, 32_776, 32_777, 40_000, 262_144, 1_000_000, 1_047_528]
+  const ptrs = lengths.map((byteLength) => memory.malloc(byteLength))
+  for (const ptr of ptrs.toReversed()) memory.free(ptr)
+  t.deepEqual(
+    lengths.map((byteLength) => memory.malloc(byteLength)),
+    ptrs,
+  )
+  t.deepEqual(memory.check(), [])
+  t.is(
+    memory.stats().requestedBytes,
+    lengths.reduce((sum, byteLength) => sum + byteLength),
+  )
+})

@@ -1,0 +1,96 @@
+//! What lib/stacks.js and the native side have to agree on: it compares every number that it has written out.
+
+use napi_derive::napi;
+
+use crate::heap;
+use crate::process::{live_blocks, rows};
+
+/// Where the part of the thread cache that is JavaScript finds things; see src/process/rows.rs.
+#[napi(object)]
+pub struct CacheLayout {
+    /// Bytes of a header.
+    pub header: i32,
+    /// Pointers are multiples of this many bytes.
+    pub grain: i32,
+    /// Bytes of a unit, of which large blocks have a whole number.
+    pub unit: i32,
+    /// The state of a block that a thread keeps.
+    pub kept: i32,
+    /// The state of a live block of the first size class.
+    pub first_class: i32,
+    /// That of a live large block.
+    pub live_large: i32,
+    /// The states behind it: digits, from this on.
+    pub digits: i32,
+    /// Bits of a digit.
+    pub digit_bits: i32,
+    /// How many there are.
+    pub digit_count: i32,
+    /// Words of the head of a stack.
+    pub head_words: i32,
+    /// A word of it.
+    pub top: i32,
+    /// A word of it.
+    pub floor: i32,
+    /// A word of it.
+    pub ceiling: i32,
+    /// A word of it.
+    pub stride: i32,
+    /// A word of it.
+    pub published: i32,
+    /// A word of it.
+    pub width: i32,
+    /// A word of it.
+    pub end: i32,
+    /// A word of the head of state 0.
+    pub large: i32,
+    /// A word of the head of state 0.
+    pub spare: i32,
+    /// A word of the head of state 0.
+    pub large_below: i32,
+    /// Index of the sizes.
+    pub sizes: i32,
+    /// Bytes, header included, of the largest block of a size class.
+    pub largest: i32,
+    /// Index of the heads of large blocks.
+    pub large_heads: i32,
+    /// Units of the shortest of them.
+    pub least_large_units: i32,
+    /// Units of the longest.
+    pub most_large_units: i32,
+    /// Words in all.
+    pub words: i32,
+}
+
+/// The layout of a thread cache.
+#[napi]
+pub fn cache_layout() -> CacheLayout {
+    CacheLayout {
+        header: heap::HEADER as i32,
+        grain: heap::GRAIN as i32,
+        unit: heap::UNIT as i32,
+        kept: i32::from(live_blocks::KEPT),
+        first_class: i32::from(live_blocks::FIRST_CLASS),
+        live_large: i32::from(live_blocks::LARGE),
+        digits: i32::from(live_blocks::DIGITS),
+        digit_bits: live_blocks::DIGIT_BITS as i32,
+        digit_count: live_blocks::DIGIT_COUNT as i32,
+        head_words: rows::HEAD_WORDS as i32,
+        top: rows::TOP as i32,
+        floor: rows::FLOOR as i32,
+        ceiling: rows::CEILING as i32,
+        stride: rows::STRIDE as i32,
+        published: rows::PUBLISHED as i32,
+        width: rows::WIDTH as i32,
+        end: rows::END as i32,
+        large: rows::LARGE as i32,
+        spare: rows::SPARE as i32,
+        large_below: rows::LARGE_BELOW as i32,
+        sizes: rows::SIZES as i32,
+        largest: rows::LARGEST as i32,
+        large_heads: rows::LARGE_HEADS as i32,
+        least_large_units: rows::FIRST_LARGE_UNITS as i32,
+        most_large_units: rows::MOST_LARGE_UNITS as i32,
+        words: rows::WORDS as i32,
+    }
+}
