@@ -38,7 +38,7 @@ const filesIn = (folder) =>
 
 const README = read('README.md').replaceAll(/\s+/g, ' ')
 const manifest = JSON.parse(read('package.json'))
-const { jobs } = parse(read('.github/workflows/CI.yml'))
+const { jobs, concurrency } = parse(read('.github/workflows/CI.yml'))
 const stepsOf = ({ steps }) => steps.map(({ run = '' }) => run)
 
 test('all files name one version', (t) => {
@@ -85,12 +85,20 @@ test('the workflow runs scripts that exist', (t) => {
   )
 })
 
+test('the workflow runs no longer than it has to, with actions that nobody can change', (t) => {
+  const used = Object.values(jobs).flatMap(({ steps }) => steps.map(({ uses }) => uses))
+  for (const action of used.filter(Boolean)) t.regex(action, /@[0-9a-f]{40}$/)
+  for (const job of Object.values(jobs)) t.true(job['timeout-minutes'] <= 60)
+  t.true(concurrency['cancel-in-progress'].includes("!startsWith(github.ref, 'refs/tags/')"))
+})
+
 test('nothing is published before all else has passed, and then with provenance', (t) => {
   const { publish, ...others } = jobs
   t.deepEqual(sorted(publish.needs), sorted(Object.keys(others)))
   t.is(publish.permissions['id-token'], 'write')
   t.true(publish.steps.at(-1).env.NPM_CONFIG_PROVENANCE)
   t.true(manifest.publishConfig.provenance)
+  t.false(read('.github/workflows/CI.yml').includes('secrets.'))
 })
 
 /** Modules of Rust that only tests have, as paths without an ending. */

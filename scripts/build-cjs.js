@@ -3,7 +3,7 @@
 // gets the same through a wrapper. So there is one class in a process.
 
 import { fileURLToPath } from 'node:url'
-import { rollup } from 'rollup'
+import { rollup } from '@rollup/wasm-node'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
