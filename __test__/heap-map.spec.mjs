@@ -242,7 +242,7 @@ test('a map is drawn to the terminal and as SVG', async (t) => {
     const { stdout, stderr, status } = draw(file('heap.json'))
     t.deepEqual({ stderr, status }, { stderr: '', status: 0 })
     t.false(stdout.includes('\u001b'))
-    t.regex(stdout, /live .* cached .* free .* trimmed .* overhead .* outside 0 B/)
+    t.regex(stdout, /live .* large .* cached .* free .* trimmed .* overhead .* outside 0 B/)
     t.regex(stdout, /^00000000 {2}=/m)
     t.regex(stdout, /^ +48 B +100 /m)
     t.regex(stdout, /^ +large +1 /m)
@@ -252,6 +252,34 @@ test('a map is drawn to the terminal and as SVG', async (t) => {
     t.false(/NaN|undefined|Infinity/.test(svg + stdout))
     t.regex(svg, />48 B<.*>large</s)
   })
+})
+
+/** What the paths of a picture fill, in square pixels, by their colours; without the ground. */
+const filled = (svg) =>
+  new Map(
+    [...svg.matchAll(/<path fill="(#\w{6})" d="([^"]*)"/g)].map(([, color, boxes]) => [
+      color,
+      sum([...boxes.matchAll(/h([\d.]+)v([\d.]+)/g)], ([, width, height]) => width * height),
+    ]),
+  )
+
+test('large blocks have a tint of their own, and the longest bar where they take the most', async (t) => {
+  const pictures = async (map) =>
+    inFolder(async (file) => {
+      await writeFile(file('heap.json'), JSON.stringify(map))
+      draw(file('heap.json'), file('heap.svg'))
+      return [filled(await readFile(file('heap.svg'), 'utf8')), draw(file('heap.json')).stdout]
+    })
+  const memory = new LocalSharedMemory({ initial: 20, maximum: 20, shared: true, debug: false })
+  memory.malloc(40)
+  const [smallTints, smallText] = await pictures(memory.heapMap())
+  memory.malloc(1_000_000)
+  const [tints, text] = await pictures(memory.heapMap())
+  const grown = [...tints.keys()].filter((color) => tints.get(color) > smallTints.get(color) + 9999)
+  t.is(grown.length, 1)
+  t.regex(text, /^ +large +1 .* {2}#{32}$/m)
+  t.regex(text, /^[\da-f]{8} .*#{32}/m)
+  t.notRegex(smallText, /##/)
 })
 
 test('maps without blocks, and of a memory of 4 GiB, are drawn', async (t) => {

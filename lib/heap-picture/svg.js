@@ -1,6 +1,6 @@
 // A heap map as an SVG.
 
-import { cellsOf, isLarge, nameOf, show, sizesOf, USES, usesOf } from './uses.js'
+import { BLOCK_USES, cellsOf, liveBytesOf, nameOf, show, sizesOf, USES, usesOf } from './uses.js'
 
 const COLUMNS = 64
 const ROWS = 24
@@ -15,6 +15,7 @@ const BAR = 12
 const COUNTS = 160
 const COLORS = {
   live: '#2563a8',
+  large: '#58a0c8',
   cached: '#f2a33a',
   free: '#a9d8b3',
   trimmed: '#eceef1',
@@ -86,13 +87,14 @@ const drawLegend = (drawing, map, top) => {
   for (const [column, use] of USES.entries()) {
     const x = MARGIN + column * width
     drawing.box(use, x, top - 10, 11, 11)
-    drawing.text(x + 16, top, `${use} ${show(uses[use])}`)
+    drawing.text(x + 16, top, use)
+    drawing.text(x + 16, top + LINE, show(uses[use]))
   }
 }
 
 const drawBar = (drawing, uses, bytesOfLine, top) => {
   let x = MARGIN + LABEL
-  for (const use of ['live', 'cached', 'free']) {
+  for (const use of BLOCK_USES) {
     const width = (uses[use] / bytesOfLine) * (WIDTH - 2 * MARGIN - LABEL - COUNTS)
     drawing.box(use, x, top - BAR + 2, width, BAR)
     x += width
@@ -107,8 +109,9 @@ const drawSizes = (drawing, map, top) => {
     const y = top + (row + 1) * LINE + 4
     const { live, uses } = size
     drawing.text(MARGIN + LABEL - 8, y, nameOf(size), 'end')
-    if (!isLarge(size)) drawBar(drawing, uses, most, y)
-    drawing.text(WIDTH - MARGIN, y, `${live.toLocaleString('en')} live, ${show(uses.live)}`, 'end')
+    drawBar(drawing, uses, most, y)
+    const counts = `${live.toLocaleString('en')} live, ${show(liveBytesOf(uses))}`
+    drawing.text(WIDTH - MARGIN, y, counts, 'end')
   }
   return top + (sizes.length + 1) * LINE + 8
 }
@@ -120,6 +123,6 @@ const drawSizes = (drawing, map, top) => {
 export const drawSvg = (map) => {
   const drawing = new Drawing()
   drawLegend(drawing, map, 28)
-  const bottom = drawGrid(drawing, map, 56)
+  const bottom = drawGrid(drawing, map, 56 + LINE)
   return drawing.toString(drawSizes(drawing, map, bottom + 28))
 }

@@ -1,24 +1,25 @@
 // A heap map for a terminal.
 
-import { cellsOf, isLarge, nameOf, show, sizesOf, USES, usesOf } from './uses.js'
+import { BLOCK_USES, cellsOf, liveBytesOf, nameOf, show, sizesOf, USES, usesOf } from './uses.js'
 
 const COLUMNS = 64
 const ROWS = 32
 const BAR = 32
 /** How much of a cell is live, from a little to all of it. */
 const SHADES = ['░', '▒', '▓', '█']
-const MARKS = { cached: '+', free: '·', trimmed: '_', overhead: '=', outside: 'x' }
-const COLORS = { live: 34, cached: 33, free: 32, trimmed: 90, overhead: 35, outside: 31 }
+const MARKS = { large: '#', cached: '+', free: '·', trimmed: '_', overhead: '=', outside: 'x' }
+const COLORS = { live: 34, large: 36, cached: 33, free: 32, trimmed: 90, overhead: 35, outside: 31 }
 
 const paint = (use, text, colors) => (colors ? `\u001b[${COLORS[use]}m${text}\u001b[39m` : text)
 
-/** A cell is shown as live if any of it is, else as what most of it is. */
+/** A cell is shown as live if any of it is, in spans or in large blocks; else as what most of it is. */
 const cellMark = (uses, colors) => {
   const total = USES.reduce((sum, use) => sum + uses[use], 0)
-  if (uses.live > 0) {
+  if (uses.live > uses.large) {
     const shade = Math.min(Math.floor((uses.live / total) * SHADES.length), SHADES.length - 1)
     return paint('live', SHADES[shade], colors)
   }
+  if (uses.large > 0) return paint('large', MARKS.large, colors)
   const most = USES.reduce((best, use) => (uses[use] > uses[best] ? use : best))
   return paint(most, MARKS[most], colors)
 }
@@ -40,12 +41,10 @@ const grid = (map, colors) => {
 }
 
 const bar = (uses, bytesOfLine, colors) =>
-  ['live', 'cached', 'free']
-    .map((use) => {
-      const mark = use === 'live' ? SHADES.at(-1) : MARKS[use]
-      return paint(use, mark.repeat(Math.round((uses[use] / bytesOfLine) * BAR)), colors)
-    })
-    .join('')
+  BLOCK_USES.map((use) => {
+    const mark = use === 'live' ? SHADES.at(-1) : MARKS[use]
+    return paint(use, mark.repeat(Math.round((uses[use] / bytesOfLine) * BAR)), colors)
+  }).join('')
 
 const line = (texts) => texts.map((text) => text.padStart(10)).join('')
 
@@ -54,8 +53,8 @@ const table = (map, colors) => {
   const lines = sizes.map((size) => {
     const { live, cached, free, uses } = size
     const counts = [live, cached, free].map((count) => count.toLocaleString('en'))
-    const drawn = isLarge(size) ? '' : bar(uses, most, colors)
-    return `${line([nameOf(size), ...counts, show(uses.live)])}  ${drawn}`.trimEnd()
+    const texts = [nameOf(size), ...counts, show(liveBytesOf(uses))]
+    return `${line(texts)}  ${bar(uses, most, colors)}`.trimEnd()
   })
   return [line(['block', 'live', 'cached', 'free', 'live']), ...lines]
 }

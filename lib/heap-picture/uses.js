@@ -1,12 +1,17 @@
 // What the bytes of a heap map are used for: of each area, of equal cells, of each size of block.
 
-/** What a byte can be used for. `overhead` is the heap's records, and what is left over of spans and large blocks. */
-export const USES = ['live', 'cached', 'free', 'trimmed', 'overhead', 'outside']
+/**
+ * What a byte can be used for. `live` are the live blocks of spans, `large` those with pages of their own; `overhead` is the
+ * heap's records, and what is left over of spans and large blocks.
+ */
+export const USES = ['live', 'large', 'cached', 'free', 'trimmed', 'overhead', 'outside']
+/** The uses that blocks can have, in the order of a bar. */
+export const BLOCK_USES = ['live', 'large', 'cached', 'free']
 
 const LEAST_CELL = 4096
 
 const sumOf = (uses) => USES.reduce((sum, use) => sum + uses[use], 0)
-const noUses = () => ({ live: 0, cached: 0, free: 0, trimmed: 0, overhead: 0, outside: 0 })
+const noUses = () => Object.fromEntries(USES.map((use) => [use, 0]))
 
 const addTo = (uses, more, share = 1) => {
   for (const use of USES) uses[use] += more[use] * share
@@ -17,8 +22,8 @@ const usesOfArea = ({ kind, byteLength, trimmedBytes, blockBytes, live, cached, 
   if (kind === 'outside') return { ...noUses(), outside: byteLength }
   if (kind === 'free')
     return { ...noUses(), free: byteLength - trimmedBytes, trimmed: trimmedBytes }
-  const blocks = { live: live * blockBytes, cached: cached * blockBytes, free: free * blockBytes }
-  const uses = { ...noUses(), ...blocks }
+  const blocks = { cached: cached * blockBytes, free: free * blockBytes }
+  const uses = { ...noUses(), ...blocks, [kind === 'large' ? 'large' : 'live']: live * blockBytes }
   return { ...uses, overhead: byteLength - sumOf(uses) }
 }
 
@@ -68,7 +73,7 @@ const LARGE = Infinity
  *
  * @param {import('../../index.js').HeapArea[]} map
  * @returns {{ sizes: { blockBytes: number, live: number, cached: number, free: number, uses: object }[], most: number }}
- * by ascending size; and the most bytes that the blocks of one size take, large ones not counted
+ * by ascending size; and the most bytes that the blocks of one size take
  */
 export const sizesOf = (map) => {
   const sizes = new Map()
@@ -86,16 +91,15 @@ export const sizesOf = (map) => {
     sizes.set(blockBytes, size)
   }
   const ascending = [...sizes.values()].toSorted((a, b) => a.blockBytes - b.blockBytes)
-  const bytes = ascending
-    .filter((size) => !isLarge(size))
-    .map(({ uses }) => sumOf(uses) - uses.overhead)
+  const bytes = ascending.map(({ uses }) => sumOf(uses) - uses.overhead)
   return { sizes: ascending, most: Math.max(...bytes) }
 }
 
-export const isLarge = ({ blockBytes }) => blockBytes === LARGE
+/** Bytes of live blocks, of whatever kind. */
+export const liveBytesOf = ({ live, large }) => live + large
 
 /** What the blocks of a size are called. */
-export const nameOf = (size) => (isLarge(size) ? 'large' : `${size.blockBytes} B`)
+export const nameOf = ({ blockBytes }) => (blockBytes === LARGE ? 'large' : `${blockBytes} B`)
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB']
 
