@@ -55,6 +55,26 @@ test('the front page is short, and leads to every page', (t) => {
   )
 })
 
+const PICTURES = ['docs', 'benchmark'].flatMap((folder) =>
+  readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith('.svg'))
+    .map((name) => `${folder}/${name}`),
+)
+
+for (const picture of PICTURES) {
+  test(`${picture} is drawn on a white ground of its own, whatever it is shown on`, (t) => {
+    const svg = read(picture)
+    const [, width, height] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)
+    const [ground] = /<(rect|path|circle|line|text)\b[^>]*>/.exec(svg)
+    t.regex(ground, /fill="(#fff|white)"/)
+    const all = `d="M0 0h${width}v${height}h-${width}z"`
+    t.true(
+      ground.includes(all) ||
+        ['width="100%"', 'height="100%"'].every((side) => ground.includes(side)),
+    )
+  })
+}
+
 test('the map of the code has every file on it', (t) => {
   const map = read('CONTRIBUTING.md')
   const files = MAPPED.flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true }))

@@ -3,8 +3,18 @@
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
 
-const FRAME = { width: 800, height: 440, marginTop: 40, marginLeft: 60, marginRight: 180 }
+const FRAME = {
+  width: 800,
+  height: 440,
+  marginTop: 44,
+  marginBottom: 42,
+  marginLeft: 64,
+  marginRight: 180,
+}
+/** Of axes: in the middle of them, where no title is. */
+const LABEL = { labelAnchor: 'center', labelArrow: 'none' }
 const STYLE = { background: 'white', color: 'black', fontSize: '12px' }
+const SVG = 'http://www.w3.org/2000/svg'
 const LINE_HEIGHT = 18
 const OURS = 'local-shared-memory'
 const COLORS = [
@@ -23,12 +33,12 @@ const COLORS = [
 const { document } = parseHTML('<!doctype html><html><body></body></html>')
 
 const blocks = {
-  x: { type: 'log', label: 'live blocks', grid: true, tickFormat: '~s', ticks: 5 },
-  y: { type: 'log', label: 'ns per pair', grid: true, tickFormat: '~s' },
+  x: { type: 'log', ...LABEL, label: 'live blocks', grid: true, tickFormat: '~s', ticks: 5 },
+  y: { type: 'log', ...LABEL, label: 'ns per pair', grid: true, tickFormat: '~s' },
 }
 const threads = {
-  x: { type: 'point', label: 'threads' },
-  y: { type: 'log', label: 'million pairs a second', grid: true, tickFormat: '~r' },
+  x: { type: 'point', label: 'threads', ...LABEL },
+  y: { type: 'log', ...LABEL, label: 'million pairs a second', grid: true, tickFormat: '~r' },
 }
 
 const plots = [
@@ -72,14 +82,13 @@ const point = ({ row, column, median, low, high }) => ({
   high,
 })
 
+const isOurs = ({ contender }) => contender === OURS
+const isPeer = ({ contender }) => contender !== OURS
+
+/** Our line is broad, transparent and below all others, so that it hides none of them. */
 function plot(points, title, axes) {
-  const peers = [...new Set(points.map(({ contender }) => contender))].filter(
-    (name) => name !== OURS,
-  )
-  const color = {
-    stroke: 'contender',
-    strokeWidth: ({ contender }) => (contender === OURS ? 3 : 1),
-  }
+  const peers = [...new Set(points.filter(isPeer).map(({ contender }) => contender))]
+  const line = { x: 'x', y: 'median', stroke: 'contender' }
   const svg = Plot.plot({
     document,
     ...FRAME,
@@ -87,14 +96,25 @@ function plot(points, title, axes) {
     style: STYLE,
     color: { domain: [OURS, ...peers], range: ['black', ...COLORS] },
     marks: [
+      Plot.lineY(points.filter(isOurs), { ...line, strokeWidth: 7, strokeOpacity: 0.35 }),
+      Plot.dot(points.filter(isOurs), { ...line, fill: 'contender', r: 3 }),
       Plot.ruleX(points, { x: 'x', y1: 'low', y2: 'high', stroke: 'contender' }),
-      Plot.lineY(points, { x: 'x', y: 'median', z: 'contender', ...color, marker: 'circle' }),
+      Plot.lineY(points.filter(isPeer), { ...line, strokeWidth: 1.5, marker: 'circle' }),
       ...legend(points),
       Plot.text([title], { frameAnchor: 'top', dy: -30, fontWeight: 'bold' }),
     ],
   })
-  svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg')
+  svg.setAttribute('xmlns', SVG)
+  svg.prepend(ground())
   return svg.outerHTML
+}
+
+/** A style's background is lost where a picture is made of pixels. */
+function ground() {
+  const rect = document.createElementNS(SVG, 'rect')
+  for (const [name, value] of Object.entries({ width: '100%', height: '100%', fill: 'white' }))
+    rect.setAttribute(name, value)
+  return rect
 }
 
 /** The names in the order in which the lines end, from the top. */
