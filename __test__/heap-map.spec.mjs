@@ -263,13 +263,14 @@ const filled = (svg) =>
     ]),
   )
 
+const pictures = async (map) =>
+  inFolder(async (file) => {
+    await writeFile(file('heap.json'), JSON.stringify(map))
+    draw(file('heap.json'), file('heap.svg'))
+    return [filled(await readFile(file('heap.svg'), 'utf8')), draw(file('heap.json')).stdout]
+  })
+
 test('large blocks have a tint of their own, and the longest bar where they take the most', async (t) => {
-  const pictures = async (map) =>
-    inFolder(async (file) => {
-      await writeFile(file('heap.json'), JSON.stringify(map))
-      draw(file('heap.json'), file('heap.svg'))
-      return [filled(await readFile(file('heap.svg'), 'utf8')), draw(file('heap.json')).stdout]
-    })
   const memory = new LocalSharedMemory({ initial: 20, maximum: 20, shared: true, debug: false })
   memory.malloc(40)
   const [smallTints, smallText] = await pictures(memory.heapMap())
