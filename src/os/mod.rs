@@ -24,6 +24,10 @@ use std::io;
 use std::ops::Range;
 
 /// The address range that V8 has reserved for a memory.
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "macos")),
+    expect(dead_code, reason = "V8 keeps its own pages there")
+)]
 #[derive(Clone, Copy, Debug)]
 pub struct Reservation {
     base: *mut u8,
@@ -46,6 +50,10 @@ impl Reservation {
 }
 
 /// A step on the way to native storage, each of which the operating system may refuse.
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "macos")),
+    expect(dead_code, reason = "native storage is not tried there")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The range must be known to be the memory's and have no holes, in pages that divide those of WebAssembly.
