@@ -26,15 +26,20 @@ const PUBLISHED = [
   'package.json',
 ]
 
-const PUBLISHED_FOLDERS = ['bin', 'lib', 'structures']
+const PUBLISHED_FOLDERS = ['bin', 'docs', 'examples', 'lib', 'structures']
+const UNPUBLISHED = new Set(['node_modules', 'package-lock.json', '.npmrc', '.gitignore'])
+/** In tarballs of a checkout, not in a release. */
+const ADDON = /^local-shared-memory\.[\w-]+\.node$/
 
 const read = (name) => readFileSync(`${ROOT}/${name}`, 'utf8')
 const sorted = (values) => [...values].toSorted()
 const filesIn = (folder) =>
-  readdirSync(`${ROOT}/${folder}`, { withFileTypes: true }).flatMap((entry) => {
-    const path = `${folder}/${entry.name}`
-    return entry.isDirectory() ? filesIn(path) : [path]
-  })
+  readdirSync(`${ROOT}/${folder}`, { withFileTypes: true })
+    .filter(({ name }) => !UNPUBLISHED.has(name))
+    .flatMap((entry) => {
+      const path = `${folder}/${entry.name}`
+      return entry.isDirectory() ? filesIn(path) : [path]
+    })
 
 const README = read('README.md').replaceAll(/\s+/g, ' ')
 const manifest = JSON.parse(read('package.json'))
@@ -101,6 +106,13 @@ test('nothing is published before all else has passed, and then with provenance'
   t.false(read('.github/workflows/CI.yml').includes('secrets.'))
 })
 
+test('the addons are published in the platform packages only', (t) => {
+  const steps = stepsOf(jobs.publish)
+  const put = steps.findIndex((step) => step.startsWith('npx napi artifacts'))
+  t.true(steps[put].endsWith('&& rm local-shared-memory.*.node'))
+  t.true(put < steps.indexOf('npm publish'))
+})
+
 /** Modules of Rust that only tests have, as paths without an ending. */
 const testModules = () =>
   filesIn('src').flatMap((path) =>
@@ -109,7 +121,7 @@ const testModules = () =>
     ),
   )
 
-test('the tarball holds what is needed to load the package and to build it, and no more', (t) => {
+test('the tarball holds what is needed to load, build and understand the package, and no more', (t) => {
   const output = execSync('npm pack --dry-run --json --ignore-scripts', {
     cwd: ROOT,
     stdio: 'pipe',
@@ -121,7 +133,7 @@ test('the tarball holds what is needed to load the package and to build it, and 
   const source = filesIn('src').filter((path) => !isTest(path))
   t.true(source.length > 20 && tests.length > 2)
   t.deepEqual(
-    sorted(files.map(({ path }) => path)),
+    sorted(files.map(({ path }) => path).filter((path) => !ADDON.test(path))),
     sorted([...PUBLISHED, ...PUBLISHED_FOLDERS.flatMap(filesIn), ...source]),
   )
 })

@@ -3,6 +3,7 @@
 //
 //   node examples/word-count.js [--heap-map heap.json] [file]
 //
+// The text is that of the development dependency nlp-corpus, if no other is given.
 // --heap-map writes what the heap looks like at its fullest, for `npx local-shared-memory heap.json` to draw.
 
 import LocalSharedMemory from 'local-shared-memory'

@@ -47,11 +47,16 @@ export const pack = (folder, scratch, ...flags) => {
   return join(scratch, filename)
 }
 
+const unpack = (tarball, scratch) => {
+  const folder = fs.mkdtempSync(join(scratch, 'unpacked-'))
+  succeed('tar', ['-xzf', tarball, '--strip-components=1'], folder)
+  return folder
+}
+
 /** Unpacks the tarball to a folder with the addons that were built, and sets no other targets than theirs. */
 const stage = async (tarball, scratch) => {
-  const folder = fs.mkdtempSync(join(scratch, 'release-'))
+  const folder = unpack(tarball, scratch)
   const artifacts = join(folder, 'artifacts')
-  succeed('tar', ['-xzf', tarball, '--strip-components=1'], folder)
   fs.mkdirSync(artifacts)
   const { binaryName, targets } = await readNapiConfig(join(ROOT, 'package.json'))
   const manifest = readManifest(folder)
@@ -66,6 +71,25 @@ const stage = async (tarball, scratch) => {
   return folder
 }
 
+/** Addons in the package itself are for tarballs of a checkout: a release has them in its platform packages. */
+const removeAddons = (folder) => {
+  const addons = fs.readdirSync(folder).filter((name) => name.endsWith('.node'))
+  for (const name of addons) fs.rmSync(join(folder, name))
+}
+
+/**
+ * Packs the package without the addon that `npm run build` left in it, as it is where none is prebuilt.
+ *
+ * @param {string} tarball the package as it is packed in the checkout
+ * @param {string} scratch where the tarball goes
+ * @returns {string} path of the other tarball
+ */
+export const withoutAddon = (tarball, scratch) => {
+  const folder = unpack(tarball, scratch)
+  removeAddons(folder)
+  return pack(folder, folder, '--ignore-scripts')
+}
+
 /**
  * Does what a release does, up to publishing.
  *
@@ -78,9 +102,11 @@ export const release = async (tarball, scratch) => {
   const cli = new NapiCli()
   await cli.createNpmDirs({ cwd })
   await cli.artifacts({ cwd })
+  removeAddons(cwd)
   await cli.prePublish({ cwd, ghRelease: false, skipOptionalPublish: true })
   const platforms = fs.readdirSync(join(cwd, 'npm')).map((name) => join(cwd, 'npm', name))
-  return [cwd, ...platforms].map((folder) => pack(folder, scratch, '--ignore-scripts'))
+  // Elsewhere than the tarball, whose name the package's has too.
+  return [cwd, ...platforms].map((folder) => pack(folder, folder, '--ignore-scripts'))
 }
 
 const file = (tarball) => `file:${tarball}`

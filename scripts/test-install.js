@@ -8,7 +8,16 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { pack, readManifest, release, ROOT, run, succeed, writeProject } from './packages.js'
+import {
+  pack,
+  readManifest,
+  release,
+  ROOT,
+  run,
+  succeed,
+  withoutAddon,
+  writeProject,
+} from './packages.js'
 
 const PROGRAMS = join(ROOT, '__test__/fixtures/installed')
 const INSTALLED = 'node_modules/local-shared-memory'
@@ -51,10 +60,12 @@ const runSnippets = (folder, markdown) => {
 }
 
 let source
+let sourceOnly
 let packages
 
 before(async () => {
   source = pack(ROOT, scratch)
+  sourceOnly = withoutAddon(source, scratch)
   packages = await release(source, scratch)
 })
 
@@ -76,9 +87,39 @@ for (const [name, [command, ...args]] of Object.entries(PACKAGE_MANAGERS)) {
   })
 }
 
-test('where none is prebuilt, importing names the command that builds one, and that does', () => {
+/** What a program's comments say that its lines print. */
+const printedBy = (code) =>
+  [...code.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm)].map(([, text]) => text)
+
+test('from a tarball of a checkout in an empty folder, the first program of the README does what it says', (t) => {
+  const folder = emptyFolder()
+  const start = Date.now()
+  install(folder, source)
+  const README = fs.readFileSync(join(folder, INSTALLED, 'README.md'), 'utf8')
+  const [[, code]] = README.matchAll(SNIPPET)
+  fs.writeFileSync(join(folder, 'example.mjs'), code)
+  const output = succeed(process.execPath, ['example.mjs'], folder)
+  t.diagnostic(`${((Date.now() - start) / 1000).toFixed(1)} s from an empty folder to its output`)
+  assert.notEqual(printedBy(code).length, 0)
+  for (const text of printedBy(code)) assert.ok(output.includes(`${text}\n`), output)
+})
+
+test('examples without packages of their own run where they are installed', () => {
   const folder = emptyFolder()
   install(folder, source)
+  const examples = join(folder, INSTALLED, 'examples')
+  const text = join(folder, INSTALLED, 'README.md')
+  for (const [program, ...args] of [
+    ['word-count.js', text],
+    ['channel/main.js'],
+    ['rate-limiter/main.js'],
+  ])
+    succeed(process.execPath, [join(examples, program), ...args], folder)
+})
+
+test('where none is prebuilt, importing names the command that builds one, and that does', () => {
+  const folder = emptyFolder()
+  install(folder, sourceOnly)
   assert.deepEqual(builtIn(join(folder, INSTALLED)), [])
   fs.cpSync(PROGRAMS, folder, { recursive: true })
   for (const program of fs.readdirSync(PROGRAMS)) {
@@ -102,7 +143,7 @@ test('where none is prebuilt, importing names the command that builds one, and t
 
 test('without cargo nothing is built, and the command says what to install', () => {
   const folder = emptyFolder()
-  install(folder, source)
+  install(folder, sourceOnly)
   const command = join(folder, INSTALLED, 'bin/local-shared-memory.js')
   const { status, stderr } = run(process.execPath, [command, 'build'], folder, WITHOUT_PROGRAMS)
   assert.equal(status, 1)
