@@ -15,6 +15,7 @@
 
 import { types } from 'node:util'
 import { deserialize, serialize } from 'node:v8'
+import workerThreads from 'node:worker_threads'
 import { heapCorrupted, invalidArgType, refused } from '../lib/errors.js'
 import { nodeBufferOf, viewsCovering } from '../lib/pages.js'
 
@@ -45,6 +46,12 @@ export const Tag = {
 const SHORT_WRITE = 16
 const SHORT_READ = 4
 const SHORT_TEST = 8
+
+/** Up to here, in bytes, the engine has a typed array's bytes in the object itself. */
+const INLINE_BYTES = 64
+/** Up to here copies share an ArrayBuffer, as Node.js has it for its Buffers: one for each costs more than all else. */
+const POOLED_BYTES = 4096
+const POOL_BYTES = 65_536
 
 /** The value that prepare was given. */
 export const prepared = { tag: 0, byteLength: 0, value: undefined }
@@ -164,6 +171,37 @@ export const write = (memory, ptr) => {
   else views.u8.set(value, ptr)
 }
 
+const newPool = () => {
+  const buffer = new ArrayBuffer(POOL_BYTES)
+  workerThreads.markAsUntransferable?.(buffer)
+  return buffer
+}
+
+/** Where copies of middle length lie, one behind the other; no place in it is used twice. */
+let pool
+let pooledBytes = POOL_BYTES
+
+const fromPool = (byteLength) => {
+  if (pooledBytes + byteLength > POOL_BYTES) {
+    pool = newPool()
+    pooledBytes = 0
+  }
+  const bytes = new Uint8Array(pool, pooledBytes, byteLength)
+  pooledBytes += (byteLength + 7) & ~7
+  return bytes
+}
+
+// Not cleared, for all of it is written at once.
+const unzeroed = (byteLength) => new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer)
+
+const copyOf = (u8, ptr, byteLength) => {
+  const source = u8.subarray(ptr, ptr + byteLength)
+  if (byteLength <= INLINE_BYTES) return new Uint8Array(source)
+  const bytes = byteLength <= POOLED_BYTES ? fromPool(byteLength) : unzeroed(byteLength)
+  bytes.set(source)
+  return bytes
+}
+
 const readShort = (u8, ptr, byteLength) => {
   let text = ''
   for (let at = 0; at < byteLength; at++) text += String.fromCharCode(u8[ptr + at])
@@ -211,8 +249,7 @@ export const read = (memory, ptr, byteLength, tag) => {
   }
   if (tag === Tag.Utf16) return readUtf16(views.u8, ptr, byteLength)
   if (tag === Tag.BigInt) return views.data.getBigInt64(ptr, true)
-  const bytes = () => new Uint8Array(views.u8.subarray(ptr, ptr + byteLength))
-  if (tag === Tag.Bytes) return bytes()
-  if (tag === Tag.Clone) return unclone(bytes())
+  if (tag === Tag.Bytes) return copyOf(views.u8, ptr, byteLength)
+  if (tag === Tag.Clone) return unclone(copyOf(views.u8, ptr, byteLength))
   throw heapCorrupted(`The value at byte ${ptr} has a kind that does not exist: ${tag}`)
 }

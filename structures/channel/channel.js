@@ -13,6 +13,7 @@ import { SELF } from '../liveness.js'
 import { lock, unlock } from '../lock.js'
 import { checkAlive, FACTS, magicOf, Structure, wordsOf } from '../structure.js'
 import { checkWait, deadlineOf, nap, napAsync } from '../waiting.js'
+import { Patience } from './patience.js'
 import { Reservation } from './reservation.js'
 import { HEAD, RECEIVING, RECORD_HEADER, recordBytes, Ring, RING, SENDING, TAIL } from './ring.js'
 
@@ -20,10 +21,8 @@ const DEFAULT_CAPACITY = 65_536
 /** Bytes; the ends of the ring fit in a word. */
 const MAX_CAPACITY = 2 ** 29
 const WORD = 4
-const LINE = 64
-/** How often to look before going to sleep: some microseconds, the time in which another thread answers. */
-const LOOKS = 2000
-
+/** Twice a cache line: processors fetch them in pairs. */
+const ALIGN = 128
 /** What take answers when there is no message yet. */
 const NOTHING = Symbol('nothing')
 
@@ -34,12 +33,6 @@ const empty = (timeout) => late('No message came', timeout)
 const checkOptions = (options) => {
   if (options === null || typeof options !== 'object') {
     throw invalidArgType('options', 'an object', options)
-  }
-}
-
-const look = (words, index, value) => {
-  for (let looks = 0; looks < LOOKS; looks++) {
-    if (Atomics.load(words, index) !== value) return
   }
 }
 
@@ -56,22 +49,24 @@ export class Channel extends Structure {
       settings: { ringBytes },
       words: [],
       byteLength: RING * WORD + ringBytes,
-      alignBytes: LINE,
+      alignBytes: ALIGN,
     }
   }
 
   #words = wordsOf(this)
   #ring = new Ring(this.#words)
+  #patience = new Patience()
+  #capacity = this.#words.length * WORD - RING * WORD - RECORD_HEADER
 
   /** @returns {number} the bytes that a message may have at the most */
   get capacity() {
-    return this.#words.length * WORD - RING * WORD - RECORD_HEADER
+    return this.#capacity
   }
 
   /** @returns {boolean} whether nothing can be sent any more */
   get closed() {
     checkAlive(this)
-    return this.#ring.isClosed
+    return this.#ring.isClosedAt(Atomics.load(this.#words, TAIL))
   }
 
   /**
@@ -141,8 +136,8 @@ export class Channel extends Structure {
 
   #prepare(message) {
     const byteLength = prepare(message)
-    if (byteLength > this.capacity) {
-      throw outOfRange('message', `at most ${this.capacity} bytes`, byteLength)
+    if (byteLength > this.#capacity) {
+      throw outOfRange('message', `at most ${this.#capacity} bytes`, byteLength)
     }
     return byteLength
   }
@@ -154,7 +149,7 @@ export class Channel extends Structure {
     try {
       if (ring.isClosed) throw channelClosed()
       if (!this.#findRoom(byteLength)) {
-        ring.announce(HEAD, ring.value)
+        ring.announce()
         return false
       }
       if (state > 0) write(this.memory, this.ptr + ring.at * WORD + RECORD_HEADER)
@@ -199,10 +194,11 @@ export class Channel extends Structure {
     const ring = this.#ring
     const deadline = deadlineOf(timeout)
     for (;;) {
-      look(this.#words, ring.awaited, ring.value)
-      ring.announce(ring.awaited, ring.value)
-      if (!nap(this.#words, ring.awaited, ring.value, deadline)) throw empty(timeout)
-      checkAlive(this)
+      if (!this.#patience.look(this.#words, ring.awaited, ring.value)) {
+        ring.announce()
+        if (!nap(this.#words, ring.awaited, ring.value, deadline)) throw empty(timeout)
+        checkAlive(this)
+      }
       const message = this.#take()
       if (message !== NOTHING) return message
     }
@@ -224,7 +220,7 @@ export class Channel extends Structure {
     const deadline = deadlineOf(timeout)
     let message
     while ((message = this.#take()) === NOTHING) {
-      ring.announce(ring.awaited, ring.value)
+      ring.announce()
       const { awaited, value } = ring
       // oxlint-disable-next-line no-await-in-loop -- until there is one
       if (!(await napAsync(this.#words, awaited, value, deadline, signal))) throw empty(timeout)
@@ -264,18 +260,22 @@ export class Channel extends Structure {
   /** Ends sending. What was sent before can still be received. */
   close() {
     checkAlive(this)
-    for (const [held, end] of [
-      [SENDING, TAIL],
-      [RECEIVING, HEAD],
-    ]) {
-      lock(this.#words, held)
-      this.#ring.close(end)
-      unlock(this.#words, held)
+    lock(this.#words, SENDING)
+    this.#ring.close(TAIL)
+    unlock(this.#words, SENDING)
+    this.#ring.close(HEAD)
+  }
+
+  get #usedBytes() {
+    lock(this.#words, RECEIVING)
+    try {
+      return this.#ring.usedBytes
+    } finally {
+      unlock(this.#words, RECEIVING)
     }
   }
 
   [FACTS]() {
-    const { capacity } = this
-    return { capacity, usedBytes: this.#ring.usedBytes, closed: this.#ring.isClosed }
+    return { capacity: this.#capacity, usedBytes: this.#usedBytes, closed: this.closed }
   }
 }

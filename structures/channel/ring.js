@@ -7,32 +7,41 @@
 // A record begins at a multiple of 8 bytes with two words: the bytes of its message, and what it is, see DROPPED. Messages are
 // not cut in two: what is left behind the last one that fits before the ring's end is a record without a message.
 //
-// An end counts the bytes that have gone by, up to the largest multiple of the ring's that a word holds, from where it begins
-// anew: so one that was read a while ago is not taken for the present one. It is a multiple of 8, plus 1 once the
-// channel is closed: whoever sleeps on an end wakes up for that too.
+// An end is where the next record begins, in the low bits of its word, and how often the ring was gone through, in the bits above
+// them: so one that was read a while ago is not taken for the present one. Where records begin leaves three bits free. One says
+// that the channel is closed, so whoever sleeps on an end wakes up for that too; another that someone sleeps, or is going
+// to: who moves the end finds it in the same step, and wakes nobody in vain.
+//
+// Each side notes how far it has last seen the other one, next to its own end, and looks again only when that is not enough: as
+// long as messages wait and there is room, senders and receivers do not take each other's cache line away.
 //
 // Nothing that is read here is believed: other code of the process may have written over it.
 
 import { heapCorrupted } from '../../lib/errors.js'
 import { isAlive, SELF } from '../liveness.js'
 
-// Words of the structure's block. What senders write lies apart from what receivers write.
-/** The senders' lock, the end behind the newest record, and on whose account receivers sleep there. */
+// Words of the structure's block. What senders write lies apart from what receivers write, so far that neither is fetched with
+// the other.
+/** The senders' lock, the end behind the newest record, and the other end as they last saw it. */
 export const SENDING = 16
 export const TAIL = 17
-const TAIL_AWAITED = 48
-/** The receivers' lock, the end at the oldest record, and on whose account senders sleep there. */
+const HEAD_SEEN = 18
+/** The receivers' lock, the end at the oldest record, and the other end as they last saw it. */
 export const RECEIVING = 32
 export const HEAD = 33
-const HEAD_AWAITED = 49
+const TAIL_SEEN = 34
 /** The first word of the ring, which goes on to the end of the block. */
-export const RING = 64
+export const RING = 48
 
 /** Bytes before each message. */
 export const RECORD_HEADER = 8
 const WORD = 4
+/** In an end: nothing can be sent any more; someone sleeps on it. */
 const CLOSED = 1
-const MOST = 2 ** 31 - 8
+const AWAITED = 2
+const FLAGS = CLOSED | AWAITED
+/** Bits of an end, which is never negative. */
+const END_BITS = 31
 
 /**
  * What a record is, in its second word: one of the codec's tags, from 1 to 15; this, when there is no message in it; or minus the
@@ -49,13 +58,16 @@ const damaged = () => heapCorrupted('The records of the channel were written ove
 export class Ring {
   #words
   #bytes
-  #cycle
+  /** The bits of an end that say where a record begins; a mask of them; and one of those above, once shifted down. */
+  #offsetBits
+  #offsets
+  #laps
 
   /** What `find` has found: the index of a record's first word, the bytes of its message, and its tag. */
   at = 0
   byteLength = 0
   tag = 0
-  /** Where there is no message: the word that changes when there may be one, and what it holds until then. */
+  /** Where there is no message, or no room: the word that changes when there may be, and what it holds until then. */
   awaited = TAIL
   value = 0
 
@@ -63,12 +75,9 @@ export class Ring {
   constructor(words) {
     this.#words = words
     this.#bytes = (words.length - RING) * WORD
-    this.#cycle = Math.floor(MOST / this.#bytes) * this.#bytes
-  }
-
-  /** Whether nothing can be sent any more. */
-  get isClosed() {
-    return this.isClosedAt(Atomics.load(this.#words, TAIL))
+    this.#offsetBits = 32 - Math.clz32(this.#bytes - 1)
+    this.#offsets = 2 ** this.#offsetBits - 1
+    this.#laps = 2 ** (END_BITS - this.#offsetBits) - 1
   }
 
   /** Whether nothing could be sent any more when TAIL had a value. */
@@ -76,46 +85,50 @@ export class Ring {
     return (value & CLOSED) !== 0
   }
 
-  /** The bytes of all records. */
+  /** Whether nothing can be sent any more. The caller has the senders' lock. */
+  get isClosed() {
+    return this.isClosedAt(this.#words[TAIL])
+  }
+
+  /** The bytes of all records. The caller has the receivers' lock. */
   get usedBytes() {
-    return this.#between(this.#end(HEAD), this.#end(TAIL))
-  }
-
-  #end(which) {
-    const end = Atomics.load(this.#words, which) & ~CLOSED
-    if (end < 0 || end >= this.#cycle || (end & 7) !== 0) throw damaged()
-    return end
-  }
-
-  #between(head, tail) {
-    const used = tail - head + (tail < head ? this.#cycle : 0)
-    if (used > this.#bytes) throw damaged()
-    return used
+    return this.#between(this.#words[HEAD], Atomics.load(this.#words, TAIL))
   }
 
   #offset(end) {
-    return end % this.#bytes
+    const offset = end & this.#offsets & ~FLAGS
+    if (end < 0 || offset >= this.#bytes || (offset & 7) !== 0) throw damaged()
+    return offset
   }
 
-  #move(which, end, byteLength) {
+  #between(head, tail) {
+    const laps = ((tail >>> this.#offsetBits) - (head >>> this.#offsetBits)) & this.#laps
+    const used = laps * this.#bytes + this.#offset(tail) - this.#offset(head)
+    if (laps > 1 || used < 0 || used > this.#bytes) throw damaged()
+    return used
+  }
+
+  // What is added to an end when a record of so many bytes, which the ring's end does not cut, has gone by.
+  #step(end, size) {
+    if (this.#offset(end) + size < this.#bytes) return size
+    const lap = (end >>> this.#offsetBits) + 1
+    return ((lap & this.#laps) << this.#offsetBits) - (end & ~FLAGS)
+  }
+
+  /** Moves an end, whose lock the caller has. Returns whether someone sleeps on it. */
+  #move(which, size) {
     const words = this.#words
-    const moved = end + byteLength
-    const wrapped = moved < this.#cycle ? moved : moved - this.#cycle
-    Atomics.store(words, which, wrapped | (words[which] & CLOSED))
+    return (Atomics.add(words, which, this.#step(words[which], size)) & AWAITED) !== 0
   }
 
-  // Wakes who sleeps on an end that has moved. Someone who is going to sleep on its new value, and may not do so yet, stays on
-  // account. As long as it has not moved again, nobody else takes anyone off.
-  #wake(which, awaited) {
-    const account = Atomics.load(this.#words, awaited)
-    if (account === 0 || account === this.#words[which] + 1) return
-    Atomics.compareExchange(this.#words, awaited, account, 0)
+  // Whoever is going to sleep on the end as it was finds it changed; whoever says so now sets the mark anew, or is woken.
+  #wake(which) {
+    Atomics.and(this.#words, which, ~AWAITED)
     Atomics.notify(this.#words, which)
   }
 
-  #moveTail(tail, byteLength) {
-    this.#move(TAIL, tail, byteLength)
-    this.#wake(TAIL, TAIL_AWAITED)
+  #moveTail(size) {
+    if (this.#move(TAIL, size)) this.#wake(TAIL)
   }
 
   #write(at, byteLength, state) {
@@ -123,24 +136,32 @@ export class Ring {
     this.#words[at + 1] = state
   }
 
-  /** Notes that this thread is going to sleep while an end has a value. */
-  announce(which, value) {
-    if (which === TAIL) Atomics.store(this.#words, TAIL_AWAITED, value + 1)
-    else if (which === HEAD) Atomics.store(this.#words, HEAD_AWAITED, value + 1)
+  /** Says that this thread is going to sleep on `awaited` while that holds `value`, in which the mark is from now on. */
+  announce() {
+    if (this.awaited !== TAIL && this.awaited !== HEAD) return
+    const { value } = this
+    this.value |= AWAITED
+    Atomics.compareExchange(this.#words, this.awaited, value, this.value)
   }
 
   /**
    * Looks for room for a record: notes where in `at`. The caller has the senders' lock.
    *
    * @param {number} byteLength bytes of the message
-   * @returns {boolean} false when there is no room before HEAD has moved from `value`
+   * @returns {boolean} false when there is no room before `awaited` has changed from `value`
    * @throws {Error} ERR_HEAP_CORRUPTED
    */
   findRoom(byteLength) {
     const size = recordBytes(byteLength)
-    this.value = Atomics.load(this.#words, HEAD)
-    const tail = this.#end(TAIL)
-    const free = this.#bytes - this.#between(this.#end(HEAD), tail)
+    if (this.#fits(size)) return true
+    this.#await(HEAD, Atomics.load(this.#words, HEAD))
+    this.#words[HEAD_SEEN] = this.value
+    return this.#fits(size)
+  }
+
+  #fits(size) {
+    const tail = this.#words[TAIL]
+    const free = this.#bytes - this.#between(this.#words[HEAD_SEEN], tail)
     const offset = this.#offset(tail)
     const rest = this.#bytes - offset
     this.at = RING + (size <= rest ? offset / WORD : 0)
@@ -148,7 +169,7 @@ export class Ring {
     if (rest + size > free && free < this.#bytes) return false
     // The record begins at the ring's beginning: what is left before that is passed over first.
     this.#write(RING + offset / WORD, rest - RECORD_HEADER, DROPPED)
-    this.#moveTail(tail, rest)
+    this.#moveTail(rest)
     return rest + size <= free
   }
 
@@ -160,7 +181,7 @@ export class Ring {
    */
   publish(byteLength, state) {
     this.#write(this.at, byteLength, state)
-    this.#moveTail(this.#end(TAIL), recordBytes(byteLength))
+    this.#moveTail(recordBytes(byteLength))
   }
 
   /** Says what a record is that this thread has filled, and wakes who waits for it; without a tag it is dropped. */
@@ -177,16 +198,24 @@ export class Ring {
    */
   find() {
     for (;;) {
-      const tail = Atomics.load(this.#words, TAIL)
-      const head = this.#end(HEAD)
-      const used = this.#between(head, this.#end(TAIL))
-      if (used === 0) return this.#await(TAIL, tail)
-      const state = this.#read(this.#offset(head), used)
+      const used = this.#used()
+      if (used === 0) return false
+      const state = this.#read(used)
       if (state > 0 && state < DROPPED) return true
       if (state < 0 && (state === -SELF || isAlive(-state))) return this.#await(this.at + 1, state)
       if (state > DROPPED || state === 0) throw damaged()
       this.remove()
     }
+  }
+
+  // The bytes of records that are known to be there.
+  #used() {
+    const words = this.#words
+    const used = this.#between(words[HEAD], words[TAIL_SEEN])
+    if (used > 0) return used
+    this.#await(TAIL, Atomics.load(words, TAIL))
+    words[TAIL_SEEN] = this.value
+    return this.#between(words[HEAD], this.value)
   }
 
   #await(word, value) {
@@ -195,7 +224,8 @@ export class Ring {
     return false
   }
 
-  #read(offset, used) {
+  #read(used) {
+    const offset = this.#offset(this.#words[HEAD])
     this.at = RING + offset / WORD
     this.byteLength = this.#words[this.at]
     this.tag = Atomics.load(this.#words, this.at + 1)
@@ -209,17 +239,13 @@ export class Ring {
    * they would wake up, send one message and fall asleep again.
    */
   remove() {
-    const head = this.#end(HEAD)
-    const size = recordBytes(this.byteLength)
-    const used = this.#between(head, this.#end(TAIL)) - size
-    this.#move(HEAD, head, size)
-    if (2 * used <= this.#bytes) this.#wake(HEAD, HEAD_AWAITED)
+    const awaited = this.#move(HEAD, recordBytes(this.byteLength))
+    if (awaited && 2 * this.usedBytes <= this.#bytes) this.#wake(HEAD)
   }
 
-  /** Closes one end. The caller has its lock. */
+  /** Closes one end. No lock is needed for HEAD, where that only wakes who waits for room; that of the senders for TAIL. */
   close(which) {
-    const words = this.#words
-    Atomics.store(words, which, words[which] | CLOSED)
-    Atomics.notify(words, which)
+    Atomics.or(this.#words, which, CLOSED)
+    Atomics.notify(this.#words, which)
   }
 }
