@@ -1,6 +1,7 @@
 // The goals, each computed from the figures of one run.
 
 import { paired } from '../harness/statistics.js'
+import { channelGoals } from './channel-goals.js'
 import {
   KOFFI,
   MIMALLOC,
@@ -140,6 +141,7 @@ const goals = [
     measure: (find) => worst(find('construct', `${OURS}, native`), 'ratio'),
   },
   ...mapGoals,
+  ...channelGoals,
 ]
 
 /**

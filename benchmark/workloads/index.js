@@ -11,6 +11,7 @@
 
 import { groups as access } from './access.js'
 import { groups as allocs } from './allocs.js'
+import { groups as channels } from './channels.js'
 import { groups as construct } from './construct.js'
 import { groups as live } from './live.js'
 import { groups as maps } from './maps.js'
@@ -35,4 +36,5 @@ export const groups = [
   ...allocs,
   ...maps,
   ...structures,
+  ...channels,
 ]
