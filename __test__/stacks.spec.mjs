@@ -203,16 +203,20 @@ test('a stack ends, and a class without room for own blocks takes none', (t) => 
   t.false(push(closed, makeLive(closed, 1024)))
 })
 
-test('own parts double while there are bytes to spare, and the cache is large when few are left', (t) => {
-  const cache = makeCache({ width: 4, spare: 4 * 64 + 100, largeBelow: 101 })
+test('own parts double if that takes but an eighth of what is to spare, and the cache is large when little is left', (t) => {
+  const [more, spare] = [4 * 64, 8 * 4 * 64]
+  const cache = makeCache({ width: 4, spare, largeBelow: spare - more + 1 })
   for (let index = 1; index <= 4; index++) push(cache, makeLive(cache, 1024 * index))
   t.is(cache.rows[LARGE], 0)
   t.true(push(cache, makeLive(cache, 1024 * 5)))
-  t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE], cache.isLarge], [8, 100, true])
+  t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE], cache.isLarge], [8, spare - more, true])
   t.deepEqual(published(cache), [0, 0])
   for (let index = 6; index <= 9; index++) push(cache, makeLive(cache, 1024 * index))
-  t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE]], [8, 100])
+  t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE]], [8, spare - more])
   t.deepEqual(published(cache), [0, 4])
+  const poor = makeCache({ width: 4, spare: spare - 1 })
+  for (let index = 1; index <= 5; index++) push(poor, makeLive(poor, 1024 * index))
+  t.deepEqual([poor.rows[HEAD + WIDTH], poor.rows[SPARE], poor.isLarge], [4, spare - 1, false])
 })
 
 test('realloc stays, or moves within the cache with the bytes up to the shorter length', (t) => {

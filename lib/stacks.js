@@ -39,7 +39,7 @@ for (const [name, value] of Object.entries(LAYOUT)) {
     throw new Error(`The native addon is of another version (${name}): build it again`)
 }
 
-const MOST_WIDTH = 64
+const MOST_WIDTH = 256 // blocks
 const NO_WORDS = new Int32Array(0)
 const NO_STATES = new Int8Array(0)
 /** Stacks without blocks, for a heap that is not open. */
@@ -86,11 +86,11 @@ export class Stacks {
    */
   lower(head) {
     const { rows } = this
-    const width = this.widen(head)
     const floor = rows[head + 1]
     const published = rows[head + 4]
+    if (floor <= (published & 0xffff)) return false
+    const width = this.widen(head)
     const lower = Math.max(floor - ((width + 1) >>> 1), published & 0xffff)
-    if (lower >= floor) return false
     const moved = (lower << 16) | (published & 0xffff)
     if (Atomics.compareExchange(rows, head + 4, published, moved) !== published) return false
     rows[head + 1] = lower
@@ -118,12 +118,15 @@ export class Stacks {
     return true
   }
 
-  /** Doubles what the thread may have to itself, if there are bytes to spare. Returns what it may have, in blocks. */
+  /**
+   * Doubles what the thread may have to itself, if that takes but an eighth of the bytes to spare: else the first stacks that are
+   * used would leave none for others. Returns what it may have, in blocks.
+   */
   widen(head) {
     const { rows } = this
     const width = rows[head + 5]
     const bytes = width * rows[head + 3]
-    if (width === 0 || width >= MOST_WIDTH || bytes > rows[1]) return width
+    if (width === 0 || width >= MOST_WIDTH || bytes > rows[1] >>> 3) return width
     rows[1] -= bytes
     if (rows[1] < rows[2]) rows[0] = 1
     rows[head + 5] = 2 * width

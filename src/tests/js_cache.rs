@@ -13,7 +13,7 @@ use crate::process::rows::{
     MOST_LARGE_UNITS, PUBLISHED, SIZES, SPARE, STRIDE, TOP, WIDTH,
 };
 
-const MOST_WIDTH: u32 = 64;
+const MOST_WIDTH: u32 = 256;
 
 /// The part of a thread's cache that is JavaScript.
 #[derive(Clone, Copy)]
@@ -167,10 +167,13 @@ impl JsCache<'_> {
     }
 
     fn lower(&self, head: usize) -> bool {
-        let width = self.widen(head);
         let (floor, published) = (self.row(head, FLOOR), self.row(head, PUBLISHED));
+        if floor <= published & 0xffff {
+            return false;
+        }
+        let width = self.widen(head);
         let lower = floor.saturating_sub(width.div_ceil(2)).max(published & 0xffff);
-        lower < floor && self.move_floor(head, lower, width)
+        self.move_floor(head, lower, width)
     }
 
     fn raise(&self, head: usize) -> bool {
@@ -197,7 +200,7 @@ impl JsCache<'_> {
     fn widen(&self, head: usize) -> u32 {
         let width = self.row(head, WIDTH);
         let (bytes, spare) = (width * self.row(head, STRIDE), self.row(0, SPARE));
-        if width == 0 || width >= MOST_WIDTH || bytes > spare {
+        if width == 0 || width >= MOST_WIDTH || bytes > spare >> 3 {
             return width;
         }
         self.set_row(0, SPARE, spare - bytes);
