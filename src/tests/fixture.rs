@@ -1,6 +1,6 @@
 //! What tests make heaps of, and the numbers that they are random by.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::heap::{Heap, PAGE, Territory, Words};
 
@@ -17,6 +17,16 @@ pub fn whole_heap(words: &[AtomicU32], maximum: u32) -> Heap<'_> {
     let (start, end_page) = (Heap::WHOLE_MEMORY_ROOT, (words.len() / WORDS_PER_PAGE) as u32);
     let territory = Territory { start, end_page, maximum, owns_all: true };
     Heap::format(Words::new(words), territory).expect("room for a heap")
+}
+
+/// What the words of a memory hold.
+pub fn copy_of(words: &[AtomicU32]) -> Vec<u32> {
+    words.iter().map(|word| word.load(Relaxed)).collect()
+}
+
+/// Gives the words of a memory back what they held.
+pub fn restore(words: &[AtomicU32], copy: &[u32]) {
+    words.iter().zip(copy).for_each(|(word, &held)| word.store(held, Relaxed));
 }
 
 /// splitmix64: the same numbers from the same seed.

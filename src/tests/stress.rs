@@ -22,32 +22,19 @@ use crate::heap::{GRAIN, HEADER, PAGE, Search, UNIT, Words};
 use crate::process::rows::LARGEST as LARGEST_KEPT;
 use crate::process::sync::{Mutex, lock};
 use crate::session::{Bytes, Claim, SharedHeap};
+use crate::tests::fixture::{Random, WORDS_PER_PAGE};
 use crate::tests::js_cache::JsCache;
 
 const THREADS: u64 = 4;
 const STEPS: u64 = 4_000;
 const INITIAL: usize = 2;
 const MAXIMUM: usize = 60;
-const WORDS_PER_PAGE: usize = PAGE as usize / 4;
 const MOST_LIVE: usize = 60;
-const LONGEST: u64 = 70_000;
+const LONGEST: u32 = 70_000;
 const SHARED_BLOCKS: usize = 20;
 const HEAP_BASE: u32 = PAGE + UNIT;
 /// Calls for which a memory is open that is closed and replaced.
 const STEPS_OPEN: u64 = 8;
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ bits >> 31) % limit
-    }
-}
 
 /// Who owns each 16 bytes; 0 for nobody.
 struct Owners(Vec<UnsafeCell<u64>>);
@@ -249,7 +236,7 @@ impl<'m> Handle<'m> {
 
     fn malloc(&mut self) {
         let scale = 4 * self.random.below(3);
-        let byte_length = 1 + self.random.below(LONGEST >> scale) as u32;
+        let byte_length = 1 + self.random.below(LONGEST >> scale);
         let align = 1 << self.random.below(13);
         self.malloc_of(byte_length, align);
     }
@@ -302,7 +289,7 @@ impl<'m> Handle<'m> {
         if self.live.is_empty() {
             return;
         }
-        let index = self.random.below(self.live.len() as u64) as usize;
+        let index = self.random.below(self.live.len() as u32) as usize;
         let (block, byte_length) = self.live.swap_remove(index);
         self.memory.owners.replace(block, byte_length, self.name, 0);
         if self.random.below(4) == 0 { self.free_natively(block) } else { self.free_block(block) }
@@ -310,7 +297,7 @@ impl<'m> Handle<'m> {
 
     /// More blocks of a class than a cache keeps, so that they come to the shelves of the depot.
     fn malloc_and_free_many(&mut self) {
-        let byte_length = 1 + self.random.below(200) as u32;
+        let byte_length = 1 + self.random.below(200);
         let before = self.live.len();
         for _ in 0..self.random.below(200) {
             self.malloc_of(byte_length, GRAIN);
@@ -322,7 +309,7 @@ impl<'m> Handle<'m> {
 
     fn resize(&mut self) {
         let Some((block, old)) = self.live.pop() else { return };
-        let byte_length = 1 + self.random.below(LONGEST) as u32;
+        let byte_length = 1 + self.random.below(LONGEST);
         self.memory.owners.replace(block, old, self.name, 0);
         let kept = match self.ask(|heap| heap.resize(block, byte_length, false)) {
             Ok(()) => byte_length,
@@ -458,7 +445,7 @@ fn free_twice(steps: u64) {
     let mut handles: Vec<_> = (1..=THREADS).map(|name| Handle::open(&memory, name)).collect();
     let mut random = Random(0);
     for _ in 0..THREADS * steps {
-        let [one, other] = [0, 0].map(|_| random.below(THREADS) as usize);
+        let [one, other] = [0, 0].map(|_| random.below(THREADS as u32) as usize);
         match handles[one].live.last() {
             Some(&(block, byte_length)) if one != other && random.below(3) == 0 => {
                 let caches = [one, other].map(|thread| handles[thread].js());

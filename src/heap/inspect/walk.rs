@@ -131,7 +131,11 @@ impl<'m> Heap<'m> {
     }
 
     /// What begins at `unit`, and how many units it has.
-    pub(super) fn piece_at(&self, segment: Segment<'m>, unit: u32) -> Result<(u32, Piece<'m>)> {
+    pub(in crate::heap) fn piece_at(
+        &self,
+        segment: Segment<'m>,
+        unit: u32,
+    ) -> Result<(u32, Piece<'m>)> {
         match segment.kind(unit)? {
             UnitKind::Span { class, back: 0 } => {
                 let span = Span::read(self, segment, unit, class)?;

@@ -2,7 +2,11 @@
 
 mod corruption;
 mod cost;
+mod damage;
+mod extend;
 mod failure;
 mod fill;
 mod order;
 mod properties;
+mod resize;
+mod territory;

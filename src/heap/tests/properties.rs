@@ -32,6 +32,7 @@ enum Action {
     Free { index: usize },
     Realloc { index: usize, byte_length: u32 },
     BadPointer { pointer: u32 },
+    NearBlock { index: usize, distance: i32 },
     Grow { pages: usize },
 }
 
@@ -77,12 +78,14 @@ impl Shadow {
             Action::Free { index } => {
                 if let Some(pointer) = self.nth(index) {
                     self.confirm_pattern(pointer);
+                    // Nothing is left of a large block.
+                    let again = match self.heap().class_of(pointer).expect("live") {
+                        Some(_) => Fault::AlreadyFreed,
+                        None => Fault::NeverAllocated,
+                    };
                     assert_eq!(self.heap().free(pointer), Ok(()));
                     self.blocks.remove(&pointer);
-                    assert!(matches!(
-                        self.heap().free(pointer),
-                        Err(Fault::AlreadyFreed | Fault::NeverAllocated)
-                    ));
+                    assert_eq!(self.heap().free(pointer), Err(again));
                 }
             }
             Action::Realloc { index, byte_length } => {
@@ -91,6 +94,11 @@ impl Shadow {
                 }
             }
             Action::BadPointer { pointer } => self.bad_pointer(pointer),
+            Action::NearBlock { index, distance } => {
+                if let Some(pointer) = self.nth(index) {
+                    self.bad_pointer(pointer.saturating_add_signed(distance));
+                }
+            }
             Action::Grow { pages } => self.grow(pages),
         }
     }
@@ -140,13 +148,36 @@ impl Shadow {
         if self.blocks.contains_key(&pointer) {
             return;
         }
-        let before = self.blocks.range(..pointer).next_back();
-        let inside = before.is_some_and(|(start, (length, _))| pointer < start + length);
-        match self.heap().free(pointer) {
-            Err(Fault::InsideBlock) => {}
-            Err(Fault::NeverAllocated | Fault::AlreadyFreed) => assert!(!inside, "{pointer}"),
-            other => panic!("{other:?} for {pointer}"),
-        }
+        let expected = match self.surrounds(pointer) {
+            true => Fault::InsideBlock,
+            false if self.was_given(pointer) => Fault::AlreadyFreed,
+            false => Fault::NeverAllocated,
+        };
+        assert_eq!(self.heap().free(pointer), Err(expected), "{pointer}");
+    }
+
+    // Whether a live block, its header or what alignment leaves before it lies at `pointer`.
+    fn surrounds(&self, pointer: u32) -> bool {
+        let at = |(&start, &(_, size)): (&u32, &(u32, u32))| {
+            let large = self.heap().class_of(start) == Ok(None);
+            let before = if large { (start - GRAIN) % UNIT + GRAIN } else { HEADER };
+            (start - before..start - HEADER + size).contains(&pointer)
+        };
+        let before = self.blocks.range(..=pointer).next_back();
+        [before, self.blocks.range(pointer..).next()].into_iter().flatten().any(at)
+    }
+
+    // Whether a span had a block at `pointer` in use before.
+    fn was_given(&self, pointer: u32) -> bool {
+        let mut given = false;
+        let walked = self.heap().each_piece(|piece| {
+            if let Piece::Span(span) = piece {
+                given |= span.slot_at(pointer).is_some_and(|slot| span.was_made(slot));
+            }
+            Ok(())
+        });
+        walked.expect("a sound heap");
+        given
     }
 
     fn grow(&mut self, pages: usize) {
@@ -206,6 +237,31 @@ impl Shadow {
         verify(&self.heap());
         self.heap().check(&mut |damage| panic!("{damage:?} in a sound heap"));
         compare_map(&self.heap(), self.view());
+        self.compare_figures();
+    }
+
+    /// Compares the figures with the blocks that are known, and with the largest room that a walk meets.
+    fn compare_figures(&self) {
+        let stats = self.heap().stats().expect("a sound heap");
+        let sum = |part: fn(&(u32, u32)) -> u32| -> u64 {
+            self.blocks.values().map(|block| u64::from(part(block))).sum()
+        };
+        assert_eq!(
+            (stats.requested_bytes, stats.used_bytes),
+            (sum(|block| block.0), sum(|block| block.1))
+        );
+        assert_eq!((stats.block_count as usize, stats.cached_bytes), (self.blocks.len(), 0));
+        let mut largest = 0;
+        let walked = self.heap().each_piece(|piece| {
+            largest = largest.max(match piece {
+                Piece::Span(span) if span.free > 0 => span.geometry().stride - HEADER,
+                Piece::Free(_, units) if units >= LISTED => units * UNIT - GRAIN - HEADER,
+                _ => 0,
+            });
+            Ok(())
+        });
+        walked.expect("a sound heap");
+        assert_eq!(stats.largest_free_block, u64::from(largest));
     }
 }
 
@@ -316,6 +372,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         3 => (any::<usize>(), byte_length)
             .prop_map(|(index, byte_length)| Action::Realloc { index, byte_length }),
         1 => (0..3_000_000_u32).prop_map(|pointer| Action::BadPointer { pointer }),
+        2 => (any::<usize>(), -2_000..2_000_i32)
+            .prop_map(|(index, distance)| Action::NearBlock { index, distance }),
         1 => (1..6_usize).prop_map(|pages| Action::Grow { pages }),
     ];
     prop::collection::vec(action, 1..250)
