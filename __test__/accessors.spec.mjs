@@ -4,8 +4,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-
-const PAGE = 65_536
+import { bytesOf, PAGE } from './fixtures/pages.mjs'
 
 const integers = (bits) => [
   0,
@@ -34,7 +33,6 @@ const TYPES = [
 ].filter(({ type }) => `get${type}` in DataView.prototype)
 
 const small = (shared = true) => new LocalSharedMemory({ initial: 1, maximum: 8, shared })
-const bytesOf = (memory) => Buffer.from(memory.buffer).toString('latin1')
 
 test('Float16 is there exactly where DataView has it', (t) => {
   for (const name of ['getFloat16', 'setFloat16']) {

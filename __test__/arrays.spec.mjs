@@ -4,9 +4,8 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { bytesOf, PAGE } from './fixtures/pages.mjs'
 import { TYPED_ARRAYS } from './fixtures/typed-arrays.mjs'
-
-const PAGE = 65_536
 
 const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
 const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
@@ -16,7 +15,6 @@ const OUTSIDE = [0, -0, -1, 1.5, NaN, Infinity, 2 ** 32, 2 ** 32 + 64]
 const isBig = (TypedArray) => TypedArray.name.startsWith('Big')
 const valueFor = (TypedArray, value) => (isBig(TypedArray) ? BigInt(value) : value)
 const small = (shared = true) => new LocalSharedMemory({ initial: 2, maximum: 16, shared })
-const bytesOf = (memory) => Buffer.from(memory.buffer).toString('latin1')
 
 /** A memory whose bytes count up from the 64th on, and a copy of all its bytes. */
 const counting = (shared = true) => {

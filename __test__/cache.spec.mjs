@@ -8,10 +8,10 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, within } from './fixtures/launch.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 import { checkAllocs, runRandomly, Shadow } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const INVALID = { code: 'ERR_INVALID_POINTER' }
 const OUT_OF_RANGE = { code: 'ERR_OUT_OF_RANGE' }
 const LARGEST_KEPT = 32_776

@@ -3,10 +3,10 @@
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, reportsOf } from './fixtures/launch.mjs'
+import { bytesOf, PAGE } from './fixtures/pages.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 import { runRandomly, Shadow } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const HEADER = 8
 const ROOT = 16
 const MODES = [false, true]
@@ -30,8 +30,6 @@ const makeUsed = (options) => {
 }
 
 const ascending = (numbers) => numbers.toSorted((a, b) => a - b)
-
-const bytesOf = (memory) => Buffer.from(memory.buffer).toString('latin1')
 
 for (const debug of MODES) {
   for (const shape of SHAPES) {

@@ -7,10 +7,10 @@ import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { libcModule } from './fixtures/modules.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { allBytes, intact, stamp } from './fixtures/pattern.mjs'
 import { runRandomly, Shadow } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const [FRESH, FREED, GUARD] = [0xcd, 0xdd, 0xfd]
 const LEAST_GUARD = 16
 const SIZES = [1, 7, 16, 100, 1000, 4096, 32_776, 50_000, 300_000]

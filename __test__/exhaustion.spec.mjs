@@ -6,9 +6,9 @@ import LocalSharedMemory from '../index.js'
 import { DEBUG } from './fixtures/debug.mjs'
 import { CALLS, fillWith } from './fixtures/exhaust.mjs'
 import { launch, reportsOf } from './fixtures/launch.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { checkAllocs } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const SIZES = [1, 40, 500, 3000, 9000, 32_776, 32_777, PAGE, 2 * PAGE]
 /** Enough where the same code serves the others. */
 const FEW_SIZES = [200, 9000, 32_777, PAGE]

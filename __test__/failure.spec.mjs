@@ -4,10 +4,10 @@
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { intact, stamp } from './fixtures/pattern.mjs'
 import { checkAllocs } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const RECORDS = { first: 4, end: 1024 }
 const DAMAGE = 1 << 20
 const FAULTS = new Set(['ERR_HEAP_CORRUPTED', 'ERR_INVALID_POINTER'])

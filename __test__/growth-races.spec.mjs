@@ -5,9 +5,9 @@ import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, reportsOf } from './fixtures/launch.mjs'
 import { sharedModule } from './fixtures/modules.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { checkAllocs } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const MAXIMUM = 100
 const ROLES = ['javascript', 'plain', 'wasm', 'malloc', 'small']
 const [ROUNDS, STEPS] = [3, 1200]

@@ -5,15 +5,14 @@ import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, reportsOf } from './fixtures/launch.mjs'
+import { meetingOf } from './fixtures/meeting.mjs'
+import { PAGE, pagesOf } from './fixtures/pages.mjs'
 import { allBytes, intact, stamp } from './fixtures/pattern.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 import { Shadow, checkAllocs, runRandomly } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const OUT_OF_MEMORY = { instanceOf: RangeError, code: 'ERR_OUT_OF_MEMORY' }
 const { grow } = WebAssembly.Memory.prototype
-
-const pagesOf = (memory) => memory.buffer.byteLength / PAGE
 
 /** Allocates until the heap is full. */
 const fill = (t, memory, byteLength) => {
@@ -384,24 +383,38 @@ test.serial('memories come and go, and a new one inherits nothing from an old on
 })
 
 test.serial('pages that another thread grows meanwhile are never touched', async (t) => {
-  const memory = new LocalSharedMemory({ initial: 1, maximum: 400, shared: true, heapBase: PAGE })
+  // A heap in many pieces grows by half of what it has, twice here.
+  const maximum = 1000
+  const memory = new LocalSharedMemory({ initial: 1, maximum, shared: true, heapBase: PAGE })
   stamp(memory, 0, PAGE, 1)
+  const gate = new SharedArrayBuffer(4)
   const growers = [1, 2].map((byte) =>
-    launch('grow-worker.mjs', { memory, pages: 60, byte: 0xe0 + byte, pause: 1 }),
+    launch('grow-worker.mjs', { memory, pages: 60, byte: 0xe0 + byte, pause: 1, gate, threads: 3 }),
   )
   const state = { growing: true }
   const done = reportsOf(60_000, growers).finally(() => (state.growing = false))
   const ptrs = []
-  while (state.growing) {
-    // Not before the others have begun, and not so far that they find the memory full.
-    if (pagesOf(memory) > 1 && pagesOf(memory) < 250) {
-      const ptr = memory.malloc(9000)
-      stamp(memory, ptr, 9000, ptr)
-      ptrs.push(ptr)
-    }
-    // oxlint-disable-next-line no-await-in-loop -- lets the growers' messages in
-    await new Promise(setImmediate)
+  const allocate = () => {
+    const ptr = memory.malloc(9000)
+    stamp(memory, ptr, 9000, ptr)
+    ptrs.push(ptr)
   }
+  const arrived = new Int32Array(gate)
+  const allocateWhile = async (others) => {
+    while (others()) {
+      // Not before the others have begun, and not so far that they find the memory full.
+      if (pagesOf(memory) > 1 && pagesOf(memory) < 250) allocate()
+      // oxlint-disable-next-line no-await-in-loop -- lets the growers' messages in
+      await new Promise(setImmediate)
+    }
+  }
+  await allocateWhile(() => state.growing && Atomics.load(arrived, 0) < 2)
+  // While both stand still halfway, pages behind theirs.
+  const behind = memory.buffer.byteLength
+  do allocate()
+  while (ptrs.at(-1) < behind)
+  meetingOf(gate, 3)()
+  await allocateWhile(() => state.growing)
   const reports = await done
   for (const [index, pages] of reports.entries()) {
     t.is(pages.length, 60)
@@ -410,7 +423,6 @@ test.serial('pages that another thread grows meanwhile are never touched', async
   const [first, last] = [Math.min(...reports.flat()), Math.max(...reports.flat())]
   t.true(ptrs.some((ptr) => ptr > first * PAGE && ptr < last * PAGE))
   t.true(intact(memory, 0, PAGE, 1))
-  t.true(ptrs.length > 0)
   checkAll(t, memory, ptrs, 9000)
   for (const ptr of ptrs) memory.free(ptr)
   t.is(memory.length, 0)

@@ -8,10 +8,10 @@ import LocalSharedMemory from '../index.js'
 import { compileC } from './fixtures/clang.mjs'
 import { launch, reportsOf } from './fixtures/launch.mjs'
 import { ownDataModule } from './fixtures/modules.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { allBytes, intact, stamp } from './fixtures/pattern.mjs'
 import { checkAllocs } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const INITIAL = 2
 const OUT_OF_MEMORY = { code: 'ERR_OUT_OF_MEMORY' }
 

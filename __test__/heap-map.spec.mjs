@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, reportsOf } from './fixtures/launch.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 
-const PAGE = 65_536
 const HEADER = 8
 const BIN = fileURLToPath(new URL('../bin/local-shared-memory.js', import.meta.url))
 const NO_BLOCKS = { trimmedBytes: 0, blockBytes: 0, slots: 0, live: 0, cached: 0, free: 0 }

@@ -4,11 +4,11 @@ import { Console } from 'node:console'
 import { PassThrough } from 'node:stream'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { PAGE } from './fixtures/pages.mjs'
 import { allBytes, intact, stamp } from './fixtures/pattern.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 import { Shadow, runRandomly } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const OUT_OF_MEMORY = { instanceOf: RangeError, code: 'ERR_OUT_OF_MEMORY' }
 const ALIGNMENTS = Array.from({ length: 17 }, (_, shift) => 2 ** shift)
 

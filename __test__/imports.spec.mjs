@@ -6,9 +6,9 @@ import { compileC } from './fixtures/clang.mjs'
 import { DEBUG } from './fixtures/debug.mjs'
 import { launch, reportsOf } from './fixtures/launch.mjs'
 import { libcModule } from './fixtures/modules.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { allBytes, intact, stamp } from './fixtures/pattern.mjs'
 
-const PAGE = 65_536
 const EINVAL = 22
 const ENOMEM = 12
 const INVALID_POINTER = { code: 'ERR_INVALID_POINTER' }

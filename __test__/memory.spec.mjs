@@ -5,8 +5,7 @@ import { createContext, runInContext } from 'node:vm'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory, { LocalSharedMemory as Named } from '../index.js'
-
-const PAGE = 65_536
+import { PAGE } from './fixtures/pages.mjs'
 
 /** A name as a WebAssembly module holds it: its length, its bytes. */
 const name = (text) => [text.length, ...Buffer.from(text)]

@@ -6,9 +6,9 @@ import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { ownDataModule } from './fixtures/modules.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { allBytes } from './fixtures/pattern.mjs'
 
-const PAGE = 65_536
 const INITIAL = 2
 const MODULE_END = 49_000
 const BLOCK = 3000

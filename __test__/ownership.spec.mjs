@@ -12,10 +12,10 @@ import {
   MODULE_END,
 } from './fixtures/allocators.mjs'
 import { launch, reportsOf } from './fixtures/launch.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { intact, stamp } from './fixtures/pattern.mjs'
 import { survey, Tenant } from './fixtures/tenant.mjs'
 
-const PAGE = 65_536
 const INITIAL = 2
 const MAXIMUM = 400
 const SEEDS = 24

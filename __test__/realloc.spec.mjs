@@ -4,8 +4,8 @@
 import test from 'ava'
 import { Pages, refresh, viewsOf } from '../lib/pages.js'
 import { realloc } from '../lib/realloc.js'
+import { PAGE } from './fixtures/pages.mjs'
 
-const PAGE = 65_536
 const [OLD, NEW] = [1024, 3 * PAGE]
 
 /** A heap of large blocks that finds room in pages that the views do not show yet. */

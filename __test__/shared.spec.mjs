@@ -4,8 +4,8 @@ import { setEnvironmentData } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, reportsOf } from './fixtures/launch.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 
-const PAGE = 65_536
 const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
 const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
 const SMALL = { initial: 1, maximum: 100 }

@@ -11,10 +11,10 @@ import { runChild } from './fixtures/child.mjs'
 import { DEBUG } from './fixtures/debug.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { assemble, sharedModule } from './fixtures/modules.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { allBytes, intact, stamp } from './fixtures/pattern.mjs'
 import { checkAllocs } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const MEBI = 2 ** 20
 const GIBI = 2 ** 30
 const LINUX = process.platform === 'linux'

@@ -5,8 +5,8 @@ import LocalSharedMemory from '../index.js'
 import { runChild } from './fixtures/child.mjs'
 import { OPERATIONS, killWorkers } from './fixtures/killing.mjs'
 import { launch, within } from './fixtures/launch.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 
-const PAGE = 65_536
 const WORKERS = 9
 
 const SHAPES = {

@@ -11,10 +11,10 @@ import {
   plainModule,
   sharedModule,
 } from './fixtures/modules.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { intact, stamp } from './fixtures/pattern.mjs'
 import { Shadow, checkAllocs, runRandomly } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const TRAP = { instanceOf: WebAssembly.RuntimeError }
 const GREETING = 'hello, heap!'
 

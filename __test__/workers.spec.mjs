@@ -9,11 +9,11 @@ import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { DEBUG } from './fixtures/debug.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
+import { PAGE } from './fixtures/pages.mjs'
 import { intact } from './fixtures/pattern.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 import { checkAllocs } from './fixtures/shadow.mjs'
 
-const PAGE = 65_536
 const CONTROL_BYTES = 4096
 
 /** Calls allocs() for as long as the promise is pending, and checks every answer. Returns the number of calls. */
