@@ -160,8 +160,10 @@ impl Shadow {
     fn surrounds(&self, pointer: u32) -> bool {
         let at = |(&start, &(_, size)): (&u32, &(u32, u32))| {
             let large = self.heap().class_of(start) == Ok(None);
-            let before = if large { (start - GRAIN) % UNIT + GRAIN } else { HEADER };
-            (start - before..start - HEADER + size).contains(&pointer)
+            // The header behind a large block is in its last unit.
+            let (before, behind) =
+                if large { ((start - GRAIN) % UNIT + GRAIN, HEADER) } else { (HEADER, 0) };
+            (start - before..start - HEADER + size + behind).contains(&pointer)
         };
         let before = self.blocks.range(..=pointer).next_back();
         [before, self.blocks.range(pointer..).next()].into_iter().flatten().any(at)
