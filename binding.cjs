@@ -835,11 +835,15 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.attachFile = nativeBinding.attachFile
 module.exports.cacheLayout = nativeBinding.cacheLayout
+module.exports.closeHeap = nativeBinding.closeHeap
+module.exports.detachFile = nativeBinding.detachFile
 module.exports.Fault = nativeBinding.Fault
 module.exports.heapFunctions = nativeBinding.heapFunctions
 module.exports.isAlive = nativeBinding.isAlive
 module.exports.isOverlaid = nativeBinding.isOverlaid
+module.exports.openAttached = nativeBinding.openAttached
 module.exports.openHeap = nativeBinding.openHeap
 module.exports.overlayStorage = nativeBinding.overlayStorage
 module.exports.proveGuards = nativeBinding.proveGuards

@@ -9,6 +9,26 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/**
+ * Attaches the file at `path`. `initial` and `maximum` are the pages of a new memory; a maximum of 0 is the one that there
+ * is, or as many as `initial`.
+ */
+export declare function attachFile(path: string, initial: number, maximum: number, create: boolean): Attempt
+
+/** An attempt to attach a file. */
+export interface Attempt {
+  /** The code of the error, when it failed. */
+  code?: string
+  /** What there is to say about that. */
+  reason?: string
+  /** What [`open_attached`] takes. */
+  file?: object
+  /** The pages that the memory has. */
+  pages: number
+  /** The pages that it may grow to. */
+  maximum: number
+}
+
 /** The layout of a thread cache. */
 export declare function cacheLayout(): CacheLayout
 
@@ -68,6 +88,12 @@ export interface CacheLayout {
   words: number
 }
 
+/** Closes a heap that this thread has open, before anyone has collected what has its number. */
+export declare function closeHeap(number: number): void
+
+/** Gives up a file that no memory has. */
+export declare function detachFile(file: object): void
+
 /** Why a heap operation was refused. */
 export declare const enum Fault {
   /** No free range is large enough; more pages may help. */
@@ -90,6 +116,10 @@ export declare const enum Fault {
   NotAHeap = -8,
   /** Another build of this addon has the memory, or made the heap in it. */
   OtherBuild = -10,
+  /** A process that has the heap too keeps its lock and does not go on. */
+  Busy = -12,
+  /** This thread has closed the heap. */
+  Closed = -13,
   /** The native side met what it takes for impossible: the fault is its own. */
   Internal = -11,
 }
@@ -161,10 +191,21 @@ export interface LeakInfo {
 }
 
 /**
+ * Puts the bytes of an attached file in the place of V8's, for the memory that `view` covers: a shared one that was just
+ * made with the pages and the maximum of the file and that nobody has used. Opens the heap in it as [`super::open_heap`]
+ * does, or returns the fault for which it cannot be opened, or, as a text, why the bytes cannot be had there.
+ *
+ * # Errors
+ * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
+ */
+export declare function openAttached(view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, file: object): object | number | string
+
+/**
  * Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns
  * the fault for which it cannot be opened, or an object that keeps it open. Its `number` is what
- * [`heap_functions`] take, `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer
- * of the words of the thread's cache, or null. All that lib/native.js reads is the object's own: code that
+ * [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached` whether other processes can have
+ * it, `kept` is the state of a block that a thread keeps, and `cache` is an ArrayBuffer of the words of the thread's
+ * cache, or null. All that lib/native.js reads is the object's own: code that
  * has put accessors on its prototype never gets hold of it.
  *
  * # Errors

@@ -2,6 +2,7 @@
 // else comes from the classes below it in lib/. index.d.ts says what each method takes, returns and throws.
 
 import { adopt, takeReceived } from './lib/adopting.js'
+import { attachMemory } from './lib/attach.js'
 import { checkAlign, hasHeap, heapOf } from './lib/blocks.js'
 import { allocArray } from './lib/disposable.js'
 import { checkInteger, checkSize, MAX_BYTES } from './lib/errors.js'
@@ -71,6 +72,11 @@ export class LocalSharedMemory extends StringMemory {
   /** The memory of a name, the same one in every worker that is started afterwards. */
   static shared(name, options = {}) {
     return sharedMemory(this, name, options)
+  }
+
+  /** The memory in a file, with one heap for all processes that attach it. */
+  static attach(path, options = {}) {
+    return attachMemory(this, path, options, LocalSharedMemory.devicePageSize)
   }
 
   /** Allocates a block of zeros. */

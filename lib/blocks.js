@@ -135,6 +135,16 @@ export class BlockMemory extends Pages {
     return this.#heap.trim()
   }
 
+  /** Closes the heap for this thread. */
+  close() {
+    this.#heap.close()
+  }
+
+  /** Puts back what processes that died kept of the heap. */
+  recover() {
+    return this.#heap.recover()
+  }
+
   /** Lists everything that was written over. */
   check() {
     return this.#heap.check()

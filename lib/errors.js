@@ -123,6 +123,39 @@ export const addonMismatch = (message) => withCode(new Error(message), 'ERR_ADDO
 export const storageUnavailable = (message) =>
   withCode(new Error(message), 'ERR_STORAGE_UNAVAILABLE')
 
+const ATTACHED = {
+  ERR_HEAP_UNCLEAN: 'it was in use when the system stopped, or when it was copied: what is missing is not known',
+  ERR_HEAP_BUSY: 'a process that has it keeps its lock and does not go on',
+  ERR_ATTACH_FULL: 'as many processes as there can be have it',
+}
+
+/**
+ * A file that cannot be attached.
+ *
+ * @param {string} code of the error
+ * @param {string} path
+ * @param {string} reason as far as the code does not tell
+ * @returns {Error} a RangeError for ERR_OUT_OF_MEMORY
+ */
+export const attachRefused = (code, path, reason) => {
+  const message = `The file ${show(path)} cannot be attached: ${ATTACHED[code] ?? reason}`
+  return withCode(
+    code === 'ERR_OUT_OF_MEMORY' ? new RangeError(message) : new Error(message),
+    code,
+  )
+}
+
+/** A process that has the heap too and has stopped in the middle of a call. */
+export const heapBusy = () =>
+  withCode(
+    new Error('Another process keeps the lock of the heap and does not go on'),
+    'ERR_HEAP_BUSY',
+  )
+
+/** A heap that this thread has closed. */
+export const heapClosed = () =>
+  withCode(new Error('This thread has closed the heap'), 'ERR_HEAP_CLOSED')
+
 /**
  * The package was installed without an addon that can be loaded here.
  *

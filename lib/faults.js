@@ -4,6 +4,8 @@ import binding from './binding.js'
 import { describe, storyOf } from './debug-heap.js'
 import {
   addonMismatch,
+  heapBusy,
+  heapClosed,
   heapCorrupted,
   internalError,
   invalidPointer,
@@ -28,6 +30,8 @@ const MEMORY_FAULTS = new Map([
     () => addonMismatch('The heap in the memory belongs to another version of local-shared-memory'),
   ],
   [Fault.OutOfMemory, () => outOfMemory('There is no room for what is known of the heap')],
+  [Fault.Busy, heapBusy],
+  [Fault.Closed, heapClosed],
   [Fault.Internal, () => internalError('A fault of local-shared-memory itself: please report it')],
 ])
 
@@ -56,7 +60,7 @@ const toldError = (fault, ptr, finding) => {
  * @param {number} fault
  * @param {number} [ptr] pointer that the call was about
  * @param {object | null} [finding] what debug mode can tell
- * @returns {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED, or ERR_INTERNAL when the fault is not the user's; for a heap that
+ * @returns {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED, or ERR_INTERNAL when the fault is not the user's, ERR_HEAP_BUSY, ERR_HEAP_CLOSED; for a heap that
  * could not be opened or made ERR_NOT_A_HEAP, ERR_ADDON_MISMATCH or ERR_OUT_OF_MEMORY
  */
 export const errorOf = (fault, ptr, finding) =>

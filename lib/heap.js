@@ -204,6 +204,11 @@ export class Heap extends Session {
     return this.ready() ? this.ask((native) => native.trim()) : 0
   }
 
+  /** @returns {number} the blocks that dead processes kept and that were put back */
+  recover() {
+    return this.ready() ? this.ask((native) => native.recover()) : 0
+  }
+
   /** @returns {object[]} what LocalSharedMemory.leaks() returns */
   leaks() {
     return this.ready() ? this.ask((native) => native.leaks()) : []

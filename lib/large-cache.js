@@ -5,7 +5,6 @@ import { Stacks } from './stacks.js'
 
 const LARGE_HEADS = 3080
 const LIVE = -128
-const KEPT = -1
 
 // The head of the stack for blocks of so many units, 32 at least: the last one that has none longer than they.
 const headFor = (units) => {
@@ -49,7 +48,7 @@ export class LargeCache extends Stacks {
     const { words, rows, states } = this
     if (rows[head] >= rows[head + 2] && !this.raise(head)) return false
     const top = rows[head]
-    states[ptr >>> 4] = KEPT
+    states[ptr >>> 4] = this.kept
     words[(ptr - 8) >>> 2] = 0
     rows[top] = ptr
     rows[head] = top + 1
@@ -84,7 +83,7 @@ export class LargeCache extends Stacks {
     if (words[header + 1] !== size || byteLength > size - 8) return 0
     rows[head] = top
     // Two threads have freed it at the same time, and it was given out since.
-    if (states[ptr >>> 4] !== KEPT) return 0
+    if (states[ptr >>> 4] !== this.kept) return 0
     words[header] = byteLength
     states[ptr >>> 4] = LIVE
     return ptr

@@ -2,12 +2,15 @@
 // first. The functions are made once for all heaps of a thread, so that opening another costs little.
 
 import binding from './binding.js'
+import { Fault } from './faults.js'
 
 class Native {
   // Declared, so that no setter of a prototype is called.
   opened
   number
   debug
+  attached
+  kept
   cache
 
   constructor(opened) {
@@ -15,16 +18,25 @@ class Native {
     this.opened = opened
     this.number = opened.number
     this.debug = opened.debug
+    this.attached = opened.attached
+    this.kept = opened.kept
     this.cache = opened.cache
   }
 }
+
+/** What a closed heap has in its place. */
+class Closed {}
 
 for (const [name, run] of Object.entries(binding.heapFunctions())) {
   const value = function (a, b, c, d, e) {
     return run(this.number, a, b, c, d, e)
   }
   Object.defineProperty(Native.prototype, name, { value })
+  Object.defineProperty(Closed.prototype, name, { value: () => Fault.Closed })
 }
+
+/** The native functions of a heap that is closed: each refuses. */
+export const CLOSED = new Closed()
 
 /**
  * @param {object} opened what the native side answered when it opened the heap

@@ -60,6 +60,9 @@ class Views {
 /** What a memory has until its first access: constructing stays cheap, and the first access refreshes. */
 const NO_VIEWS = new Views(new SharedArrayBuffer(0))
 
+/** What a memory that one process has to itself is missing. */
+const NONE_MISSING = () => 0
+
 /** A new WebAssembly.Memory, or one that exists already and becomes an instance of the class under construction. */
 class Memory extends EngineMemory {
   /**
@@ -100,6 +103,16 @@ export let dataOf
 /** @type {(memory: Pages) => number} */
 export let limitOf
 
+/** @type {(memory: Pages) => number} the pages that other processes have added and this one does not have yet */
+let missingOf
+
+/**
+ * Notes who knows by how many pages other processes have grown a memory.
+ *
+ * @type {(memory: Pages, missing: () => number) => void}
+ */
+export let followGrowth
+
 /**
  * Makes the views again if the memory has grown since they were made.
  *
@@ -116,8 +129,19 @@ export let refresh
  * @returns {boolean} true when the views are new
  */
 export const refreshNow = (memory) => {
-  if (isShared(bufferOf(memory))) grow.call(memory, 0)
+  if (isShared(bufferOf(memory))) growToo(memory)
   return refresh(memory)
+}
+
+// By what other processes have grown a memory that several have: none grows it for another one. By nothing, if the engine
+// refuses.
+const growToo = (memory) => {
+  const missing = missingOf(memory)
+  try {
+    grow.call(memory, missing > 0 ? missing : 0)
+  } catch {
+    grow.call(memory, 0)
+  }
 }
 
 /** A WebAssembly.Memory that keeps views over its own bytes. */
@@ -126,8 +150,15 @@ export class Pages extends Memory {
   // Two of the views' fields once more: one load less is a third of what an accessor adds to a DataView's own work.
   #data = NO_VIEWS.data
   #limit = NO_VIEWS.limit
+  #missing = NONE_MISSING
 
   static {
+    missingOf = (memory) => memory.#missing()
+
+    followGrowth = (memory, missing) => {
+      memory.#missing = missing
+    }
+
     viewsOf = (memory) => memory.#views
     dataOf = (memory) => memory.#data
     limitOf = (memory) => memory.#limit

@@ -7,9 +7,9 @@ import { DEBUG_BY_DEFAULT, withCallers } from './debug-heap.js'
 import { bufferOf, cloneOf, getBuffer, grow, isShared } from './engine.js'
 import { debugUnavailable } from './errors.js'
 import { errorOf, Fault } from './faults.js'
-import { nativeOf } from './native.js'
+import { CLOSED, nativeOf } from './native.js'
 import { freePending } from './new-block.js'
-import { refresh, refreshNow, viewsOf } from './pages.js'
+import { followGrowth, refresh, refreshNow, viewsOf } from './pages.js'
 
 const WHOLE_MEMORY = -1
 
@@ -90,7 +90,7 @@ export class Session {
   attach() {
     refresh(this.memory)
     const { u8, i32 } = viewsOf(this.memory)
-    if (u8.length === this.#seenBytes) return false
+    if (u8.length === this.#seenBytes || this.native === CLOSED) return false
     if (this.native === undefined) this.#use(openHeap(this.memory, u8, this.#claim))
     else this.native.refresh(u8)
     this.cache.refresh(i32, this.native.liveBlocks())
@@ -145,11 +145,21 @@ export class Session {
 
   /** @returns {Error} for a fault, with what debug mode has to tell about it */
   errorOf(fault, ptr) {
-    return errorOf(fault, ptr, this.native?.takeFinding())
+    return errorOf(fault, ptr, this.native === CLOSED ? null : this.native?.takeFinding())
+  }
+
+  /** Closes the heap for this thread; what it kept goes back. */
+  close() {
+    if (this.native === CLOSED) return
+    const number = this.native?.number
+    this.native = CLOSED
+    this.cache.close()
+    if (number !== undefined) binding.closeHeap(number)
   }
 
   #use(native) {
     this.native = native.debug ? withCallers(native, () => this.current()) : native
-    if (native.cache !== null) this.cache.open(native.cache)
+    if (native.cache !== null) this.cache.open(native.cache, native.kept)
+    if (native.attached) followGrowth(this.memory, () => this.native.missingPages())
   }
 }

@@ -40,6 +40,7 @@ for (const [name, value] of Object.entries(LAYOUT)) {
 }
 
 const MOST_WIDTH = 256 // blocks
+const KEPT = LAYOUT.kept
 const NO_WORDS = new Int32Array(0)
 const NO_STATES = new Int8Array(0)
 /** Stacks without blocks, for a heap that is not open. */
@@ -53,10 +54,23 @@ export class Stacks {
   rows = NO_ROWS
   /** The states of the memory's blocks, as src/process/live_blocks.rs has them. */
   states = NO_STATES
+  /** The state of a block that is kept: another one in each process that has the heap, -1 where one has it to itself. */
+  kept = KEPT
 
-  /** @param {ArrayBuffer} buffer the native side's words */
-  open(buffer) {
+  /**
+   * @param {ArrayBuffer} buffer the native side's words
+   * @param {number} kept the state of a block that is kept
+   */
+  open(buffer, kept) {
     this.rows = new Int32Array(buffer)
+    this.kept = kept
+  }
+
+  /** Has nothing any more, and takes nothing. */
+  close() {
+    this.words = NO_WORDS
+    this.rows = NO_ROWS
+    this.states = NO_STATES
   }
 
   /**

@@ -46,7 +46,7 @@ export class ThreadCache extends LargeCache {
   pop(byteLength) {
     if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
     if ((byteLength - 1) >>> 0 >= 32_776) return 0
-    const { words, rows, states } = this
+    const { words, rows, states, kept } = this
     const head = rows[1024 + ((byteLength + 23) >>> 4)] & 1016
     const top = rows[head] & 65_535
     if (top <= rows[head | 1]) return 0
@@ -56,7 +56,7 @@ export class ThreadCache extends LargeCache {
     if (header >= words.length) return 0
     rows[head] = top - 1
     // Two threads have freed it at the same time, and it was given out since.
-    if (states[ptr >>> 4] !== -1) return 0
+    if (states[ptr >>> 4] !== kept) return 0
     words[header] = byteLength
     states[ptr >>> 4] = head >>> 3
     return ptr
@@ -71,7 +71,7 @@ export class ThreadCache extends LargeCache {
   push(ptr) {
     // What headOf asks for, and by itself: the compiler does not see that an answer of it is not 0.
     if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return false
-    const { words, rows, states } = this
+    const { words, rows, states, kept } = this
     const grain = ptr >>> 4
     if (grain >= states.length) return false
     const state = states[grain]
@@ -83,7 +83,7 @@ export class ThreadCache extends LargeCache {
     if ((words[header] - 1) >>> 0 >= stride - 8) return false
     const top = rows[head] & 65_535
     if (top >= rows[head | 2]) return false
-    states[grain] = -1
+    states[grain] = kept
     words[header] = 0
     rows[top] = ptr
     rows[head] = top + 1
@@ -133,7 +133,7 @@ export class ThreadCache extends LargeCache {
     const to = moved >>> 2
     for (let word = 0; word < count; word++) words[to + word] = words[from + word]
     const top = rows[head]
-    states[ptr >>> 4] = -1
+    states[ptr >>> 4] = this.kept
     words[from - 2] = 0
     rows[top] = ptr
     rows[head] = top + 1

@@ -30,6 +30,10 @@ pub enum Fault {
     NotAHeap = -8,
     /// Another build of this addon has the memory, or made the heap in it.
     OtherBuild = -10,
+    /// A process that has the heap too keeps its lock and does not go on.
+    Busy = -12,
+    /// This thread has closed the heap.
+    Closed = -13,
     /// The native side met what it takes for impossible: the fault is its own.
     Internal = -11,
 }

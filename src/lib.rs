@@ -8,10 +8,12 @@
 //! cache     the free blocks that one thread keeps, and where they come from
 //! process   what lies outside the memory, under a lock, for all threads
 //! debug     who made and freed each block, in debug mode
+//! attached  the file of a heap that several processes have
 //! heap      the allocator: safe Rust over words
 //! os        pages of memory, from the operating system
 //! ```
 
+mod attached;
 mod cache;
 mod debug;
 mod fault;

@@ -39,15 +39,20 @@ impl Central<'_> {
         let (mut taken, mut surplus) = (0, Vec::new());
         let outcome = heap.take_spans(class, least, Search::Quick, |pointer| {
             depot.set_owner(pointer, *thread);
-            let Some(slot) = slots.get(taken) else { return surplus.push(pointer) };
             // If a bit of its span's bitmap was written over, and it is in use, it is never used again.
-            if live_blocks.is_free(pointer) {
-                live_blocks.set_kept(pointer);
-                slot.store(pointer, Relaxed);
-                taken += 1;
+            if !live_blocks.is_free(pointer) {
+                return;
+            }
+            live_blocks.set_kept(pointer);
+            match slots.get(taken) {
+                Some(slot) => {
+                    slot.store(pointer, Relaxed);
+                    taken += 1;
+                }
+                None => surplus.push(pointer),
             }
         });
-        heap.put_unused_blocks(surplus.into_iter())?;
+        self.put(surplus.into_iter())?;
         // What was taken before a fault is in nobody's hands but this thread's.
         if taken == 0 {
             return outcome.map(|()| 0);

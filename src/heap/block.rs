@@ -120,6 +120,28 @@ impl<'m> Heap<'m> {
         }
     }
 
+    /// Whether a block begins at `pointer`, in use or not.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn is_block(&self, pointer: u32) -> Result<bool> {
+        let unit = pointer / UNIT;
+        let Some(segment) = self.segment_of(unit)? else { return Ok(false) };
+        match segment.kind(unit)? {
+            UnitKind::Span { class, back } => {
+                let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
+                let span = Span::read(self, segment, first, class)?;
+                Ok(span.slot_at(pointer).is_some_and(|slot| span.was_made(slot)))
+            }
+            UnitKind::Large { .. } => Ok(Large::read(segment, unit)?.pointer() == pointer),
+            UnitKind::LargeSecond => {
+                let first = unit.checked_sub(1).ok_or(Fault::Corrupted)?;
+                Ok(Large::read(segment, first)?.pointer() == pointer)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Finds the live block whose pointer is `pointer` and confirms its header and the next one.
     ///
     /// # Errors
@@ -219,6 +241,7 @@ impl<'m> Heap<'m> {
                 last = None;
                 outcome = Err(fault);
             }
+            self.words.commit();
         }
         outcome
     }

@@ -137,7 +137,7 @@ impl<'m> Heap<'m> {
             return Err(Fault::OutOfMemory);
         }
         for word in 0..table.limit - start {
-            self.words.set(table.map + word, UnitKind::Inside.pack())?;
+            self.words.set_unused(table.map + word, UnitKind::Inside.pack())?;
         }
         let segment = self.set_segment(index, [start, end, table.limit, table.map])?;
         self.set_field(field::SEGMENT_COUNT, index + 1)?;
@@ -168,7 +168,7 @@ impl<'m> Heap<'m> {
         for word in 0..table.limit - old.start {
             let unit = old.start + word;
             let kept = if unit < tail { self.words.get(old.map + word)? } else { 0 };
-            self.words.set(table.map + word, kept)?;
+            self.words.set_unused(table.map + word, kept)?;
         }
         let segment = self.set_segment(index, [old.start, end, table.limit, table.map])?;
         segment.set_kind(tail, UnitKind::Table { units: table.end - tail })?;

@@ -15,7 +15,7 @@
 //! The files, each of which uses only those before it, which `tests/order.rs` sees to:
 //!
 //! ```text
-//! words measures size_class unit_kind superblock segment header list run span large block growth room
+//! undo words measures size_class unit_kind superblock segment header list run span large block growth room
 //! inspect
 //! ```
 
@@ -36,14 +36,16 @@ mod span;
 mod superblock;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod unit_kind;
 mod words;
 
 pub use block::Live;
 pub use growth::Territory;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
-pub use measures::{GRAIN, HEADER, PAGE, UNIT};
+pub use measures::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
 pub use run::Search;
 pub use size_class::{CLASSES, DENSE as DENSE_COUNT, class_for};
 pub use superblock::Heap;
+pub use undo::{Place, UndoLog};
 pub use words::Words;

@@ -343,6 +343,7 @@ impl<'m> Heap<'m> {
         for class in 0..CLASSES.len() {
             while let Some(span) = self.take_spare(class)? {
                 self.free_span(&span)?;
+                self.words.commit();
             }
         }
         Ok(())
@@ -390,12 +391,12 @@ impl<'m> Heap<'m> {
         let record = unit * WORDS_PER_UNIT;
         let slots = geometry.slots(units);
         for word in [NEXT, PREVIOUS, MADE] {
-            self.words.set(record + word, 0)?;
+            self.words.set_unused(record + word, 0)?;
         }
         for word in 0..geometry.bitmap_words {
-            self.words.set(record + BITS + word, 0)?;
+            self.words.set_unused(record + BITS + word, 0)?;
         }
-        self.words.set(record + COUNTS, units << FREE_BITS | slots)?;
+        self.words.set_unused(record + COUNTS, units << FREE_BITS | slots)?;
         self.add_span_units(class, units as i32)?;
         let span = Span::read(self, segment, unit, class)?;
         self.write_header(span.pointer(0), 0, geometry.stride)?;

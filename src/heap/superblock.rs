@@ -13,6 +13,9 @@ const BUILD: u32 = {
         Err(_) => panic!("a digest"),
     }
 };
+/// What the heap of several processes has in the place of [`BUILD`]: whoever finds it in a memory without having
+/// attached the file leaves it alone.
+const ATTACHED: u32 = !BUILD;
 /// The heap owns every page of the memory. Two words that no small damage turns into each other: a heap
 /// that takes itself for the owner of all pages takes in those of others.
 const ALL_PAGES: u32 = u32::from_le_bytes(*b"all ");
@@ -39,7 +42,7 @@ pub mod field {
     pub const MAGIC: u32 = 0;
     /// The superblock's own byte offset: with the magic, what tells a heap from chance bytes.
     pub const OWN_OFFSET: u32 = 1;
-    /// [`super::BUILD`].
+    /// [`super::BUILD`] or [`super::ATTACHED`].
     pub const BUILD: u32 = 2;
     /// [`super::ALL_PAGES`] or [`super::OWN_PAGES`].
     pub const OWNERSHIP: u32 = 3;
@@ -84,13 +87,18 @@ impl<'m> Heap<'m> {
     /// Opens the heap that begins at byte `start`; `None` when there is none of this build.
     pub fn open(words: Words<'m>, start: u32) -> Option<Self> {
         let heap = Self { words, superblock: start / 4 };
-        (heap.build() == Some(BUILD)).then_some(heap)
+        (heap.build() == Some(heap.own_build())).then_some(heap)
     }
 
     /// Whether there is a heap at byte `start` that another build made.
     pub fn is_of_other_build(words: Words<'m>, start: u32) -> bool {
-        let build = Self { words, superblock: start / 4 }.build();
-        build.is_some_and(|build| build != BUILD)
+        let heap = Self { words, superblock: start / 4 };
+        heap.build().is_some_and(|build| build != heap.own_build())
+    }
+
+    // What the heap's own build is in its superblock.
+    const fn own_build(&self) -> u32 {
+        if self.words.is_logged() { ATTACHED } else { BUILD }
     }
 
     // The build that made the heap, if there is one.
@@ -142,7 +150,7 @@ impl<'m> Heap<'m> {
             self.set_field(field, 0)?;
         }
         self.set_field(field::OWN_OFFSET, self.superblock * 4)?;
-        self.set_field(field::BUILD, BUILD)?;
+        self.set_field(field::BUILD, self.own_build())?;
         self.set_field(field::OWNERSHIP, if owns_all { ALL_PAGES } else { OWN_PAGES })?;
         self.set_field(field::MAXIMUM, maximum)?;
         self.set_total_units(0)

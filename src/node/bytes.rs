@@ -27,6 +27,11 @@ impl EngineMemory {
         Ok(Self { memory: Memory::open(view)?, grower: Grower::of(grower)? })
     }
 
+    /// The bytes.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// Looks at the memory anew; see [`Memory::refresh`].
     ///
     /// # Errors

@@ -19,7 +19,6 @@ use crate::node::loan::Loan;
 use crate::node::memory::JsValue;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::registry::Known;
-use crate::session::Bytes;
 
 /// The most arguments a function takes.
 const MAX_ARGUMENTS: usize = 5;
@@ -273,7 +272,7 @@ impl SharedBytes {
     /// The states of the blocks in as much of the memory as `heap` has seen.
     pub fn of_live_blocks(heap: &OpenHeap) -> Self {
         let most = heap.known().live_blocks.bytes().len();
-        let length = LiveBlocks::length_for(heap.memory().byte_length()).min(most);
+        let length = LiveBlocks::length_for(heap.byte_length()).min(most);
         Self { known: Arc::clone(heap.known()), length }
     }
 }

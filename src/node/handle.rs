@@ -160,8 +160,8 @@ impl Handle {
             && self.loans.borrow().iter().all(Loan::is_over)
     }
 
-    // Closes the heap, whether that was done or not. `env` has not ended.
-    fn close(&self) {
+    /// Closes the heap, whether that was done or not. The environment has not ended, and the heap is not in use.
+    pub fn close(&self) {
         if self.heap.borrow().is_some() {
             // SAFETY: `new` registered the hook, which has not run, as it takes the heap.
             unsafe { sys::napi_remove_env_cleanup_hook(self.env, Some(end), self.as_data()) };

@@ -11,7 +11,8 @@ use std::sync::atomic::AtomicU32;
 use napi::bindgen_prelude::check_status;
 use napi::{Error, Result, Status, sys};
 
-use crate::heap::Words;
+use crate::attached::Attachment;
+use crate::heap::{PAGE, Words};
 use crate::os::{self, Reservation, Step, guards};
 
 /// A memory that one thread works on. Its bytes stay mapped for as long as this value lives if it is
@@ -89,6 +90,23 @@ impl Memory {
         // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps; the
         // caller vouches for the rest.
         os::overlay(unsafe { Reservation::new(base.as_ptr().cast(), byte_length, maximum) })
+    }
+
+    /// Puts the bytes of an attached file in the place of V8's; see [`Attachment::overlay`].
+    ///
+    /// # Errors
+    /// The step that failed and why.
+    ///
+    /// # Safety
+    /// As for [`Memory::overlay`].
+    pub unsafe fn overlay_file(
+        &self,
+        attachment: &Attachment,
+    ) -> core::result::Result<(), (Step, io::Error)> {
+        let View { base, byte_length, .. } = self.view.get();
+        let maximum = attachment.maximum() as usize * PAGE as usize;
+        // SAFETY: as in `overlay`.
+        attachment.overlay(unsafe { Reservation::new(base.as_ptr().cast(), byte_length, maximum) })
     }
 
     /// Finds out what the engine reserves for memories; see [`guards::prove`]. `read` has a module read the

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything: calls are converted and faults become numbers.
 
+pub mod attach;
 mod bytes;
 pub mod cache_layout;
 mod callback;
@@ -56,8 +57,9 @@ pub struct HeapClaim {
 
 /// Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns
 /// the fault for which it cannot be opened, or an object that keeps it open. Its `number` is what
-/// [`heap_functions`] take, `debug` says whether the memory is in debug mode, and `cache` is an ArrayBuffer
-/// of the words of the thread's cache, or null. All that lib/native.js reads is the object's own: code that
+/// [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached` whether other processes can have
+/// it, `kept` is the state of a block that a thread keeps, and `cache` is an ArrayBuffer of the words of the thread's
+/// cache, or null. All that lib/native.js reads is the object's own: code that
 /// has put accessors on its prototype never gets hold of it.
 ///
 /// # Errors
@@ -81,12 +83,17 @@ pub fn open_heap(
     if matches!(opened, Err(Fault::OutOfMemory)) && handle::sweep(env) > 0 {
         opened = open()?;
     }
-    let heap = match opened {
-        Ok(heap) => heap,
-        Err(fault) => return Ok(Either::B(fault as i32)),
-    };
+    match opened {
+        Ok(heap) => handle_of(env, heap).map(Either::A),
+        Err(fault) => Ok(Either::B(fault as i32)),
+    }
+}
+
+// What JavaScript has of an open heap, which keeps it open.
+fn handle_of(env: &Env, heap: OpenHeap) -> Result<Object<'_>> {
     let object = Object::new(env)?;
     let (debug, cache) = (heap.is_debug(), Rc::clone(heap.cache()));
+    let (kept, attached) = (heap.known().live_blocks.kept(), heap.known().attachment.is_some());
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
         let handle = Handle::new(env, heap, object.raw())?;
@@ -94,13 +101,25 @@ pub fn open_heap(
         define_property(env.raw(), object.raw(), c"number", number)?;
         let is_debug = bool::to_napi_value(env.raw(), debug)?;
         define_property(env.raw(), object.raw(), c"debug", is_debug)?;
+        let kept = i32::to_napi_value(env.raw(), kept.into())?;
+        define_property(env.raw(), object.raw(), c"kept", kept)?;
+        let is_attached = bool::to_napi_value(env.raw(), attached)?;
+        define_property(env.raw(), object.raw(), c"attached", is_attached)?;
         // Some engines take no buffers from outside; the heap works without the cache too.
         if debug || define_cache(env.raw(), object.raw(), &handle, cache).is_err() {
             let nothing = Null::to_napi_value(env.raw(), Null)?;
             define_property(env.raw(), object.raw(), c"cache", nothing)?;
         }
     }
-    Ok(Either::A(object))
+    Ok(object)
+}
+
+/// Closes a heap that this thread has open, before anyone has collected what has its number.
+#[napi]
+pub fn close_heap(env: &Env, number: u32) {
+    if let Some(handle) = handle::find(env.raw(), number) {
+        handle.close();
+    }
 }
 
 /// The functions on a heap, whose number they take before their arguments. They answer with numbers, those
@@ -137,6 +156,8 @@ pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
         define::<FreeFrom>(env.raw(), object.raw())?;
         define::<Place>(env.raw(), object.raw())?;
         define::<Remove>(env.raw(), object.raw())?;
+        define::<Recover>(env.raw(), object.raw())?;
+        define::<MissingPages>(env.raw(), object.raw())?;
         debug_calls::define_all(env.raw(), object.raw())?;
     }
     Ok(object)
@@ -292,7 +313,13 @@ callbacks! {
         heap.set_root(&arguments.name(0), arguments.number(1)).map(|()| 0)
     }
     GetRoot c"getRoot" (heap, arguments) -> u32 {
-        Ok(heap.root(&arguments.name(0)))
+        heap.root(&arguments.name(0))
+    }
+    Recover c"recover" (heap, _arguments) -> u32 {
+        heap.recover()
+    }
+    MissingPages c"missingPages" (heap, _arguments) -> u32 {
+        Ok(heap.missing_pages())
     }
     MallocInto c"mallocInto" (heap, arguments) -> u32 {
         let [slot, byte_length, align] = [0, 1, 2].map(|index| arguments.number(index));

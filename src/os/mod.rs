@@ -19,7 +19,10 @@ use unix as platform;
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 #[path = "other.rs"]
 mod platform;
+#[cfg_attr(not(target_os = "linux"), path = "no_shared_file.rs")]
+pub mod shared_file;
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 
@@ -81,6 +84,14 @@ type Outcome<T> = Result<T, (Step, io::Error)>;
 /// The step that failed and why. V8's range is then as it was: zero, and accessible up to `initial`.
 pub fn overlay(reservation: Reservation) -> Outcome<()> {
     platform::overlay(reservation, |_| Ok(()))
+}
+
+/// Puts the bytes of a file from `offset` on in the place of V8's: a multiple of the system's pages.
+///
+/// # Errors
+/// As [`overlay`].
+pub fn overlay_file(reservation: Reservation, file: &File, offset: usize) -> Outcome<()> {
+    platform::overlay_file(reservation, file, offset)
 }
 
 /// Whether the page at `base` is one that [`overlay`] put there.

@@ -1,11 +1,16 @@
 //! Systems on which V8 keeps its own pages: nothing can be mapped over them, and none are given back.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 
 use super::{Outcome, Reservation, Step};
 
 pub fn overlay(_range: Reservation, _permit: impl Fn(Step) -> io::Result<()>) -> Outcome<()> {
+    Err((Step::CreateObject, io::ErrorKind::Unsupported.into()))
+}
+
+pub fn overlay_file(_range: Reservation, _file: &File, _offset: usize) -> Outcome<()> {
     Err((Step::CreateObject, io::ErrorKind::Unsupported.into()))
 }
 

@@ -21,6 +21,8 @@ pub use system::is_remembered as is_overlaid;
 const WASM_PAGE: usize = 65_536;
 /// What is written through one mapping and read through the other.
 const MARK: u8 = 0xA5;
+/// Why an engine that works in another way is left alone.
+const UNSEEN: &str = "the engine does not see the pages that were mapped for it";
 
 /// Runs the steps; `permit` is asked before each and may refuse it.
 pub fn overlay(range: Reservation, permit: impl Fn(Step) -> io::Result<()>) -> Outcome<()> {
@@ -28,9 +30,22 @@ pub fn overlay(range: Reservation, permit: impl Fn(Step) -> io::Result<()>) -> O
     let object = attempt(Step::CreateObject, &permit, system::create_object)?;
     attempt(Step::SetLength, &permit, || set_length(&object, range.maximum))?;
     let own = attempt(Step::MapOwn, &permit, || map_own(&object))?;
-    let overlaid = attempt(Step::MapOver, &permit, || map_over(&range, &object))
+    let overlaid = attempt(Step::MapOver, &permit, || map_over(&range, &object, 0))
         .and_then(|()| attempt(Step::MakeAccessible, &permit, || make_accessible(&range)))
         .and_then(|()| attempt(Step::Verify, &permit, || verify(&range, &own)));
+    if overlaid.is_err() {
+        restore(&range);
+    }
+    overlaid
+}
+
+/// The same with a part of a file that others have mapped too, from byte `offset` on.
+pub fn overlay_file(range: Reservation, file: &File, offset: usize) -> Outcome<()> {
+    let permit = |_| Ok(());
+    attempt(Step::CheckReservation, &permit, || check_reservation(&range))?;
+    let overlaid = attempt(Step::MapOver, &permit, || map_over(&range, file, offset))
+        .and_then(|()| attempt(Step::MakeAccessible, &permit, || make_accessible(&range)))
+        .and_then(|()| attempt(Step::Verify, &permit, || check_end(&range)));
     if overlaid.is_err() {
         restore(&range);
     }
@@ -86,7 +101,7 @@ pub unsafe fn make_guard_readable(base: *mut u8, length: usize, reach: usize) ->
 }
 
 // A length above the limit would not only be refused: it raises SIGXFSZ, which ends most processes.
-fn set_length(file: &File, length: usize) -> io::Result<()> {
+pub fn set_length(file: &File, length: usize) -> io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a local of the type that the call fills in.
     check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } == 0)?;
@@ -100,13 +115,13 @@ fn map_own(file: &File) -> io::Result<MmapRaw> {
     MmapOptions::new().len(WASM_PAGE).map_raw(file)
 }
 
-fn map_over(range: &Reservation, file: &File) -> io::Result<()> {
+fn map_over(range: &Reservation, file: &File, offset: usize) -> io::Result<()> {
     let flags = libc::MAP_SHARED | libc::MAP_FIXED;
     // SAFETY: whoever made the reservation vouches that V8 keeps [base, base + maximum) for a memory
     // that nobody has used yet, so that replacing its zero pages by others is seen by nobody.
     let address = unsafe {
         let (base, length) = (range.base.cast(), range.maximum);
-        libc::mmap(base, length, libc::PROT_NONE, flags, file.as_raw_fd(), 0)
+        libc::mmap(base, length, libc::PROT_NONE, flags, file.as_raw_fd(), offset as libc::off_t)
     };
     check(address == range.base.cast())
 }
@@ -141,13 +156,19 @@ fn verify(range: &Reservation, own: &MmapRaw) -> io::Result<()> {
     theirs.store(!MARK, SeqCst);
     let seen_here = ours.load(SeqCst);
     ours.store(0, SeqCst);
-    let one_memory = (seen_there, seen_here, theirs.load(SeqCst)) == (MARK, !MARK, 0);
-    let end = range.base.wrapping_add(range.initial);
-    if one_memory && (range.initial == range.maximum || !is_readable(end)) {
-        system::remember(range.base);
-        return Ok(());
+    if (seen_there, seen_here, theirs.load(SeqCst)) != (MARK, !MARK, 0) {
+        return Err(io::Error::other(UNSEEN));
     }
-    Err(io::Error::other("the engine does not see the pages that were mapped for it"))
+    check_end(range)?;
+    system::remember(range.base);
+    Ok(())
+}
+
+// What lies behind the initial bytes must trap.
+fn check_end(range: &Reservation) -> io::Result<()> {
+    let end = range.base.wrapping_add(range.initial);
+    let trapped = range.initial == range.maximum || !is_readable(end);
+    if trapped { Ok(()) } else { Err(io::Error::other(UNSEEN)) }
 }
 
 // Whether the byte at `address` can be read: asks the kernel, which does not trap, whether that is a path.

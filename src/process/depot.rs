@@ -32,6 +32,11 @@ struct Shelf {
 }
 
 impl Depot {
+    /// Without a shelf.
+    pub const fn new() -> Self {
+        Self { shelves: Vec::new(), owners: Vec::new() }
+    }
+
     /// Makes a shelf for one more thread, whose cache has `rows`. Returns the thread's number.
     pub fn join(&mut self, rows: Arc<Rows>) -> usize {
         let vacant = self.shelves.iter().position(Option::is_none);

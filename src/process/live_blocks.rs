@@ -23,20 +23,22 @@
 //! cache, because its thread was ended in between, is one that is kept.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI8, Ordering::Relaxed};
 
 #[cfg(unix)]
 use memmap2::UncheckedAdvice;
 use memmap2::{MmapOptions, MmapRaw};
 
+use crate::attached::Attachment;
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, GRAIN, Heap, Live, PAGE, UNIT};
+use crate::heap::{CLASSES, GRAIN, Heap, Live, PAGE, Place, UNIT};
 
 /// The block is free, in the hands of the native side, or there is none.
 const FREE: i8 = 0;
 /// The block is live, of the first size class; one more for each further class.
 pub const FIRST_CLASS: i8 = 1;
-/// The block is in the cache of a thread.
+/// The block is in the cache of a thread. In a heap of several processes, see [`kept_by`].
 pub const KEPT: i8 = -1;
 /// The block is live and has no size class.
 pub const LARGE: i8 = i8::MIN;
@@ -49,7 +51,7 @@ pub const DIGIT_COUNT: u32 = (u32::BITS - GRAIN.trailing_zeros()).div_ceil(DIGIT
 const _: () = assert!((1 + DIGIT_COUNT) * GRAIN < UNIT);
 // JavaScript masks a digit out of its state.
 const _: () = assert!(DIGITS & ((1 << DIGIT_BITS) - 1) == 0);
-// From the least negative state to the least but one there is only that of kept blocks: 127 values. Of the
+// From the least negative state to the least but one there are only those of kept blocks: 127 values. Of the
 // positive ones those between the last class and the digits are free.
 const _: () = assert!(KEPT == -1 && LARGE == i8::MIN);
 const _: () = assert!(FIRST_CLASS as usize + CLASSES.len() <= DIGITS as usize);
@@ -57,9 +59,29 @@ const _: () = assert!(FIRST_CLASS as usize + CLASSES.len() <= DIGITS as usize);
 /// Bytes of states that are given back at once: the largest page of the systems that this runs on.
 const STATE_PAGE: usize = 65_536;
 
+/// The state of a block that a thread keeps, of the process in that slot of an attached file, 1 to 127.
+pub const fn kept_by(slot: u8) -> i8 {
+    if slot == 0 { KEPT } else { -(slot as i8) }
+}
+
+/// Whether a state is that of a block that some thread keeps.
+const fn is_kept_state(state: i8) -> bool {
+    state < FREE && state != LARGE
+}
+
 /// The states of all blocks of one memory. Untouched bytes cost nothing.
 pub struct LiveBlocks {
-    bytes: MmapRaw,
+    bytes: States,
+    /// The state of a block that a thread of this process keeps.
+    kept: i8,
+}
+
+/// Where the states are.
+enum States {
+    /// Nobody else has them.
+    Own(MmapRaw),
+    /// In the file.
+    Attached(Arc<Attachment>),
 }
 
 impl LiveBlocks {
@@ -70,7 +92,19 @@ impl LiveBlocks {
     pub fn new(maximum: u32) -> Result<Self> {
         let length = Self::length_for(maximum as usize * PAGE as usize).max(1);
         let bytes = MmapOptions::new().len(length).no_reserve_swap().map_anon();
-        Ok(Self { bytes: bytes.map_err(|_| Fault::OutOfMemory)?.into() })
+        let bytes = States::Own(bytes.map_err(|_| Fault::OutOfMemory)?.into());
+        Ok(Self { bytes, kept: KEPT })
+    }
+
+    /// Those of a heap that several processes have.
+    pub fn attached(attachment: Arc<Attachment>) -> Self {
+        let kept = kept_by(attachment.slot());
+        Self { bytes: States::Attached(attachment), kept }
+    }
+
+    /// The state of a block that a thread of this process keeps.
+    pub const fn kept(&self) -> i8 {
+        self.kept
     }
 
     /// Enters the live blocks of a heap that is there already, as far as it is sound.
@@ -88,10 +122,15 @@ impl LiveBlocks {
 
     /// All states.
     pub fn bytes(&self) -> &[AtomicI8] {
-        // SAFETY: `bytes` is a mapping of that length that `self` owns and never changes, of zeroed bytes,
-        // which `AtomicI8` has the size, alignment and bit patterns of. Rust reads and writes them as
-        // atomics only; JavaScript's accesses are single bytes too.
-        unsafe { std::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.bytes.len()) }
+        match &self.bytes {
+            // SAFETY: `bytes` is a mapping of that length that `self` owns and never changes, of zeroed bytes,
+            // which `AtomicI8` has the size, alignment and bit patterns of. Rust reads and writes them as
+            // atomics only; JavaScript's accesses are single bytes too.
+            States::Own(bytes) => unsafe {
+                std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len())
+            },
+            States::Attached(attachment) => attachment.states(),
+        }
     }
 
     /// Whether the block at `pointer` is live, and of a size class.
@@ -112,7 +151,7 @@ impl LiveBlocks {
         };
         match state {
             _ if same => Ok(()),
-            FREE | KEPT => Err(Fault::AlreadyFreed),
+            _ if state == FREE || is_kept_state(state) => Err(Fault::AlreadyFreed),
             _ => Err(Fault::Corrupted),
         }
     }
@@ -142,7 +181,7 @@ impl LiveBlocks {
 
     /// Notes that a block was given to the cache of a thread.
     pub fn set_kept(&self, pointer: u32) {
-        self.set(pointer, KEPT);
+        self.set(pointer, self.kept);
     }
 
     /// Notes that a block came back from the cache of a thread, or was freed.
@@ -154,7 +193,23 @@ impl LiveBlocks {
 
     /// Whether the block at `pointer` is in the cache of a thread.
     pub fn is_kept(&self, pointer: u32) -> bool {
-        self.get(pointer) == KEPT
+        self.get(pointer) == self.kept
+    }
+
+    /// The pointers of the blocks, as far as the memory is `byte_length` bytes long, that threads of the processes in
+    /// `slots` keep.
+    pub fn kept_in<'a>(
+        &'a self,
+        slots: &[u8],
+        byte_length: u64,
+    ) -> impl Iterator<Item = u32> + use<'a> {
+        let mut wanted = [false; 256];
+        slots.iter().for_each(|&slot| wanted[usize::from(kept_by(slot) as u8)] = true);
+        let states = &self.bytes()[..Self::length_for(byte_length as usize)];
+        let kept = (0..)
+            .zip(states)
+            .filter(move |(_, state)| wanted[usize::from(state.load(Relaxed) as u8)]);
+        kept.map(|(grain, _)| grain * GRAIN)
     }
 
     /// Whether the block at `pointer` is free, in the hands of the native side.
@@ -165,16 +220,18 @@ impl LiveBlocks {
     /// Gives the pages of states back that tell of the free bytes `bytes` of the memory. Where the system
     /// cannot do that, they stay.
     pub fn give_back(&self, bytes: Range<usize>) {
+        // Room in a file is kept: it would have to be found again when it is wanted, and may not be there.
+        let States::Own(states) = &self.bytes else { return };
         let start = Self::length_for(bytes.start).next_multiple_of(STATE_PAGE);
         let end = Self::length_for(bytes.end) / STATE_PAGE * STATE_PAGE;
-        if start >= end || end > self.bytes.len() {
+        if start >= end || end > states.len() {
             return;
         }
         // SAFETY: the pages are within the mapping, which is private and anonymous, and no block lies in the
         // bytes that they tell of: they become zero, as if they had been written so.
         #[cfg(unix)]
         drop(unsafe {
-            self.bytes.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
+            states.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)
         });
     }
 
@@ -185,6 +242,14 @@ impl LiveBlocks {
 
     fn set(&self, pointer: u32, state: i8) {
         if let Some(byte) = self.bytes().get((pointer / GRAIN) as usize) {
+            if let States::Attached(attachment) = &self.bytes {
+                let before = byte.load(Relaxed) as u8;
+                let noted = attachment.log().note(Place::State(pointer / GRAIN), before.into());
+                if noted.is_err() {
+                    // The log is full: the whole call will be undone.
+                    return;
+                }
+            }
             byte.store(state, Relaxed);
         }
     }

@@ -7,8 +7,10 @@
 //! place in the memory where the known one was.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use crate::attached::{Attachment, Held};
 use crate::debug::Book;
 use crate::fault::{Fault, Result};
 use crate::heap::{Heap, Territory, Words};
@@ -33,7 +35,30 @@ struct Registry {
 pub struct Known {
     /// Its live blocks.
     pub live_blocks: LiveBlocks,
+    /// The file that it lies in, iff several processes can have it.
+    pub attachment: Option<Arc<Attachment>>,
     state: Mutex<State>,
+}
+
+/// The lock of a heap: that of the process, and, if several have the heap, that of all of them.
+pub struct Locked<'k> {
+    /// Given up first: fields are dropped in this order.
+    _held: Option<Held<'k>>,
+    state: MutexGuard<'k, State>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
 }
 
 /// What the heap's lock guards, besides the heap; it is held for the length of one call.
@@ -53,6 +78,10 @@ pub struct State {
 }
 
 impl State {
+    const fn new(territory: Territory, byte_length: usize, book: Option<Book>) -> Self {
+        Self { territory, byte_length, formatted: false, depot: Depot::new(), book, open: 1 }
+    }
+
     /// Notes how many bytes a thread sees of the memory.
     pub fn see(&mut self, byte_length: usize) {
         self.byte_length = self.byte_length.max(byte_length);
@@ -70,16 +99,38 @@ impl Known {
         if let Some(heap) = Heap::open(words, territory.start) {
             live_blocks.enter(&heap);
         }
-        let byte_length = words.byte_length() as usize;
-        let depot = Depot::default();
         let book = debug.then(Book::default);
-        let state = State { territory, byte_length, formatted: false, depot, book, open: 1 };
-        Ok(Self { live_blocks, state: Mutex::new(state) })
+        let state = Mutex::new(State::new(territory, words.byte_length() as usize, book));
+        Ok(Self { live_blocks, attachment: None, state })
+    }
+
+    /// What a thread knows of the memory in a file that its process has just attached.
+    fn attached(attachment: Attachment) -> Self {
+        let attachment = Arc::new(attachment);
+        let territory = Territory {
+            start: Heap::WHOLE_MEMORY_ROOT,
+            end_page: attachment.pages(),
+            maximum: attachment.maximum(),
+            owns_all: true,
+        };
+        let live_blocks = LiveBlocks::attached(Arc::clone(&attachment));
+        let state = Mutex::new(State::new(territory, 0, None));
+        Self { live_blocks, attachment: Some(attachment), state }
     }
 
     /// Locks the heap. A thread that panicked while it held the lock left nothing half done in what is
     /// known, and a heap checks its own records, so a poisoned lock is taken.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    ///
+    /// # Errors
+    /// [`Fault::Busy`] when several processes have the heap, and one of them keeps it and does not go on.
+    pub fn lock(&self) -> Result<Locked<'_>> {
+        let state = self.state();
+        let held = self.attachment.as_ref().map(|attachment| attachment.lock()).transpose()?;
+        Ok(Locked { _held: held, state })
+    }
+
+    /// What the lock of this process guards, without the heap.
+    pub fn state(&self) -> MutexGuard<'_, State> {
         sync::lock(&self.state)
     }
 }
@@ -99,7 +150,7 @@ pub fn open(
     let mut registry = lock();
     let registry = registry.get_or_insert_default();
     if let Some(known) = registry.open.get(&address) {
-        let mut state = known.lock();
+        let mut state = known.state();
         state.open += 1;
         state.see(words.byte_length() as usize);
         return Ok(Arc::clone(known));
@@ -116,21 +167,43 @@ pub fn open(
     Ok(known)
 }
 
-/// Notes that a thread is done with the memory at `address`. With the last one goes what is known of
-/// it, but for the place of a heap that could not be found without it; `last` is called before that.
-pub fn close(address: usize, known: &Known, last: impl FnOnce(&mut State)) {
+/// Opens the memory in a file that this process has just attached and mapped at `address`, where there was no other.
+///
+/// # Errors
+/// [`Fault::OtherBuild`] when another image has a memory there.
+pub fn open_attached(address: usize, attachment: Attachment) -> Result<Arc<Known>> {
     let mut registry = lock();
     let registry = registry.get_or_insert_default();
-    let mut state = known.lock();
+    if registry.open.contains_key(&address) || !claims::take(address) {
+        return Err(Fault::OtherBuild);
+    }
+    let known = Arc::new(Known::attached(attachment));
+    registry.territories.remove(&address);
+    registry.open.insert(address, Arc::clone(&known));
+    Ok(known)
+}
+
+/// Notes that a thread is done with the memory at `address`. With the last one goes what is known of
+/// it, but for the place of a heap that could not be found without it; `last` is called before that, and returns
+/// whether nothing of this process is left in the heap.
+pub fn close(address: usize, known: &Known, last: impl FnOnce() -> bool) {
+    let mut registry = lock();
+    let registry = registry.get_or_insert_default();
+    let mut state = known.state();
     state.open -= 1;
     if state.open > 0 {
         return;
     }
-    last(&mut state);
+    drop(state);
+    let clean = last();
+    if let Some(attachment) = &known.attachment {
+        attachment.leave(clean);
+    }
     registry.open.remove(&address);
     claims::give_up(address);
-    if !state.territory.owns_all {
-        registry.territories.insert(address, state.territory);
+    let territory = known.state().territory;
+    if !territory.owns_all {
+        registry.territories.insert(address, territory);
     }
 }
 

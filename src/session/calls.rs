@@ -14,7 +14,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
-        self.malloc_in(&mut self.known.lock(), byte_length, align, search)
+        self.malloc_in(&mut *self.known.lock()?, byte_length, align, search)
     }
 
     pub(super) fn malloc_in(
@@ -40,7 +40,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::Stale`].
     pub fn refill(&self, head: usize) -> Result<u32> {
         let class = Rows::row_at(head).filter(|&row| row < DENSE_COUNT).ok_or(Fault::Internal)?;
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
         let fetched =
             self.with_room(&mut state, heap, |central| self.cache.refill(central, class))?;
@@ -53,7 +53,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
     pub fn make_room(&self, head: usize) -> Result<()> {
         let Some(row) = Rows::row_at(head) else { return Ok(()) };
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         self.with_central(&mut state, |central| self.cache.make_room(central, row))
     }
 
@@ -62,7 +62,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
     pub fn rest(&self) -> Result<()> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         self.with_central(&mut state, |central| self.cache.rest(central))
     }
 
@@ -76,7 +76,7 @@ impl<B: Bytes> SharedHeap<B> {
 
     // Frees a block, and then does what must have happened before anyone else can have it.
     pub(super) fn free_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         if state.book.is_some() {
             return self.debug_free(&mut state, pointer, then);
         }
@@ -93,7 +93,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`Heap::resize`]; [`Fault::Stale`].
     pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         if state.book.is_some() {
             return self.debug_resize(&mut state, pointer, byte_length, stay);
         }
@@ -111,7 +111,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`Heap::inspect`]; [`Fault::Stale`].
     pub fn inspect(&self, pointer: u32) -> Result<(u32, u32)> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         if state.book.is_some() {
             return self.debug_inspect(&mut state, pointer);
         }

@@ -11,12 +11,12 @@ use crate::process::registry::State;
 impl<B: Bytes> SharedHeap<B> {
     /// Whether the memory is in debug mode.
     pub fn is_debug(&self) -> bool {
-        self.known.lock().book.is_some()
+        self.known.state().book.is_some()
     }
 
     /// Notes where the program is that makes the next call, and which kind of structure makes it, if one does.
     pub fn set_caller(&self, thread_id: u32, stack: String, structure: Option<String>) {
-        let mut state = self.known.lock();
+        let mut state = self.known.state();
         let book = state.book.as_mut();
         self.caller.replace(book.map(|book| book.place(thread_id, stack, structure)));
     }
@@ -88,7 +88,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn leaks(&self) -> Result<Vec<Group>> {
-        self.examine(&mut self.known.lock(), |heap, book| book.leaks(heap))
+        self.examine(&mut *self.known.lock()?, |heap, book| book.leaks(heap))
     }
 
     /// Everything that is wrong with the heap; see [`Book::check`]. `seen` says that this thread sees all
@@ -97,23 +97,15 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Stale`], unless `seen`.
     pub fn check(&self, seen: bool) -> Result<Vec<Finding>> {
-        let examined = self.examine(&mut self.known.lock(), |heap, book| Ok(book.check(heap)));
+        let examined = self.examine(&mut *self.known.lock()?, |heap, book| Ok(book.check(heap)));
         match examined {
             Err(Fault::Stale) if !seen => Err(Fault::Stale),
+            Err(Fault::Busy) => Err(Fault::Busy),
             Err(_) => {
-                let offset = self.root.get().unwrap_or(self.known.lock().territory.start);
+                let offset = self.root.get().unwrap_or(self.known.state().territory.start);
                 Ok(vec![Finding::of(Damage { part: Part::Record, offset, pointer: None })])
             }
             findings => findings,
-        }
-    }
-
-    /// Gives what is in quarantine back to the heap, when nobody will ask for it any more.
-    pub(super) fn close_book(&self, state: &mut State) {
-        if let Ok(Some(heap)) = self.formatted(state)
-            && let Some(book) = &mut state.book
-        {
-            book.close(&heap);
         }
     }
 
@@ -148,5 +140,12 @@ impl<B: Bytes> SharedHeap<B> {
             self.finding.replace(finding);
             fault
         })
+    }
+}
+
+/// Gives what is in quarantine back to the heap, when nobody will ask for it any more.
+pub(super) fn close_book(state: &mut State, heap: &Heap<'_>) {
+    if let Some(book) = &mut state.book {
+        book.close(heap);
     }
 }

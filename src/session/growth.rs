@@ -1,6 +1,7 @@
 //! Growing the memory, and taking in what was grown.
 
 use super::{Bytes, SharedHeap};
+use crate::attached::Attachment;
 use crate::debug::Book;
 use crate::fault::{Fault, Result};
 use crate::heap::{Heap, PAGE, Territory};
@@ -14,10 +15,10 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn grow_for(&self, byte_length: u32, align: u32) -> Result<u32> {
         let (least, usual) = self.growth_for(byte_length, align)?;
-        Ok(match self.grow_by(usual) {
+        match self.grow_by(usual)? {
             0 => self.grow_by(least),
-            pages => pages,
-        })
+            pages => Ok(pages),
+        }
     }
 
     /// Grows the memory so that the block at its end can be resized where it is; see
@@ -27,16 +28,16 @@ impl<B: Bytes> SharedHeap<B> {
     /// The faults of [`Heap::growth_to_extend`]; [`Fault::Stale`].
     pub fn grow_behind(&self, pointer: u32, byte_length: u32) -> Result<u32> {
         let pages = {
-            let mut state = self.known.lock();
+            let mut state = self.known.lock()?;
             let request = requested(&state, byte_length);
             self.with_heap(&mut state, |heap| heap.growth_to_extend(pointer, request))?
         };
-        Ok(self.grow_by(pages))
+        self.grow_by(pages)
     }
 
     // The least and the usual number of pages.
     fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         let request = requested(&state, byte_length);
         match self.formatted(&mut state)? {
             Some(heap) => heap.growth_for(request, align),
@@ -49,14 +50,45 @@ impl<B: Bytes> SharedHeap<B> {
 
     // Grows the memory, looks at it anew and takes in the pages: a thread is terminated while it runs JavaScript,
     // not here, so that no page is lost in between. JavaScript runs before the lock is taken.
-    fn grow_by(&self, pages: u32) -> u32 {
-        let Some(first) = (pages > 0).then(|| self.memory.grow(pages)).flatten() else { return 0 };
-        let end = first.saturating_add(pages);
-        let mut state = self.known.lock();
+    fn grow_by(&self, pages: u32) -> Result<u32> {
+        let grown = (pages > 0).then(|| self.grow_memory(pages)).flatten();
+        let Some((first, end)) = grown else { return Ok(0) };
+        let mut state = self.known.lock()?;
         self.extend_to(&mut state, end as usize * PAGE as usize);
         // Pages that cannot hold a block stay unused.
         drop(self.take_in(&mut state, first, end));
-        pages
+        Ok(end - first)
+    }
+
+    // Has the engine grow the memory. Returns the pages that there were and that there are.
+    fn grow_memory(&self, pages: u32) -> Option<(u32, u32)> {
+        let pages = match &self.known.attachment {
+            Some(attachment) => self.growth_of(attachment, pages)?,
+            None => pages,
+        };
+        let first = if pages == 0 { self.seen_pages() } else { self.memory.grow(pages)? };
+        Some((first, first.saturating_add(pages)))
+    }
+
+    // How much a memory that several processes have is grown by here, so that it has `pages` more than this process knew
+    // of: as far as another one has grown it; else further, and there is room in the file before there are pages.
+    fn growth_of(&self, attachment: &Attachment, pages: u32) -> Option<u32> {
+        let (seen, reserved) = (self.seen_pages(), attachment.pages());
+        if seen < reserved {
+            return Some(reserved - seen);
+        }
+        let wanted = reserved.saturating_add(pages);
+        attachment.reserve(wanted).then(|| wanted.saturating_sub(seen))
+    }
+
+    /// How many pages other processes have added to the memory that this thread does not see.
+    pub fn missing_pages(&self) -> u32 {
+        let reserved = self.known.attachment.as_ref().map_or(0, |attachment| attachment.pages());
+        reserved.saturating_sub(self.seen_pages())
+    }
+
+    fn seen_pages(&self) -> u32 {
+        (self.memory.byte_length() / PAGE as usize) as u32
     }
 
     // Other threads may have grown the memory, and added pages, further up.
@@ -75,7 +107,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::OutOfMemory`] when the pages cannot hold a block; [`Fault::Corrupted`],
     /// [`Fault::Stale`].
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
-        self.take_in(&mut self.known.lock(), first, end)
+        self.take_in(&mut *self.known.lock()?, first, end)
     }
 
     fn take_in(&self, state: &mut State, first: u32, end: u32) -> Result<()> {

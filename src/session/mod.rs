@@ -8,6 +8,7 @@ mod growth;
 mod no_room;
 mod open;
 mod placing;
+mod recover;
 mod survey;
 mod trim;
 
@@ -19,7 +20,7 @@ use crate::cache::ThreadCache;
 use crate::cache::central::Central;
 use crate::debug::{Finding, Place};
 use crate::fault::{Fault, Result};
-use crate::heap::{Heap, PAGE, Territory};
+use crate::heap::{Heap, PAGE, Territory, Words};
 use crate::process::registry::{Known, State};
 use crate::process::roots::Roots;
 pub use bytes::Bytes;
@@ -51,7 +52,20 @@ impl<B: Bytes> SharedHeap<B> {
 
     /// Takes note of what the thread sees of the memory.
     pub fn look(&self) {
-        self.known.lock().see(self.memory.byte_length());
+        self.known.state().see(self.memory.byte_length());
+    }
+
+    // The bytes of the memory that this thread has seen. Those in a file are seen where this process has mapped all of it.
+    fn words(&self) -> Words<'_> {
+        match &self.known.attachment {
+            None => self.memory.words(),
+            Some(attachment) => attachment.words(self.memory.byte_length()),
+        }
+    }
+
+    /// How much of the memory this thread has seen, and other processes have made room for.
+    pub fn byte_length(&self) -> usize {
+        self.words().byte_length() as usize
     }
 
     /// The free blocks that this thread keeps.
@@ -65,21 +79,48 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     /// The pointer of a name, whichever thread gave it; 0 when there is none.
-    pub fn root(&self, name: &[u16]) -> u32 {
-        self.roots.get(name)
+    ///
+    /// # Errors
+    /// [`Fault::Busy`].
+    pub fn root(&self, name: &[u16]) -> Result<u32> {
+        match &self.known.attachment {
+            None => Ok(self.roots.get(name)),
+            Some(_) => Ok(self.root_in(&mut *self.known.lock()?, name)),
+        }
+    }
+
+    // The state shows that the lock is held.
+    fn root_in(&self, _state: &mut State, name: &[u16]) -> u32 {
+        match &self.known.attachment {
+            None => self.roots.get(name),
+            Some(attachment) => attachment.names().get(name),
+        }
+    }
+
+    // Takes all names of a pointer away, with the lock held.
+    fn forget_roots(&self, pointer: u32) {
+        match &self.known.attachment {
+            None => self.roots.forget(pointer),
+            // A log that is full has the whole call undone.
+            Some(attachment) => drop(attachment.names().forget(pointer)),
+        }
     }
 
     /// Gives a name to a pointer, or takes it away when the pointer is 0.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    /// [`Fault::Corrupted`], [`Fault::Stale`]; [`Fault::OutOfMemory`] when several processes have the memory and there
+    /// is no room for another name.
     pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
-        self.set_root_in(&mut self.known.lock(), name, pointer)
+        self.set_root_in(&mut *self.known.lock()?, name, pointer)
     }
 
     fn set_root_in(&self, state: &mut State, name: &[u16], pointer: u32) -> Result<()> {
         self.formatted(state)?;
-        self.roots.set(name, pointer);
+        match &self.known.attachment {
+            None => self.roots.set(name, pointer),
+            Some(attachment) => attachment.names().set(name, pointer)?,
+        }
         Ok(())
     }
 
@@ -97,7 +138,7 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     fn formatted(&self, state: &mut State) -> Result<Option<Heap<'_>>> {
-        let words = self.memory.words();
+        let words = self.words();
         if let Some(root) = self.root.get() {
             return Heap::open(words, root).ok_or(Fault::Corrupted)?.current().map(Some);
         }
@@ -116,6 +157,17 @@ impl<B: Bytes> SharedHeap<B> {
         heap.current().map(Some)
     }
 
+    // The same with all of the memory that other processes have grown, for what is done without JavaScript.
+    fn formatted_as_a_whole(&self, state: &mut State) -> Result<Option<Heap<'_>>> {
+        match &self.known.attachment {
+            None => self.formatted(state),
+            Some(attachment) => {
+                let heap = Heap::open(attachment.all_words(), Heap::WHOLE_MEMORY_ROOT);
+                heap.ok_or(Fault::Corrupted)?.current().map(Some)
+            }
+        }
+    }
+
     fn formatted_now(&self, state: &mut State) -> Result<Heap<'_>> {
         match self.formatted(state)? {
             Some(heap) => Ok(heap),
@@ -124,7 +176,7 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     fn format(&self, state: &mut State) -> Result<Heap<'_>> {
-        let words = self.memory.words();
+        let words = self.words();
         let seen = (words.byte_length() / u64::from(PAGE)) as u32;
         let mut territory = state.territory;
         if territory.owns_all {

@@ -6,6 +6,7 @@
 //! 2. What threads keep goes back into the spans: a quarter of what this thread has and of the depot, the
 //!    oldest, then half of the rest, then all of it and what the other threads have published. After each
 //!    step the spare spans are freed and step 1 is tried again: what is given back has to be fetched again.
+//!    If several processes have the heap, what dead ones kept comes last.
 //! 3. It is out of memory: lib/heap.js has malloc try what refill did not get.
 //! 4. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do.
 //! 5. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
@@ -22,7 +23,7 @@ const PARTS: [usize; 3] = [4, 2, 1];
 
 impl<B: Bytes> SharedHeap<B> {
     /// Allocates, with steps 1 to 3.
-    pub(super) fn with_room<T>(
+    pub(super) fn with_room<T: PartialEq>(
         &self,
         state: &mut State,
         heap: Heap<'_>,
@@ -32,12 +33,16 @@ impl<B: Bytes> SharedHeap<B> {
         let mut allocated = allocate(&mut central);
         for part in PARTS {
             if !matches!(allocated, Err(Fault::OutOfMemory)) {
-                break;
+                return allocated;
             }
             if self.cache.give_back(&mut central, part)? {
                 heap.free_spare_spans()?;
                 allocated = allocate(&mut central);
             }
+        }
+        if allocated == Err(Fault::OutOfMemory) && self.recover_in(state)? > 0 {
+            heap.free_spare_spans()?;
+            allocated = allocate(&mut self.central(state, heap));
         }
         allocated
     }

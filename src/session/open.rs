@@ -4,11 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::debug::close_book;
 use super::{Bytes, SharedHeap};
+use crate::attached::Attachment;
 use crate::cache::ThreadCache;
 use crate::fault::{Fault, Result};
 use crate::heap::{Heap, PAGE, Territory, Words};
-use crate::process::registry::{self, Known};
+use crate::process::registry::{self, Known, State};
 use crate::process::roots::Roots;
 
 /// The bytes that must be zero for a memory without a heap to become one.
@@ -43,19 +45,36 @@ impl<B: Bytes> SharedHeap<B> {
         } else {
             Arc::new(Known::new(words, territory()?, claim.debug)?)
         };
+        Ok(Self::of(memory, known))
+    }
+
+    /// Opens the heap in a file that this process has just attached and mapped over `memory`, and puts back what dead
+    /// processes kept.
+    ///
+    /// # Errors
+    /// [`Fault::OtherBuild`], [`Fault::Busy`], [`Fault::Corrupted`].
+    pub fn attach(memory: B, attachment: Attachment) -> Result<Self> {
+        let known = registry::open_attached(memory.address(), attachment)?;
+        let heap = Self::of(memory, known);
+        heap.recover()?;
+        Ok(heap)
+    }
+
+    fn of(memory: B, known: Arc<Known>) -> Self {
         let cache = Rc::new(ThreadCache::new());
         let (thread, start) = {
-            let mut state = known.lock();
+            let mut state = known.state();
+            state.see(memory.byte_length());
             (state.depot.join(Arc::clone(cache.rows())), state.territory.start)
         };
-        let roots = if memory.is_shared() {
-            Roots::of(memory.address(), Heap::open(words, start).is_some())
+        let roots = if memory.is_shared() && known.attachment.is_none() {
+            Roots::of(memory.address(), Heap::open(memory.words(), start).is_some())
         } else {
             Roots::new()
         };
         let root = Cell::new(None);
         let (caller, finding) = (RefCell::default(), RefCell::default());
-        Ok(Self { roots, memory, root, known, thread, cache, caller, finding })
+        Self { roots, memory, root, known, thread, cache, caller, finding }
     }
 }
 
@@ -91,24 +110,42 @@ impl<B: Bytes> Drop for SharedHeap<B> {
         if !self.memory.is_shared() {
             return;
         }
-        let mut state = self.known.lock();
+        let byte_length = self.known.state().byte_length;
         // SAFETY: what is known has the length from threads that had the memory open together with this one,
         // directly or one after the other. Each keeps a buffer over the same backing store, which does
         // not shrink, and neither does it move: it has kept the address that the registry goes by.
-        unsafe { self.memory.extend(state.byte_length) };
-        if let Ok(Some(heap)) = self.formatted(&mut state) {
-            // Nobody is left to tell of a block that two threads freed; the others are back.
-            drop(self.cache.drain(&mut self.central(&mut state, heap)));
-            drop(self.central(&mut state, heap).leave());
-        }
-        drop(state.depot.leave(self.thread));
-        drop(state);
-        registry::close(self.memory.address(), &self.known, |state| {
-            self.close_book(state);
-            if let Ok(Some(heap)) = self.formatted(state) {
-                // Nor would anyone ask the next depot for what waits in this one.
-                drop(self.central(state, heap).collect(1));
-            }
+        unsafe { self.memory.extend(byte_length) };
+        let drained = self.leave_heap();
+        registry::close(self.memory.address(), &self.known, || {
+            // Nor would anyone ask the next depot for what waits in this one.
+            drained
+                && self.on_leaving(|state, heap| {
+                    close_book(state, &heap);
+                    self.central(state, heap).collect(1).is_ok()
+                })
         });
+    }
+}
+
+impl<B: Bytes> SharedHeap<B> {
+    // Puts back what this thread keeps. Returns whether that is all done.
+    fn leave_heap(&self) -> bool {
+        let drained = self.on_leaving(|state, heap| {
+            // Nobody is left to tell of a block that two threads freed; the others are back.
+            let drained = self.cache.drain(&mut self.central(state, heap)).is_ok();
+            self.central(state, heap).leave().is_ok() && drained
+        });
+        drop(self.known.state().depot.leave(self.thread));
+        drained
+    }
+
+    // Works on the heap, if there is one. Returns what `act` does, and false when the heap cannot be used.
+    fn on_leaving(&self, act: impl FnOnce(&mut State, Heap<'_>) -> bool) -> bool {
+        let Ok(mut state) = self.known.lock() else { return false };
+        match self.formatted_as_a_whole(&mut state) {
+            Ok(Some(heap)) => act(&mut state, heap),
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 }

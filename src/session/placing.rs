@@ -47,7 +47,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// Those of free: the slot is as it was then. [`Fault::Stale`] when it is not in the memory.
     pub fn free_from(&self, slot: u32) -> Result<()> {
         let index = self.index_of(slot)?;
-        let words = self.memory.words();
+        let words = self.words();
         let pointer = words.exchange(index, 0)?;
         if pointer == 0 {
             return Ok(());
@@ -68,8 +68,8 @@ impl<B: Bytes> SharedHeap<B> {
         name: &[u16],
         search: Search,
     ) -> Result<u32> {
-        let mut state = self.known.lock();
-        let named = self.roots.get(name);
+        let mut state = self.known.lock()?;
+        let named = self.root_in(&mut state, name);
         if named != 0 {
             return Ok(named);
         }
@@ -88,11 +88,11 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::AlreadyFreed`] when the first word is another; those of free: nothing has changed then.
     pub fn remove(&self, pointer: u32, identity: u32) -> Result<()> {
         let index = self.index_of(pointer)?;
-        let words = self.memory.words();
+        let words = self.words();
         if !words.replace(index, identity, 0)? {
             return Err(Fault::AlreadyFreed);
         }
-        self.free_and(pointer, || self.roots.forget(pointer))
+        self.free_and(pointer, || self.forget_roots(pointer))
             .inspect_err(|_| drop(words.exchange(index, identity)))
     }
 
@@ -102,24 +102,24 @@ impl<B: Bytes> SharedHeap<B> {
         allocate: impl FnOnce(&mut State) -> Result<u32>,
     ) -> Result<u32> {
         let index = self.index_of(slot)?;
-        let pointer = allocate(&mut self.known.lock())?;
-        self.memory.words().exchange(index, pointer)?;
+        let pointer = allocate(&mut *self.known.lock()?)?;
+        self.words().exchange(index, pointer)?;
         Ok(pointer)
     }
 
     // The index of the word at a byte offset that this thread sees.
     fn index_of(&self, slot: u32) -> Result<u32> {
-        let seen = u64::from(slot) < self.memory.words().byte_length();
+        let seen = u64::from(slot) < self.words().byte_length();
         if seen && slot.is_multiple_of(4) { Ok(slot / 4) } else { Err(Fault::Stale) }
     }
 
     // Writes the words of a block that nobody else knows of: `image`, then zeros.
     fn fill(&self, pointer: u32, byte_length: u32, image: &[u32]) -> Result<()> {
-        let words = self.memory.words();
+        let words = self.words();
         for (index, word) in
             (0..byte_length / 4).zip(image.iter().copied().chain(std::iter::repeat(0)))
         {
-            words.set(pointer / 4 + index, word)?;
+            words.set_unused(pointer / 4 + index, word)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn blocks(&self) -> Result<Vec<Block>> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         if state.book.is_some() {
             return self.debug_blocks(&mut state);
         }
@@ -26,7 +26,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn stats(&self) -> Result<Stats> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         if state.book.is_some() {
             return self.debug_stats(&mut state);
         }
@@ -41,9 +41,9 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn map(&self) -> Result<Vec<Area>> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         let Some(heap) = self.formatted(&mut state)? else {
-            return Ok(Area::of_unused(self.memory.words()));
+            return Ok(Area::of_unused(self.words()));
         };
         drop(self.central(&mut state, heap).collect(1));
         heap.map(|pointer| state.book.as_ref().is_some_and(|book| book.is_freed(pointer)))

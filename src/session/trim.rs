@@ -18,7 +18,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn trim(&self) -> Result<u64> {
         let runs = {
-            let mut state = self.known.lock();
+            let mut state = self.known.lock()?;
             if state.book.is_some() {
                 self.empty_quarantine(&mut state)?;
             }
@@ -41,9 +41,13 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     fn trim_piece(&self, run: u32, units: Range<u32>) -> Result<u64> {
-        let mut state = self.known.lock();
+        let mut state = self.known.lock()?;
         let heap = self.formatted(&mut state)?.ok_or(Fault::Corrupted)?;
         if !heap.is_free(run, units.end)? {
+            return Ok(0);
+        }
+        if self.known.attachment.is_some() {
+            // A file system that is full when the page is wanted again ends the process.
             return Ok(0);
         }
         let byte = |unit: u32| (run + unit) as usize * UNIT as usize;

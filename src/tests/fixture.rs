@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::heap::{Heap, PAGE, Territory, Words};
+use crate::heap::{Heap, PAGE, Territory, UndoLog, Words};
 
 /// Words of a page.
 pub const WORDS_PER_PAGE: usize = PAGE as usize / 4;
@@ -51,4 +51,12 @@ impl Random {
     pub fn one_in(&mut self, chances: u32) -> bool {
         self.below(chances) == 0
     }
+}
+
+/// A log without an entry.
+pub fn boxed_log() -> Box<UndoLog> {
+    let words = vec![0_u64; size_of::<UndoLog>() / 8].into_boxed_slice();
+    // SAFETY: the box is taken apart and put together as one of the same size and alignment: a log is nothing but words,
+    // for which any bits will do.
+    unsafe { Box::from_raw(Box::into_raw(words).cast()) }
 }

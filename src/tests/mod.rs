@@ -2,4 +2,5 @@
 
 pub mod fixture;
 pub mod js_cache;
+pub mod kill;
 mod stress;

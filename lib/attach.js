@@ -1,0 +1,96 @@
+// Memories in a file, with a heap that several processes have at once: each attaches the file by its path. All that has to
+// do with other processes is in src/attached; here a memory is made for the file, and its bytes are put there.
+
+import process from 'node:process'
+import { adopt } from './adopting.js'
+import binding from './binding.js'
+import { bufferOf, cloneOf, EngineMemory, getBuffer, grow } from './engine.js'
+import {
+  attachRefused,
+  checkInteger,
+  debugUnavailable,
+  invalidArgType,
+  outOfRange,
+  storageUnavailable,
+} from './errors.js'
+import { errorOf } from './faults.js'
+import { nativeOf } from './native.js'
+import { prepareStorage } from './storage.js'
+
+const MAX_PAGES = 65_536
+/** The maximum that the file has, or as many pages as there are initially. */
+const AS_IT_IS = 0
+
+const checkOptions = (path, options) => {
+  if (typeof path !== 'string') throw invalidArgType('path', 'a string', path)
+  if (path === '' || path.includes('\0')) throw outOfRange('path', 'the path of a file', path)
+  if (options === null || typeof options !== 'object') {
+    throw invalidArgType('options', 'an object', options)
+  }
+  const { create, debug, heapBase } = options
+  if (create !== undefined && typeof create !== 'boolean') {
+    throw invalidArgType('options.create', 'a boolean', create)
+  }
+  if (debug) throw debugUnavailable('A heap of several processes has no debug mode')
+  if (heapBase !== undefined) throw outOfRange('options.heapBase', 'left out', heapBase)
+}
+
+const readPages = ({ initial, maximum }, usual) => {
+  const first = initial ?? maximum ?? usual
+  checkInteger('options.initial', first, 1, MAX_PAGES, 'pages')
+  if (maximum !== undefined) {
+    checkInteger('options.maximum', maximum, first, MAX_PAGES, 'pages')
+  }
+  return { initial: first, maximum: maximum ?? AS_IT_IS }
+}
+
+// The engine may have no addresses left because of memories that nobody can reach any more.
+const makeMemory = (descriptor) => {
+  try {
+    return new EngineMemory(descriptor)
+  } catch (error) {
+    if (binding.sweepHeaps() === 0) throw error
+    return new EngineMemory(descriptor)
+  }
+}
+
+const openFile = (memory, file) => {
+  const view = new Uint8Array(bufferOf(cloneOf(memory)))
+  const opened = binding.openAttached(view, { memory, grow, getBuffer }, file)
+  if (typeof opened === 'string') throw storageUnavailable(`The file cannot be mapped: ${opened}`)
+  if (typeof opened === 'number') throw errorOf(opened)
+  return nativeOf(opened)
+}
+
+/**
+ * The memory in a file, which other processes may have too.
+ *
+ * @template {WebAssembly.Memory} T
+ * @param {new () => T} Class of the memory
+ * @param {string} path
+ * @param {object} options
+ * @param {number} usual pages of a new memory for which none are said
+ * @returns {T}
+ */
+export const attachMemory = (Class, path, options, usual) => {
+  checkOptions(path, options)
+  const wish = readPages(options, usual)
+  if (process.versions.bun) throw storageUnavailable('Bun clears the bytes of memories')
+  const { create = true } = options
+  const { code, reason, file, pages, maximum } = binding.attachFile(
+    path,
+    wish.initial,
+    wish.maximum,
+    create,
+  )
+  if (code) throw attachRefused(code, path, reason)
+  try {
+    const descriptor = { initial: pages, maximum, shared: true }
+    prepareStorage(descriptor)
+    const memory = makeMemory(descriptor)
+    const claim = { initial: pages, maximum, madeHere: false }
+    return adopt(Class, memory, { claim, native: openFile(memory, file) })
+  } finally {
+    binding.detachFile(file)
+  }
+}

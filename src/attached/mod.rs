@@ -1,0 +1,252 @@
+//! A heap of several processes: the file that all of them map, and what lies in it besides the memory itself. A heap
+//! that one process has to itself has nothing of this.
+//!
+//! Whoever can write the file can make all who have it fail; nobody can make them read or write outside of it: no
+//! pointer lies in it, and every number is checked. Each process has a slot (slots.rs), one has the lock (lock.rs), and
+//! what the owner of the lock does is undone when it dies ([`UndoLog`]).
+
+mod header;
+mod layout;
+mod lock;
+mod names;
+mod opening;
+mod refusal;
+mod slots;
+
+use std::fs::File;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicI8, AtomicU32};
+use std::time::Duration;
+
+use memmap2::MmapRaw;
+
+use crate::fault::{Fault, Result};
+use crate::heap::{PAGE, Place, UndoLog, Words};
+use crate::os::{self, Reservation, Step, shared_file};
+use header::Header;
+use layout::Layout;
+use lock::Taken;
+use names::Names;
+pub use opening::{Wish, attach};
+use slots::Slots;
+
+/// How long a call waits for a process that has the lock: far longer than any call takes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The file of a heap, as one process has it attached, mapped as a whole.
+pub struct Attachment {
+    file: File,
+    map: MmapRaw,
+    layout: Layout,
+    slot: u8,
+    /// Whether the slot is clear: what its last process kept has been put back.
+    clear: AtomicBool,
+    /// Whether the slot is given up, or not taken yet.
+    left: AtomicBool,
+}
+
+impl Attachment {
+    /// The number of the calling process among those that have the file: 1 to 127.
+    pub const fn slot(&self) -> u8 {
+        self.slot
+    }
+
+    /// The pages that the memory may grow to.
+    pub const fn maximum(&self) -> u32 {
+        self.layout.maximum
+    }
+
+    /// The pages of the memory that there is room for in the file: as many as any process has grown it to.
+    pub fn pages(&self) -> u32 {
+        self.header().reserved(self.layout.maximum)
+    }
+
+    /// The first bytes of the memory as words, but none that the file has no room for.
+    pub fn words(&self, byte_length: usize) -> Words<'_> {
+        let length = byte_length.min(self.pages() as usize * PAGE as usize) / 4;
+        // SAFETY: the heap's part of the file is that long, as `Layout` says, and so is the mapping, which `self` has and
+        // never changes. The words are aligned to a page, and read and written as atomics only, by all processes.
+        let words =
+            unsafe { std::slice::from_raw_parts(self.at::<AtomicU32>(self.layout.heap()), length) };
+        Words::logged(words, self.log())
+    }
+
+    /// All of the memory that there is room for.
+    pub fn all_words(&self) -> Words<'_> {
+        self.words(usize::MAX)
+    }
+
+    /// The states of the blocks.
+    pub fn states(&self) -> &[AtomicI8] {
+        // SAFETY: as in `words`; JavaScript's accesses are single bytes too.
+        unsafe { std::slice::from_raw_parts(self.at(layout::STATES), self.layout.states_length()) }
+    }
+
+    /// What was written over since the heap was whole.
+    pub fn log(&self) -> &UndoLog {
+        // SAFETY: as in `words`: all of it are atomics.
+        unsafe { &*self.at(layout::LOG) }
+    }
+
+    /// The names that blocks have, for one who has the lock.
+    pub fn names(&self) -> Names<'_> {
+        // SAFETY: as in `words`.
+        Names { words: unsafe { &*self.at(layout::NAMES) }, log: self.log() }
+    }
+
+    fn header(&self) -> Header<'_> {
+        // SAFETY: as in `words`.
+        Header(unsafe { &*self.at(0) })
+    }
+
+    fn slots(&self) -> Slots<'_> {
+        // SAFETY: as in `words`.
+        Slots { file: &self.file, words: unsafe { &*self.at(layout::SLOTS) } }
+    }
+
+    // The parts that `Layout` names are aligned to 8 bytes at least, and within the mapping.
+    fn at<T>(&self, offset: usize) -> *const T {
+        debug_assert!(offset + size_of::<T>() <= self.map.len());
+        self.map.as_ptr().wrapping_add(offset).cast()
+    }
+
+    /// Takes the lock of all processes, for the length of one call. If its last owner died with it, what that had begun
+    /// has been undone. The threads of this process have to take turns.
+    ///
+    /// # Errors
+    /// [`Fault::Busy`] when a process keeps it and does not go on.
+    pub fn lock(&self) -> Result<Held<'_>> {
+        let is_alive = |slot| slots::is_alive(&self.file, slot);
+        let taken = lock::lock(self.header().lock(), self.slot, PATIENCE, is_alive);
+        let taken = taken.ok_or(Fault::Busy)?;
+        let held = Held(self);
+        if taken == Taken::OwnerDied {
+            self.undo();
+        }
+        Ok(held)
+    }
+
+    // Puts back what was written over since the heap was whole. The caller has the lock.
+    fn undo(&self) {
+        let (words, states, names) = (self.all_words(), self.states(), self.names().words);
+        self.log().undo(|place, before| match place {
+            Place::Word(index) => drop(words.set_unused(index, before)),
+            Place::State(grain) => {
+                if let Some(state) = states.get(grain as usize) {
+                    state.store(before as i8, Relaxed);
+                }
+            }
+            Place::Name(index) => {
+                if let Some(word) = names.get(index as usize) {
+                    word.store(before, Relaxed);
+                }
+            }
+        });
+    }
+
+    /// Has the file system keep room for so many pages of the memory. Returns whether there is room.
+    pub fn reserve(&self, pages: u32) -> bool {
+        let before = self.pages();
+        if pages <= before {
+            return true;
+        }
+        let reserved = pages <= self.maximum()
+            && self
+                .layout
+                .needed_for(pages)
+                .into_iter()
+                .zip(self.layout.needed_for(before))
+                .all(|(all, had)| shared_file::reserve(&self.file, had.end..all.end).is_ok());
+        if reserved {
+            self.header().set_reserved(pages);
+        }
+        reserved
+    }
+
+    /// Puts the memory's bytes in the place of those that the engine has for it; see [`os::overlay`].
+    ///
+    /// # Errors
+    /// The step that failed and why.
+    pub fn overlay(&self, range: Reservation) -> core::result::Result<(), (Step, std::io::Error)> {
+        os::overlay_file(range, &self.file, self.layout.heap())
+    }
+
+    /// The slots of processes that died, whose kept blocks are nobody's; and, until [`Attachment::clear`], the own one
+    /// if the process that had it before died. For one who has the lock.
+    pub fn dead(&self) -> Vec<u8> {
+        let mut dead = self.slots().dead(self.slot);
+        if !self.clear.load(Relaxed) {
+            dead.push(self.slot);
+        }
+        dead
+    }
+
+    /// Notes that nothing is left of the dead process of a slot. For one who has the lock.
+    pub fn clear(&self, slot: u8) {
+        if slot == self.slot {
+            self.clear.store(true, Relaxed);
+        } else {
+            self.slots().clear(slot);
+        }
+    }
+
+    /// Gives the slot up: the process has closed the heap. `clean` says that no block is kept for it any more; if one is,
+    /// whoever has the slot next finds it.
+    pub fn leave(&self, clean: bool) {
+        if self.left.swap(true, Relaxed) {
+            return;
+        }
+        if clean && let Ok(held) = self.lock() {
+            self.log().commit();
+            if self.clear.load(Relaxed) {
+                self.slots().clear(self.slot);
+            }
+            if self.slots().are_clear() {
+                self.header().set_open(false);
+            }
+            drop(held);
+        }
+        slots::leave(&self.file, self.slot);
+    }
+
+    /// Asks the other processes to give back what they keep, when they next call the heap.
+    pub fn ask_for_room(&self) {
+        self.header().ask_for_room();
+    }
+
+    /// A number that changes when a process has asked for room.
+    pub fn wanted(&self) -> u64 {
+        self.header().wanted()
+    }
+}
+
+impl Drop for Attachment {
+    // No heap was opened, or it is closed.
+    fn drop(&mut self) {
+        self.leave(true);
+    }
+}
+
+/// The lock of all processes, until it is dropped.
+pub struct Held<'a>(&'a Attachment);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let Self(attachment) = self;
+        // What a panic or a full log has cut short is undone, as if the process had died.
+        if std::thread::panicking() || attachment.log().is_overfull() {
+            attachment.undo();
+        } else {
+            attachment.log().commit();
+        }
+        lock::unlock(attachment.header().lock());
+    }
+}
+
+const _: () = assert!(
+    size_of::<[u64; layout::HEADER_WORDS]>() <= layout::SLOTS
+        && layout::SLOTS + slots::WORDS * 4 <= layout::LOG
+        && layout::LOG.is_multiple_of(8)
+        && layout::NAMES.is_multiple_of(8)
+        && layout::STATES.is_multiple_of(PAGE as usize)
+);

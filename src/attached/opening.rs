@@ -1,0 +1,195 @@
+//! Attaching: finding out whether the file can be had, making it, and taking a slot in it.
+
+use std::fs::File;
+use std::io;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::header::{Found, Header};
+use super::layout::{HEADER_WORDS, Layout};
+use super::refusal::Refusal;
+use super::{Attachment, slots};
+use crate::heap::{Heap, MAX_PAGES, Territory};
+use crate::os::shared_file;
+
+type Outcome<T> = core::result::Result<T, Refusal>;
+
+/// How long a process waits for another one that sets the file up.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a file is opened anew that was removed meanwhile.
+const ATTEMPTS: u32 = 8;
+
+/// What a process wants to attach.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Pages that a new memory has.
+    pub initial: u32,
+    /// Pages that the memory may grow to; 0 for those that it may grow to already.
+    pub maximum: u32,
+    /// Whether a file is made if there is none.
+    pub create: bool,
+}
+
+/// Attaches the file at `path`: the process has a slot in it, and the heap is whole. What dead processes kept is still to
+/// be put back; see [`Attachment::dead`].
+///
+/// # Errors
+/// Why not; the file is as it was, or, if there was none, empty.
+pub fn attach(path: &Path, wish: Wish) -> Outcome<Attachment> {
+    for _ in 0..ATTEMPTS {
+        let file = shared_file::open(path, wish.create).map_err(not_opened)?;
+        if let Some(objection) = shared_file::objection(&file)? {
+            return Err(Refusal::refused(objection));
+        }
+        let setup = shared_file::hold_setup(&file, PATIENCE)?;
+        if shared_file::is_linked(&file)? {
+            let attachment = set_up(file, wish);
+            drop(setup);
+            return attachment;
+        }
+    }
+    Err(Refusal::refused("it is removed again and again"))
+}
+
+fn not_opened(error: io::Error) -> Refusal {
+    match error.raw_os_error() {
+        Some(LOOP) => Refusal::refused("it is a symbolic link"),
+        _ => error.into(),
+    }
+}
+
+#[cfg(unix)]
+const LOOP: i32 = libc::ELOOP;
+#[cfg(not(unix))]
+const LOOP: i32 = i32::MIN;
+
+// Nobody else sets the file up meanwhile.
+fn set_up(file: File, wish: Wish) -> Outcome<Attachment> {
+    let found = read_header(&file)?;
+    if !wish.create && found.as_ref().is_none_or(Found::is_half_made) {
+        return Err(Refusal::refused("there is no heap in it"));
+    }
+    match found.filter(|found| !found.is_half_made()) {
+        Some(found) => enter(file, &found, wish),
+        None => make(&file, wish).inspect_err(|_| drop(shared_file::resize(&file, 0))).and_then(
+            |layout| {
+                let attachment = open(file, layout)?;
+                attachment.take_over()?;
+                Ok(attachment)
+            },
+        ),
+    }
+}
+
+// The header of a file; `None` when it is empty.
+fn read_header(file: &File) -> Outcome<Option<Found>> {
+    let (mut reader, mut bytes) = (file, [0; HEADER_WORDS * 8]);
+    if file.metadata()?.len() == 0 {
+        return Ok(None);
+    }
+    let mut read = 0;
+    while let more @ 1.. = reader.read(&mut bytes[read..])? {
+        read += more;
+    }
+    let words = bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
+    let mut header = [0; HEADER_WORDS];
+    header.iter_mut().zip(words).for_each(|(word, read)| *word = read);
+    Ok(Some(Found::new(header)))
+}
+
+// Attaches a file that was made before.
+fn enter(file: File, found: &Found, wish: Wish) -> Outcome<Attachment> {
+    let layout = Layout { maximum: found.maximum()? };
+    if wish.maximum != 0 && wish.maximum != layout.maximum {
+        let reason = format!("its memory may grow to {} pages, not more or less", layout.maximum);
+        return Err(Refusal::Refused(reason));
+    }
+    if file.metadata()?.len() != layout.length() as u64 {
+        return Err(Refusal::refused("its length is not what its header says"));
+    }
+    let known = found.is(shared_file::identity(&file)?);
+    if !known && !found.is_closed() {
+        return Err(Refusal::Unclean);
+    }
+    let attachment = open(file, layout)?;
+    if known {
+        attachment.join()?
+    } else {
+        attachment.take_over()?
+    }
+    Ok(attachment)
+}
+
+// Makes the file, all but what says that it is one.
+fn make(mut file: &File, wish: Wish) -> Outcome<Layout> {
+    let maximum = if wish.maximum == 0 { wish.initial } else { wish.maximum };
+    if !(1..=MAX_PAGES).contains(&wish.initial) || !(wish.initial..=MAX_PAGES).contains(&maximum) {
+        return Err(Refusal::refused("the pages that its memory is to have cannot be had"));
+    }
+    let layout = Layout { maximum };
+    shared_file::resize(file, 0)?;
+    file.write_all(&Header::MAKING.to_ne_bytes())?;
+    shared_file::resize(file, layout.length())?;
+    for part in layout.needed_for(wish.initial) {
+        shared_file::reserve(file, part).map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => Refusal::Unavailable(
+                "its file system does not keep room for what is written".into(),
+            ),
+            _ => error.into(),
+        })?;
+    }
+    let map = shared_file::map(file, layout.length())?;
+    let unused = Attachment {
+        file: file.try_clone()?,
+        map,
+        layout,
+        slot: 0,
+        clear: true.into(),
+        left: true.into(),
+    };
+    unused.header().set_reserved(wish.initial);
+    let territory = Territory {
+        start: Heap::WHOLE_MEMORY_ROOT,
+        end_page: wish.initial,
+        maximum,
+        owns_all: true,
+    };
+    Heap::format(unused.all_words(), territory)
+        .map_err(|_| Refusal::refused("the pages that its memory is to have are too few"))?;
+    unused.log().commit();
+    Ok(layout)
+}
+
+fn open(file: File, layout: Layout) -> Outcome<Attachment> {
+    let map = shared_file::map(&file, layout.length())?;
+    let slot = slots::take(&file).ok_or(Refusal::Full)?;
+    Ok(Attachment { file, map, layout, slot, clear: true.into(), left: true.into() })
+}
+
+impl Attachment {
+    // Enters this process among those that have the file.
+    fn join(&self) -> Outcome<()> {
+        let held = self.lock().map_err(|_| Refusal::Busy)?;
+        // Nothing is noted of what was whole; a file that somebody has changed is not believed.
+        self.undo();
+        let inherited = self.slots().enter(self.slot);
+        self.clear.store(!inherited, Relaxed);
+        self.left.store(false, Relaxed);
+        self.header().set_open(true);
+        drop(held);
+        Ok(())
+    }
+
+    // The same for a file that nobody has: it was just made, or it is a copy, or from before a restart, that all had closed.
+    fn take_over(&self) -> Outcome<()> {
+        let header = self.header();
+        header.lock().store(0, Relaxed);
+        self.log().undo(|_, _| ());
+        (1..=slots::MOST).for_each(|slot| self.slots().clear(slot));
+        header.set_identity(shared_file::identity(&self.file)?);
+        header.confirm(self.layout.maximum);
+        self.join()
+    }
+}

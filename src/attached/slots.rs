@@ -1,0 +1,68 @@
+//! Which processes have a file: each has a slot, and keeps a byte of it locked, which the kernel gives up with the last
+//! descriptor of that opening. So whether a process lives is never guessed from what it wrote.
+
+use std::fs::File;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::layout;
+use crate::os::shared_file;
+
+/// The most processes at a time. The states of blocks have a code for each.
+pub const MOST: u8 = 127;
+/// Words of the slots; slot 0 is nobody's.
+pub const WORDS: usize = MOST as usize + 1;
+
+/// The slots of a mapped file.
+#[derive(Clone, Copy)]
+pub struct Slots<'a> {
+    pub file: &'a File,
+    /// The process that has the slot, or had: 0 once it has left nothing behind. Written under the heap's lock.
+    pub words: &'a [AtomicU32; WORDS],
+}
+
+/// Takes the first slot that no living process has, for as long as the file is open; `None` when there is none.
+pub fn take(file: &File) -> Option<u8> {
+    (1..=MOST).find(|&slot| shared_file::take_byte(file, byte(slot)))
+}
+
+/// Gives a slot up.
+pub fn leave(file: &File, slot: u8) {
+    shared_file::leave_byte(file, byte(slot));
+}
+
+/// Whether a process has the slot; not to be asked about one's own.
+pub fn is_alive(file: &File, slot: u8) -> bool {
+    (1..=MOST).contains(&slot) && shared_file::is_byte_taken(file, byte(slot))
+}
+
+const fn byte(slot: u8) -> u64 {
+    (layout::SLOTS + slot as usize * size_of::<AtomicU32>()) as u64
+}
+
+impl Slots<'_> {
+    /// Enters the calling process. Returns whether the one before it left something behind.
+    pub fn enter(self, slot: u8) -> bool {
+        self.words[slot as usize].swap(std::process::id(), Relaxed) != 0
+    }
+
+    /// Notes that the process of a slot has left nothing behind.
+    pub fn clear(self, slot: u8) {
+        self.words[slot as usize].store(0, Relaxed);
+    }
+
+    /// The slots of processes that died and left something behind; `own` is the caller's.
+    pub fn dead(self, own: u8) -> Vec<u8> {
+        let others = self.entered().filter(|&slot| slot != own);
+        others.filter(|&slot| !is_alive(self.file, slot)).collect()
+    }
+
+    /// Whether no process has the file, nor has left something behind.
+    pub fn are_clear(self) -> bool {
+        self.entered().next().is_none()
+    }
+
+    fn entered(self) -> impl Iterator<Item = u8> {
+        (1..=MOST).filter(move |&slot| self.words[slot as usize].load(Relaxed) != 0)
+    }
+}

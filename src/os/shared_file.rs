@@ -1,0 +1,192 @@
+//! Files that several processes map: who may have one, who is alive, and waiting for each other. Linux only.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use libc::{c_int, c_short};
+use memmap2::{MmapOptions, MmapRaw};
+
+use super::unix::{check, set_length};
+
+/// Who may read and write a new file: its owner.
+const MODE: u32 = 0o600;
+/// The bits of a mode that let others than the owner write.
+const OTHERS_WRITE: u32 = 0o022;
+/// Between two attempts to get what another process has.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// What identifies a file for as long as the system runs: a copy of it, or what a restart leaves of it, is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(pub [u64; 4]);
+
+/// Opens the file at `path`, and makes it if there is none and `create` says so. A symbolic link is not followed.
+///
+/// # Errors
+/// The system's.
+pub fn open(path: &Path, create: bool) -> io::Result<File> {
+    // A pipe without a reader would be waited for; it is refused later, as all that is not a file.
+    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(create).mode(MODE).custom_flags(flags).open(path)
+}
+
+/// Why others than this user could change the file, or it is none; `None` when it is this user's alone.
+///
+/// # Errors
+/// The system's.
+pub fn objection(file: &File) -> io::Result<Option<&'static str>> {
+    let metadata = file.metadata()?;
+    // SAFETY: the call reads the process's own user and cannot fail.
+    let user = unsafe { libc::geteuid() };
+    Ok(match metadata {
+        _ if !metadata.is_file() => Some("it is not a plain file"),
+        _ if metadata.uid() != user => Some("it belongs to another user"),
+        _ if metadata.mode() & OTHERS_WRITE != 0 => Some("others than its owner may write to it"),
+        _ => None,
+    })
+}
+
+/// Whether the file still has a name.
+///
+/// # Errors
+/// The system's.
+pub fn is_linked(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// What identifies the file.
+///
+/// # Errors
+/// The system's.
+pub fn identity(file: &File) -> io::Result<Identity> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let digits: String = boot.chars().filter(char::is_ascii_hexdigit).collect();
+    let boot = u128::from_str_radix(&digits, 16).map_err(io::Error::other)?;
+    let metadata: Metadata = file.metadata()?;
+    Ok(Identity([(boot >> 64) as u64, boot as u64, metadata.dev(), metadata.ino()]))
+}
+
+/// Gives the file its length, of which nothing takes up room yet.
+///
+/// # Errors
+/// The system's.
+pub fn resize(file: &File, length: usize) -> io::Result<()> {
+    set_length(file, length)
+}
+
+/// Has the file system keep room for a range of the file: a write to it will not fail.
+///
+/// # Errors
+/// The system's: when there is no room, or the file system keeps none.
+pub fn reserve(file: &File, bytes: Range<usize>) -> io::Result<()> {
+    loop {
+        let (start, length) = (bytes.start as libc::off_t, bytes.len() as libc::off_t);
+        // SAFETY: the call takes numbers only, and the descriptor is open.
+        let reserved = check(unsafe { libc::fallocate(file.as_raw_fd(), 0, start, length) } == 0);
+        match reserved {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Maps the first `length` bytes of the file.
+///
+/// # Errors
+/// The system's.
+pub fn map(file: &File, length: usize) -> io::Result<MmapRaw> {
+    MmapOptions::new().len(length).no_reserve_swap().map_raw(file)
+}
+
+/// Keeps other processes from setting the file up, until the returned guard is dropped or the process ends.
+///
+/// # Errors
+/// [`io::ErrorKind::TimedOut`]; the system's.
+pub fn hold_setup(file: &File, most: Duration) -> io::Result<Setup> {
+    let file = file.try_clone()?;
+    let start = Instant::now();
+    loop {
+        // SAFETY: the call takes numbers only, and the descriptor is open.
+        let held =
+            check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0);
+        match held {
+            Ok(()) => return Ok(Setup(file)),
+            Err(error) if error.raw_os_error() != Some(libc::EWOULDBLOCK) => return Err(error),
+            Err(_) if start.elapsed() > most => return Err(io::ErrorKind::TimedOut.into()),
+            Err(_) => sleep(PAUSE),
+        }
+    }
+}
+
+/// The right to set a file up.
+pub struct Setup(File);
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        // SAFETY: as in `hold_setup`.
+        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
+    }
+}
+
+/// Takes the byte at `offset` for this opening of the file, until that is closed: with its process at the latest.
+/// Returns whether nobody else has it.
+pub fn take_byte(file: &File, offset: u64) -> bool {
+    // SAFETY: `lock` is a local of the type that the call reads.
+    let control = |lock: &mut libc::flock| unsafe {
+        libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(lock))
+    };
+    control(&mut byte_lock(libc::F_WRLCK, offset)) == 0
+}
+
+/// Gives the byte at `offset` up.
+pub fn leave_byte(file: &File, offset: u64) {
+    let mut lock = byte_lock(libc::F_UNLCK, offset);
+    // SAFETY: `lock` is a local of the type that the call reads.
+    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) };
+}
+
+/// Whether another opening of the file has the byte at `offset`. When the system does not tell, it has.
+pub fn is_byte_taken(file: &File, offset: u64) -> bool {
+    let mut lock = byte_lock(libc::F_WRLCK, offset);
+    // SAFETY: `lock` is a local of the type that the call reads and fills in.
+    let asked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) } == 0;
+    !asked || lock.l_type != libc::F_UNLCK as c_short
+}
+
+fn byte_lock(kind: c_int, offset: u64) -> libc::flock {
+    libc::flock {
+        l_type: kind as c_short,
+        l_whence: libc::SEEK_SET as c_short,
+        l_start: offset as libc::off_t,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Sleeps until somebody calls [`wake`] for the word, for at most that long, unless it holds something else than
+/// `expected`: its lower half on a machine of 64 bits. The word may lie in memory that several processes map.
+pub fn wait(word: &AtomicU64, expected: u64, most: Duration) {
+    let timeout = libc::timespec {
+        tv_sec: most.as_secs() as libc::time_t,
+        tv_nsec: most.subsec_nanos() as libc::c_long,
+    };
+    // SAFETY: the lower half of `word`, which comes first on the machines that are built for, is a word that the call
+    // reads, and the time a local that it reads.
+    unsafe {
+        let (address, wait) = (word.as_ptr().cast::<u32>(), libc::FUTEX_WAIT);
+        libc::syscall(libc::SYS_futex, address, wait, expected as u32, &raw const timeout);
+    }
+}
+
+/// Wakes one of those that wait for the word.
+pub fn wake(word: &AtomicU64) {
+    // SAFETY: the call takes the address as a name only.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr().cast::<u32>(), libc::FUTEX_WAKE, 1) };
+}

@@ -1,0 +1,51 @@
+//! What is done about processes that died: their calls were undone when the lock was taken; what they kept for themselves
+//! goes back here. Blocks that were live stay live, for whoever knows them.
+
+use super::{Bytes, SharedHeap};
+use crate::attached::Attachment;
+use crate::fault::{Fault, Result};
+use crate::process::registry::State;
+
+impl<B: Bytes> SharedHeap<B> {
+    /// Puts back what dead processes kept. Returns how many blocks that were; none when no others have the memory.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`], [`Fault::Busy`].
+    pub fn recover(&self) -> Result<u32> {
+        self.recover_in(&mut *self.known.lock()?)
+    }
+
+    pub(super) fn recover_in(&self, state: &mut State) -> Result<u32> {
+        let Some(attachment) = &self.known.attachment else { return Ok(0) };
+        let dead = attachment.dead();
+        if dead.is_empty() {
+            return Ok(0);
+        }
+        let recovered = self.put_back_kept(state, attachment, &dead)?;
+        dead.into_iter().for_each(|slot| attachment.clear(slot));
+        Ok(recovered)
+    }
+
+    // All of the memory is looked at, whether this thread has seen it or not.
+    fn put_back_kept(
+        &self,
+        state: &mut State,
+        attachment: &Attachment,
+        dead: &[u8],
+    ) -> Result<u32> {
+        let words = attachment.all_words();
+        let heap = self.formatted_as_a_whole(state)?.ok_or(Fault::Corrupted)?;
+        let mut recovered = 0;
+        for pointer in self.known.live_blocks.kept_in(dead, words.byte_length()) {
+            if heap.is_block(pointer)? {
+                // The dead one's block becomes this thread's and goes back as its own do, or stays.
+                words.set(pointer / 4 - 2, 0)?;
+                self.known.live_blocks.set_kept(pointer);
+                recovered += 1;
+                drop(self.central(state, heap).put(std::iter::once(pointer)));
+                words.commit();
+            }
+        }
+        Ok(recovered)
+    }
+}
