@@ -24,19 +24,16 @@ class Native {
   }
 }
 
-/** What a closed heap has in its place. */
-class Closed {}
+/** The native functions of a heap that is closed: each refuses. */
+export const CLOSED = {}
 
 for (const [name, run] of Object.entries(binding.heapFunctions())) {
   const value = function (a, b, c, d, e) {
     return run(this.number, a, b, c, d, e)
   }
   Object.defineProperty(Native.prototype, name, { value })
-  Object.defineProperty(Closed.prototype, name, { value: () => Fault.Closed })
+  Object.defineProperty(CLOSED, name, { value: () => Fault.Closed })
 }
-
-/** The native functions of a heap that is closed: each refuses. */
-export const CLOSED = new Closed()
 
 /**
  * @param {object} opened what the native side answered when it opened the heap

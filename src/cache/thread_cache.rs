@@ -196,7 +196,7 @@ mod tests {
 
     fn js<'a>(cache: &'a ThreadCache, fixture: &'a Fixture) -> JsCache<'a> {
         let (words, states) = (&fixture.words, fixture.live_blocks.bytes());
-        JsCache { words, rows: cache.rows().words(), states }
+        JsCache { words, rows: cache.rows().words(), states, kept: fixture.live_blocks.kept() }
     }
 
     fn kept(cache: &ThreadCache) -> u64 {

@@ -32,6 +32,12 @@ impl<'m> Words<'m> {
         Self { words, log: Some(log) }
     }
 
+    /// The words themselves, for tests that write past the log as JavaScript does.
+    #[cfg(test)]
+    pub const fn slice(self) -> &'m [AtomicU32] {
+        self.words
+    }
+
     /// Whether there is a log, as several processes have the memory.
     pub const fn is_logged(self) -> bool {
         self.log.is_some()

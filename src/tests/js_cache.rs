@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use crate::heap::{GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{
-    DIGIT_BITS, DIGIT_COUNT, DIGITS, FIRST_CLASS, KEPT, LARGE as LIVE_LARGE,
+    DIGIT_BITS, DIGIT_COUNT, DIGITS, FIRST_CLASS, LARGE as LIVE_LARGE,
 };
 use crate::process::rows::{
     CEILING, END, FIRST_LARGE_UNITS, FLOOR, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS,
     MOST_LARGE_UNITS, PUBLISHED, SIZES, SPARE, STRIDE, TOP, WIDTH,
 };
+use crate::tests::kill::step;
 
 const MOST_WIDTH: u32 = 256;
 
@@ -24,6 +25,8 @@ pub struct JsCache<'a> {
     pub rows: &'a [AtomicU32],
     /// The states of the memory's blocks.
     pub states: &'a [AtomicI8],
+    /// The state of a block that is kept.
+    pub kept: i8,
 }
 
 impl JsCache<'_> {
@@ -35,12 +38,15 @@ impl JsCache<'_> {
             return None;
         }
         let pointer = self.rows[top as usize].load(Relaxed);
+        step();
         self.set_row(head, TOP, top);
         let state = &self.states[(pointer / GRAIN) as usize];
-        if state.load(Relaxed) != KEPT {
+        if state.load(Relaxed) != self.kept {
             return None;
         }
+        step();
         self.header(pointer)[0].store(byte_length, Relaxed);
+        step();
         state.store((head / HEAD_WORDS) as i8, Relaxed);
         Some(pointer)
     }
@@ -110,12 +116,15 @@ impl JsCache<'_> {
         if self.header(pointer)[1].load(Relaxed) != size || byte_length > size - HEADER {
             return None;
         }
+        step();
         self.set_row(head, TOP, top);
         let state = &self.states[(pointer / GRAIN) as usize];
-        if state.load(Relaxed) != KEPT {
+        if state.load(Relaxed) != self.kept {
             return None;
         }
+        step();
         self.header(pointer)[0].store(byte_length, Relaxed);
+        step();
         state.store(LIVE_LARGE, Relaxed);
         Some(pointer)
     }
@@ -160,8 +169,11 @@ impl JsCache<'_> {
     /// Keeps a block, whatever its state says.
     pub fn keep(&self, pointer: u32, head: usize) {
         let top = self.row(head, TOP);
-        self.states[(pointer / GRAIN) as usize].store(KEPT, Relaxed);
+        step();
+        self.states[(pointer / GRAIN) as usize].store(self.kept, Relaxed);
+        step();
         self.header(pointer)[0].store(0, Relaxed);
+        step();
         self.rows[top as usize].store(pointer, Relaxed);
         self.set_row(head, TOP, top + 1);
     }

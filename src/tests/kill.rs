@@ -1,7 +1,7 @@
 //! Where a process is killed that uses the heap of several: at a step of the log, which is before and behind each write
 //! that it notes, each time it is dropped, and each time something is put back.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Steps until this process is killed; 0 for never.
 static LEFT: AtomicU64 = AtomicU64::new(0);
@@ -9,6 +9,19 @@ static LEFT: AtomicU64 = AtomicU64::new(0);
 /// Has this process killed after so many steps.
 pub fn after(steps: u64) {
     LEFT.store(steps, Relaxed);
+}
+
+/// Whether nothing is noted: as if there were no log.
+static FORGETFUL: AtomicBool = AtomicBool::new(false);
+
+/// Has nothing noted in this process from now on.
+pub fn forget() {
+    FORGETFUL.store(true, Relaxed);
+}
+
+/// Whether nothing is noted.
+pub fn is_forgetful() -> bool {
+    FORGETFUL.load(Relaxed)
 }
 
 /// Counts a step.

@@ -4,3 +4,5 @@ pub mod fixture;
 pub mod js_cache;
 pub mod kill;
 mod stress;
+#[cfg(all(target_os = "linux", not(lsm_model)))]
+mod torture;

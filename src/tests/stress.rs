@@ -214,8 +214,10 @@ impl<'m> Handle<'m> {
 
     /// The part of the thread's cache that is JavaScript.
     fn js(&self) -> JsCache<'_> {
-        let states = self.heap().known().live_blocks.bytes();
-        JsCache { words: &self.memory.words, rows: self.heap().cache().rows().words(), states }
+        let blocks = &self.heap().known().live_blocks;
+        let (states, kept) = (blocks.bytes(), blocks.kept());
+        let rows = self.heap().cache().rows().words();
+        JsCache { words: &self.memory.words, rows, states, kept }
     }
 
     /// As lib/heap.js does it, when it is at its wits' end in the cache.
