@@ -124,7 +124,8 @@ export const storageUnavailable = (message) =>
   withCode(new Error(message), 'ERR_STORAGE_UNAVAILABLE')
 
 const ATTACHED = {
-  ERR_HEAP_UNCLEAN: 'it was in use when the system stopped, or when it was copied: what is missing is not known',
+  ERR_HEAP_UNCLEAN:
+    'it was in use when the system stopped, or when it was copied: what is missing is not known',
   ERR_HEAP_BUSY: 'a process that has it keeps its lock and does not go on',
   ERR_ATTACH_FULL: 'as many processes as there can be have it',
 }
@@ -139,10 +140,7 @@ const ATTACHED = {
  */
 export const attachRefused = (code, path, reason) => {
   const message = `The file ${show(path)} cannot be attached: ${ATTACHED[code] ?? reason}`
-  return withCode(
-    code === 'ERR_OUT_OF_MEMORY' ? new RangeError(message) : new Error(message),
-    code,
-  )
+  return withCode(code === 'ERR_OUT_OF_MEMORY' ? new RangeError(message) : new Error(message), code)
 }
 
 /** A process that has the heap too and has stopped in the middle of a call. */
@@ -152,9 +150,8 @@ export const heapBusy = () =>
     'ERR_HEAP_BUSY',
   )
 
-/** A heap that this thread has closed. */
-export const heapClosed = () =>
-  withCode(new Error('This thread has closed the heap'), 'ERR_HEAP_CLOSED')
+/** A heap that this thread has closed, or a memory whose file its process has closed. */
+export const heapClosed = () => withCode(new Error('The heap is closed'), 'ERR_HEAP_CLOSED')
 
 /**
  * The package was installed without an addon that can be loaded here.

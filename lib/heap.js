@@ -219,6 +219,7 @@ export class Heap extends Session {
     if (!this.ready()) return []
     const seen = this.answerOf((native) => native.check(SOME_SEEN))
     const found = seen === Fault.Stale ? this.ask((native) => native.check(ALL_SEEN)) : seen
+    if (typeof found === 'number') throw this.errorOf(found)
     return found.map(describe)
   }
 

@@ -32,7 +32,7 @@ pub enum Fault {
     OtherBuild = -10,
     /// A process that has the heap too keeps its lock and does not go on.
     Busy = -12,
-    /// This thread has closed the heap.
+    /// This thread has closed the heap, or its process the file that it lies in.
     Closed = -13,
     /// The native side met what it takes for impossible: the fault is its own.
     Internal = -11,

@@ -96,6 +96,12 @@ impl<'m> Heap<'m> {
         heap.build().is_some_and(|build| build != heap.own_build())
     }
 
+    /// Whether there is a heap of several processes at byte `start`, in a memory whose file this process has closed.
+    pub fn is_detached(words: Words<'m>, start: u32) -> bool {
+        let heap = Self { words, superblock: start / 4 };
+        !words.is_logged() && heap.build() == Some(ATTACHED)
+    }
+
     // What the heap's own build is in its superblock.
     const fn own_build(&self) -> u32 {
         if self.words.is_logged() { ATTACHED } else { BUILD }

@@ -36,7 +36,7 @@ impl<B: Bytes> SharedHeap<B> {
     ///
     /// # Errors
     /// [`Fault::NotAHeap`] when the memory holds something else, [`Fault::OtherBuild`] when another build
-    /// works on it or did; [`Fault::OutOfMemory`].
+    /// works on it or did, [`Fault::Closed`] when this process has closed its file; [`Fault::OutOfMemory`].
     pub fn open(memory: B, claim: Claim) -> Result<Self> {
         let words = memory.words();
         let territory = || found(words, claim);
@@ -92,6 +92,9 @@ fn found(words: Words<'_>, claim: Claim) -> Result<Territory> {
         maximum: claim.maximum,
         owns_all: claim.heap_base.is_none(),
     };
+    if Heap::is_detached(words, claimed.start) {
+        return Err(Fault::Closed);
+    }
     if Heap::is_of_other_build(words, claimed.start) {
         return Err(Fault::OtherBuild);
     }
