@@ -163,7 +163,7 @@ export interface HeapClaim {
  */
 export declare function heapFunctions(): Record<string, Function>
 
-/** Whether the thread of a token runs. */
+/** Whether the thread of a token runs, in this process or in one that has a heap together with it. */
 export declare function isAlive(token: number): boolean
 
 /**

@@ -32,6 +32,7 @@ declare namespace LocalSharedMemory {
   export type HeapFault = types.HeapFault
   export type Leak = types.Leak
   export type Allocation = types.Allocation
+  export type AttachOptions = types.AttachOptions
   export type HeapStats = types.HeapStats
 }
 

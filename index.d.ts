@@ -84,6 +84,11 @@ export type ErrorCode =
   | 'ERR_NOT_LOCKED'
   | 'ERR_TIMED_OUT'
   | 'ERR_CHANNEL_CLOSED'
+  | 'ERR_ATTACH_REFUSED'
+  | 'ERR_ATTACH_FULL'
+  | 'ERR_HEAP_UNCLEAN'
+  | 'ERR_HEAP_BUSY'
+  | 'ERR_HEAP_CLOSED'
   | 'ERR_WEBASSEMBLY_NOT_SUPPORTED'
   | 'ERR_INTERNAL'
 
@@ -127,6 +132,16 @@ export interface LocalSharedMemoryDescriptor {
  */
 export type SharedMemoryOptions = Partial<LocalSharedMemoryDescriptor> & {
   shared?: true
+  create?: boolean
+}
+
+/** What a memory in a file has, and may have. */
+export interface AttachOptions {
+  /** Pages of 65,536 bytes that a new memory has, default `maximum`, else {@link LocalSharedMemory.devicePageSize}. */
+  initial?: number
+  /** Pages that it may grow to, default `initial` for a new memory. For one that exists the same, or left out. */
+  maximum?: number
+  /** Whether to make the file if there is none, default true. */
   create?: boolean
 }
 
@@ -354,6 +369,24 @@ export class LocalSharedMemory extends EngineMemory {
    */
   static shared(name: string, options?: SharedMemoryOptions): LocalSharedMemory
 
+  /**
+   * The memory in a file, with one heap for all processes that attach it, which stays whole when one of them is killed.
+   * Linux only. See [One heap for several processes](processes.md).
+   *
+   * @param path of the file, in `/dev/shm` or on a disk. It is made with mode 0600 if there is none
+   * @param options the pages of a memory that is made
+   * @returns a memory of its own for each call; all are over the same bytes
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the path is empty, the pages are not from 1 to 65,536, or `heapBase` is given;
+   * ERR_OUT_OF_MEMORY: the file system has no room, or a limit of the process stands against it
+   * @throws {Error} ERR_ATTACH_REFUSED: the file cannot be opened, is another user's, writable by others, a symbolic link, no
+   * heap, cut short, of another version or of another maximum: the message says which; ERR_HEAP_UNCLEAN: it was in use when
+   * the system stopped, or is a copy of one in use; ERR_HEAP_BUSY: a process that has it has stopped; ERR_ATTACH_FULL: it is
+   * attached 127 times; ERR_DEBUG_UNAVAILABLE: `debug` is given; ERR_STORAGE_UNAVAILABLE: not on this system, or not in this
+   * file system
+   */
+  static attach(path: string, options?: AttachOptions): LocalSharedMemory
+
   /** Pages of a memory that is made without `initial`. Default 1000; it is read at each construction. */
   static devicePageSize: number
 
@@ -374,6 +407,22 @@ export class LocalSharedMemory extends EngineMemory {
    * thread.
    */
   readonly storage: Storage
+
+  /**
+   * Closes the heap for this thread: what the thread keeps goes back, and calls on blocks throw ERR_HEAP_CLOSED from then on.
+   * The bytes stay readable for as long as someone has the memory. The last thread of a process that closes the heap of a
+   * file gives the file up for the process. Without it, both happen when the memory is collected, or the thread ends.
+   */
+  close(): void
+
+  /**
+   * Puts back what processes kept of the heap when they died: see [One heap for several processes](processes.md). Attaching
+   * does so too, and so does a call that finds no room.
+   *
+   * @returns how many blocks that were; 0 for a heap that one process has to itself
+   * @throws {Error} ERR_HEAP_CORRUPTED, ERR_HEAP_BUSY, ERR_HEAP_CLOSED
+   */
+  recover(): number
 
   // Allocating
 

@@ -110,6 +110,7 @@ onLinux(
     const blocks = [memory.malloc(20 * PAGE), await ask(child, 'malloc', 20 * PAGE)]
     for (const block of blocks) {
       memory.memset(block, 7, 20 * PAGE)
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
       t.is(await ask(child, 'getUint8', block + 20 * PAGE - 1), 7)
     }
     t.deepEqual(memory.check(), [])
@@ -407,8 +408,10 @@ onLinux('what a dead process kept is found when there is no room', async (t) => 
   const memory = attachTo(path, { initial: 4, maximum: 4 })
   const child = await startProcess(path, 'serve')
   const ptrs = []
+  /* oxlint-disable no-await-in-loop -- one after the other */
   for (let count = 0; count < 40; count++) ptrs.push(await ask(child, 'malloc', 1000))
   for (const ptr of ptrs) await ask(child, 'free', ptr)
+  /* oxlint-enable no-await-in-loop */
   await end(child, 'SIGKILL')
   const before = memory.stats().cachedBytes
   t.true(before > 0)

@@ -133,7 +133,7 @@ const ATTACHED = {
 /**
  * A file that cannot be attached.
  *
- * @param {string} code of the error
+ * @param {string} code of the error: ERR_ATTACH_REFUSED, ERR_OUT_OF_MEMORY, ERR_STORAGE_UNAVAILABLE, or one of the above
  * @param {string} path
  * @param {string} reason as far as the code does not tell
  * @returns {Error} a RangeError for ERR_OUT_OF_MEMORY

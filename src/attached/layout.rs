@@ -2,13 +2,14 @@
 //! JavaScript reaches nothing of it but the states of the blocks.
 //!
 //! ```text
-//! [header | lock | slots ... | undo log ... | names ... | states of blocks ... | heap ... ]
-//! 0                          LOG            NAMES        STATES                 Layout::heap()
+//! [header | lock | slots ... | undo log ... | names ... | tokens ... | states of blocks ... | heap ... ]
+//! 0                          LOG            NAMES        TOKENS       STATES                 Layout::heap()
 //! ```
 
 use std::ops::Range;
 
 use super::names::NAME_BYTES;
+use super::tokens;
 use crate::heap::{GRAIN, PAGE, UndoLog};
 
 /// What the parts begin at multiples of: pages of any system divide it.
@@ -22,8 +23,10 @@ pub const SLOTS: usize = 512;
 pub const LOG: usize = 4096;
 /// Byte offset of the names.
 pub const NAMES: usize = LOG + size_of::<UndoLog>();
+/// Byte offset of the tokens of threads.
+pub const TOKENS: usize = (NAMES + NAME_BYTES).next_multiple_of(8);
 /// Byte offset of the states.
-pub const STATES: usize = (NAMES + NAME_BYTES).next_multiple_of(PART);
+pub const STATES: usize = (TOKENS + tokens::MOST * 8).next_multiple_of(PART);
 
 const STATES_PER_PAGE: usize = (PAGE / GRAIN) as usize;
 

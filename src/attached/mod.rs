@@ -12,6 +12,7 @@ mod names;
 mod opening;
 mod refusal;
 mod slots;
+mod tokens;
 
 use std::fs::File;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,6 +30,7 @@ use lock::Taken;
 use names::Names;
 pub use opening::{Wish, attach};
 use slots::Slots;
+use tokens::Tokens;
 
 /// How long a call waits for a process that has the lock: far longer than any call takes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -102,6 +104,11 @@ impl Attachment {
     fn slots(&self) -> Slots<'_> {
         // SAFETY: as in `words`.
         Slots { file: &self.file, words: unsafe { &*self.at(layout::SLOTS) } }
+    }
+
+    fn tokens(&self) -> Tokens<'_> {
+        // SAFETY: as in `words`.
+        Tokens(unsafe { &*self.at(layout::TOKENS) })
     }
 
     // The parts that `Layout` names are aligned to 8 bytes at least, and within the mapping.
@@ -209,6 +216,25 @@ impl Attachment {
         slots::leave(&self.file, self.slot);
     }
 
+    /// Enters a thread of this process that opens the heap.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when there are too many, or another process has the token.
+    pub fn enter_token(&self, token: u32) -> Result<()> {
+        self.tokens().enter(self.slot, token, |slot| slots::is_alive(&self.file, slot))
+    }
+
+    /// Takes out a thread that closes the heap.
+    pub fn leave_token(&self, token: u32) {
+        self.tokens().leave(self.slot, token);
+    }
+
+    /// Whether a token is that of a thread of another process that lives.
+    pub fn is_alive_elsewhere(&self, token: u32) -> bool {
+        let counts = |slot| slot != self.slot && slots::is_alive(&self.file, slot);
+        self.tokens().has(token, counts)
+    }
+
     /// Asks the other processes to give back what they keep, when they next call the heap.
     pub fn ask_for_room(&self) {
         self.header().ask_for_room();
@@ -248,5 +274,6 @@ const _: () = assert!(
         && layout::SLOTS + slots::WORDS * 4 <= layout::LOG
         && layout::LOG.is_multiple_of(8)
         && layout::NAMES.is_multiple_of(8)
+        && layout::TOKENS.is_multiple_of(8)
         && layout::STATES.is_multiple_of(PAGE as usize)
 );

@@ -174,6 +174,7 @@ impl Attachment {
         let held = self.lock().map_err(|_| Refusal::Busy)?;
         // Nothing is noted of what was whole; a file that somebody has changed is not believed.
         self.undo();
+        self.tokens().clear(self.slot);
         let inherited = self.slots().enter(self.slot);
         self.clear.store(!inherited, Relaxed);
         self.left.store(false, Relaxed);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use napi::bindgen_prelude::{Either3, External, Object};
+use napi::bindgen_prelude::{Either, Either3, External, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -94,8 +94,8 @@ pub fn open_attached<'e>(
     if let Err((step, error)) = unsafe { memory.memory().overlay_file(&attachment) } {
         return Ok(Either3::C(format!("{step:?}: {error}")));
     }
-    match OpenHeap::attach(memory, attachment) {
-        Ok(heap) => handle_of(env, heap).map(Either3::A),
-        Err(fault) => Ok(Either3::B(fault as i32)),
+    match handle_of(env, OpenHeap::attach(memory, attachment))? {
+        Either::A(heap) => Ok(Either3::A(heap)),
+        Either::B(fault) => Ok(Either3::B(fault)),
     }
 }

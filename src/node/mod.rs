@@ -40,6 +40,9 @@ impl FromNapiValue for Argument {
     }
 }
 
+/// An object that keeps a heap open, or the fault for which it is not.
+type Opened<'e> = Either<Object<'e>, i32>;
+
 /// What a thread knows of a memory when it opens the heap in it.
 #[napi(object)]
 pub struct HeapClaim {
@@ -83,14 +86,23 @@ pub fn open_heap(
     if matches!(opened, Err(Fault::OutOfMemory)) && handle::sweep(env) > 0 {
         opened = open()?;
     }
-    match opened {
-        Ok(heap) => handle_of(env, heap).map(Either::A),
-        Err(fault) => Ok(Either::B(fault as i32)),
-    }
+    handle_of(env, opened)
 }
 
 // What JavaScript has of an open heap, which keeps it open.
-fn handle_of(env: &Env, heap: OpenHeap) -> Result<Object<'_>> {
+fn handle_of(env: &Env, opened: core::result::Result<OpenHeap, Fault>) -> Result<Opened<'_>> {
+    let token = || threads::thread_token(env);
+    let heap = match opened {
+        Ok(heap) if heap.known().attachment.is_some() => {
+            let entered = heap.enter_thread(token()?);
+            entered.map(|()| heap)
+        }
+        opened => opened,
+    };
+    let heap = match heap {
+        Ok(heap) => heap,
+        Err(fault) => return Ok(Either::B(fault as i32)),
+    };
     let object = Object::new(env)?;
     let (debug, cache) = (heap.is_debug(), Rc::clone(heap.cache()));
     let (kept, attached) = (heap.known().live_blocks.kept(), heap.known().attachment.is_some());
@@ -111,7 +123,7 @@ fn handle_of(env: &Env, heap: OpenHeap) -> Result<Object<'_>> {
             define_property(env.raw(), object.raw(), c"cache", nothing)?;
         }
     }
-    Ok(object)
+    Ok(Either::A(object))
 }
 
 /// Closes a heap that this thread has open, before anyone has collected what has its number.

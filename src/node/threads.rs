@@ -9,7 +9,7 @@ use napi::bindgen_prelude::check_status;
 use napi::{Env, Result, sys};
 use napi_derive::napi;
 
-use crate::process::threads;
+use crate::process::{registry, threads};
 
 thread_local! {
     /// The tokens of this thread's environments, of which a host other than Node.js may have several.
@@ -35,10 +35,10 @@ pub fn thread_token(env: &Env) -> Result<u32> {
     Ok(token)
 }
 
-/// Whether the thread of a token runs.
+/// Whether the thread of a token runs, in this process or in one that has a heap together with it.
 #[napi]
 pub fn is_alive(token: u32) -> bool {
-    threads::is_alive(token)
+    registry::is_alive(token)
 }
 
 // The environment ends, on its own thread: no JavaScript runs in it any more.

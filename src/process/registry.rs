@@ -18,6 +18,7 @@ use crate::process::claims;
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::sync::{self, Mutex, MutexGuard};
+use crate::process::threads;
 
 static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 
@@ -205,6 +206,14 @@ pub fn close(address: usize, known: &Known, last: impl FnOnce() -> bool) {
     if !territory.owns_all {
         registry.territories.insert(address, territory);
     }
+}
+
+/// Whether the thread of a token runs, in this process or in one that has a heap together with it.
+pub fn is_alive(token: u32) -> bool {
+    let elsewhere = |known: &Arc<Known>| {
+        known.attachment.as_ref().is_some_and(|attachment| attachment.is_alive_elsewhere(token))
+    };
+    threads::is_alive(token) || lock().get_or_insert_default().open.values().any(elsewhere)
 }
 
 fn lock() -> MutexGuard<'static, Option<Registry>> {

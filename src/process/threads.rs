@@ -2,6 +2,7 @@
 //! runs is known here, outside the memory, where nobody writes over it.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
 
 use crate::process::sync::{self, Mutex};
 
@@ -22,6 +23,14 @@ impl Threads {
         Self { last: 0, alive: BTreeSet::new() }
     }
 
+    // Tokens begin at a number out of thin air: threads of other processes that have a heap together with this one have
+    // others.
+    fn begin(&mut self) {
+        if self.last == 0 {
+            self.last = RandomState::new().hash_one(self.alive.len()) as u32 % LAST;
+        }
+    }
+
     // Two thousand million threads later the tokens of those that are long gone are used again.
     fn enter(&mut self) -> u32 {
         loop {
@@ -35,7 +44,9 @@ impl Threads {
 
 /// Gives the calling thread a token: from 1 to 2^31 - 1, and no other thread's.
 pub fn enter() -> u32 {
-    sync::lock(&THREADS).enter()
+    let mut threads = sync::lock(&THREADS);
+    threads.begin();
+    threads.enter()
 }
 
 /// Notes that the thread of a token runs no more.
@@ -43,7 +54,7 @@ pub fn leave(token: u32) {
     sync::lock(&THREADS).alive.remove(&token);
 }
 
-/// Whether the thread of a token runs. A number that is nobody's token is one of a thread that does not.
+/// Whether the thread of a token runs in this process. A number that is nobody's token is one of a thread that does not.
 pub fn is_alive(token: u32) -> bool {
     sync::lock(&THREADS).alive.contains(&token)
 }

@@ -38,6 +38,8 @@ pub struct SharedHeap<B: Bytes> {
     /// This thread's number in the depot.
     thread: usize,
     cache: Rc<ThreadCache>,
+    /// The thread's token, once it was entered where several processes have the memory; else 0.
+    token: Cell<u32>,
     /// In debug mode: where the program is that makes the next call.
     caller: RefCell<Option<Place>>,
     /// In debug mode: what can be told about the last call that was refused.
@@ -48,6 +50,17 @@ impl<B: Bytes> SharedHeap<B> {
     /// The memory. Whoever has changed what the thread sees of it says so by [`SharedHeap::look`].
     pub const fn memory(&self) -> &B {
         &self.memory
+    }
+
+    /// Lets other processes know that the thread of this token lives, if any have the memory.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`] when there are too many threads, or one of another process has the token.
+    pub fn enter_thread(&self, token: u32) -> Result<()> {
+        let Some(attachment) = &self.known.attachment else { return Ok(()) };
+        attachment.enter_token(token)?;
+        self.token.set(token);
+        Ok(())
     }
 
     /// Takes note of what the thread sees of the memory.

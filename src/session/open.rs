@@ -74,7 +74,8 @@ impl<B: Bytes> SharedHeap<B> {
         };
         let root = Cell::new(None);
         let (caller, finding) = (RefCell::default(), RefCell::default());
-        Self { roots, memory, root, known, thread, cache, caller, finding }
+        let token = Cell::new(0);
+        Self { roots, memory, root, known, thread, cache, token, caller, finding }
     }
 }
 
@@ -112,6 +113,9 @@ impl<B: Bytes> Drop for SharedHeap<B> {
     fn drop(&mut self) {
         if !self.memory.is_shared() {
             return;
+        }
+        if let Some(attachment) = &self.known.attachment {
+            attachment.leave_token(self.token.get());
         }
         let byte_length = self.known.state().byte_length;
         // SAFETY: what is known has the length from threads that had the memory open together with this one,

@@ -16,7 +16,8 @@ use std::time::Duration;
 use crate::attached::{Attachment, Wish, attach};
 use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, Words};
-use crate::process::rows::{HEAD_WORDS, LARGEST};
+use crate::process::live_blocks::DIGIT_COUNT;
+use crate::process::rows::LARGEST;
 use crate::session::{Bytes, Claim, SharedHeap};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
@@ -129,7 +130,7 @@ impl User {
             match call(&self.heap) {
                 Err(Fault::Stale) => {
                     let missing = self.heap.missing_pages();
-                    drop(self.heap.memory().grow(missing));
+                    self.heap.memory().grow(missing);
                     self.heap.look();
                 }
                 answer => return answer,
@@ -157,14 +158,18 @@ impl User {
         if found.is_some() {
             return found;
         }
-        let class = js.head_for(byte_length) / HEAD_WORDS - 1;
-        drop(self.ask(|heap| heap.refill(class)));
+        let head = js.head_for(byte_length);
+        drop(self.ask(|heap| heap.refill(head)));
         self.js().pop(byte_length)
     }
 
     fn malloc(&mut self, byte_length: u32, align: u32) {
         let small = align <= GRAIN && byte_length <= LARGEST - HEADER;
-        let cached = if small { self.cached(byte_length) } else { None };
+        let cached = match small {
+            true => self.cached(byte_length),
+            false if align <= GRAIN => self.js().pop_large(byte_length),
+            false => None,
+        };
         let allocate = || self.ask(|heap| heap.malloc(byte_length, align, Search::Quick));
         match cached.map_or_else(allocate, Ok) {
             Ok(pointer) => {
@@ -187,15 +192,18 @@ impl User {
         let mark = self.word(pointer).swap(0, Relaxed);
         assert_eq!(mark, self.mark(pointer), "block {pointer} has two owners");
         let js = self.js();
-        let kept = self.sees(pointer) && (js.push(pointer) || js.push_newer(pointer));
-        if kept {
-            return;
-        }
-        let head = if self.sees(pointer) { js.head_of(pointer) } else { 0 };
-        if head != 0 {
-            self.ask(|heap| heap.make_room(head / HEAD_WORDS - 1)).expect("room");
-            if self.js().push(pointer) {
+        let keep =
+            |js: JsCache<'_>| js.push(pointer) || js.push_newer(pointer) || js.push_large(pointer);
+        if self.sees(pointer) {
+            if keep(js) {
                 return;
+            }
+            let head = js.head_of(pointer).max(js.head_of_large(pointer));
+            if head != 0 {
+                self.ask(|heap| heap.make_room(head)).expect("room");
+                if keep(self.js()) {
+                    return;
+                }
             }
         }
         self.ask(|heap| heap.free(pointer)).expect("a live block");
@@ -374,7 +382,8 @@ fn examine(heap: &SharedHeap<Pages>) -> core::result::Result<(), String> {
         if !live {
             return Err(format!("block {} has state {:?}", block.pointer, states[grain]));
         }
-        known[grain..=grain + 6 * usize::from(large.is_some())].fill(true);
+        let digits = if large.is_some() { DIGIT_COUNT as usize } else { 0 };
+        known[grain..=grain + digits].fill(true);
     }
     let unknown =
         states.iter().zip(&known).position(|(state, known)| !known && state.load(Relaxed) != 0);
