@@ -23,8 +23,6 @@ const MAXIMUM_AT: usize = 2;
 const STATE_AT: usize = 3;
 /// Pages of the heap that the file system keeps room for.
 const RESERVED_AT: usize = 4;
-/// How often a process found no room; see [`Header::ask_for_room`].
-const WANTED_AT: usize = 5;
 const IDENTITY_AT: usize = 8;
 /// The lock; see lock.rs.
 const LOCK_AT: usize = 16;
@@ -114,16 +112,6 @@ impl<'a> Header<'a> {
     /// Notes that there is room for so many pages of the heap.
     pub fn set_reserved(self, pages: u32) {
         self.0[RESERVED_AT].fetch_max(pages.into(), AcqRel);
-    }
-
-    /// Asks the other processes to give back what they keep, when they next call the heap.
-    pub fn ask_for_room(self) {
-        self.0[WANTED_AT].fetch_add(1, Relaxed);
-    }
-
-    /// A number that changes when a process has asked for room.
-    pub fn wanted(self) -> u64 {
-        self.0[WANTED_AT].load(Relaxed)
     }
 
     /// The word of the lock.

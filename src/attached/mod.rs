@@ -234,16 +234,6 @@ impl Attachment {
         let counts = |slot| slot != self.slot && slots::is_alive(&self.file, slot);
         self.tokens().has(token, counts)
     }
-
-    /// Asks the other processes to give back what they keep, when they next call the heap.
-    pub fn ask_for_room(&self) {
-        self.header().ask_for_room();
-    }
-
-    /// A number that changes when a process has asked for room.
-    pub fn wanted(&self) -> u64 {
-        self.header().wanted()
-    }
 }
 
 impl Drop for Attachment {

@@ -63,7 +63,12 @@ impl<B: Bytes> SharedHeap<B> {
     /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
     pub fn rest(&self) -> Result<()> {
         let mut state = self.known.lock()?;
-        self.with_central(&mut state, |central| self.cache.rest(central))
+        let attached = self.known.attachment.is_some();
+        self.with_central(&mut state, |central| {
+            self.cache.rest(central)?;
+            // Other processes cannot get at the depot of this one.
+            if attached { central.collect(1).map(drop) } else { Ok(()) }
+        })
     }
 
     /// Frees a block; see [`Heap::free`].
