@@ -49,11 +49,12 @@ impl UndoLog {
             return Ok(());
         }
         let count = self.count.load(Relaxed);
-        let Some(entry) = self.entries.get(count as usize) else {
+        if count >= ENTRIES as u64 {
             self.count.store(ENTRIES as u64 + 1, Relaxed);
             return Err(Fault::Corrupted);
-        };
-        entry.store(u64::from(pack(place)) << 32 | u64::from(before), Relaxed);
+        }
+        let entry = u64::from(pack(place)) << 32 | u64::from(before);
+        self.entries[count as usize].store(entry, Relaxed);
         // Neither the compiler nor the processor of a killed thread lets a later write come first.
         compiler_fence(SeqCst);
         self.count.store(count + 1, Relaxed);
