@@ -221,7 +221,8 @@ impl Attachment {
     /// # Errors
     /// [`Fault::OutOfMemory`] when there are too many, or another process has the token.
     pub fn enter_token(&self, token: u32) -> Result<()> {
-        self.tokens().enter(self.slot, token, |slot| slots::is_alive(&self.file, slot))
+        let slots = self.slots();
+        self.tokens().enter(self.slot, token, |slot| !slots.is_own(slot) && slots.is_alive(slot))
     }
 
     /// Takes out a thread that closes the heap.

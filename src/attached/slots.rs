@@ -46,6 +46,17 @@ impl Slots<'_> {
         self.words[slot as usize].swap(std::process::id(), Relaxed) != 0
     }
 
+    /// Whether the calling process has the slot: it may have the file more than once.
+    pub fn is_own(self, slot: u8) -> bool {
+        let entered = self.words.get(usize::from(slot)).map(|word| word.load(Relaxed));
+        entered == Some(std::process::id())
+    }
+
+    /// Whether a process has the slot; see [`is_alive`].
+    pub fn is_alive(self, slot: u8) -> bool {
+        is_alive(self.file, slot)
+    }
+
     /// Notes that the process of a slot has left nothing behind.
     pub fn clear(self, slot: u8) {
         self.words[slot as usize].store(0, Relaxed);
