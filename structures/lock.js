@@ -18,7 +18,7 @@
 
 import { deadlock, notAStructure, notLocked } from '../lib/errors.js'
 import { isAlive, SELF } from './liveness.js'
-import { nap, napAsync } from './waiting.js'
+import { nap, napAsync, wake } from './waiting.js'
 
 const WAITERS = -(2 ** 31)
 const OWNER = 2 ** 31 - 1
@@ -132,7 +132,7 @@ export const unlock = (words, index) => {
 const unlockContended = (words, index, word) => {
   if (word !== (self | WAITERS)) throw notLocked('This thread does not hold the lock')
   Atomics.store(words, index, 0)
-  Atomics.notify(words, index, 1)
+  wake(words, index, 1)
 }
 
 /** @returns {number} the token of the thread that holds the lock, 0 for none */

@@ -24,7 +24,7 @@
 //
 // create(memory, options), open(memory, name, options), at(memory, ptr), `ptr`, `memory` and destroy() come with it. The block is
 // whole from the moment when anyone can find it: create and open write it and name it in one native call. Further blocks
-// hang on words of this one: callocInto and freeFrom of lib/placing.js put them there. A kind that has such blocks frees
+// hang on words of this one: mallocInto and freeFrom of lib/placing.js put them there. A kind that has such blocks frees
 // them before it calls super.destroy(), and frees them in such a way that another thread can go on where one was terminated.
 
 import { inspect } from 'node:util'
@@ -39,6 +39,7 @@ import {
 import { checkName } from '../lib/names.js'
 import { viewsCovering } from '../lib/pages.js'
 import { isShared, place, remove } from '../lib/placing.js'
+import { wake } from './waiting.js'
 
 /** How often to look at what has a name: it is something else, or other threads destroy and make it again all the time. */
 const ATTEMPTS = 100
@@ -237,6 +238,6 @@ export class Structure {
     checkAlive(this)
     remove(this.#memory, this.#ptr, this.#identity >>> 0)
     const awaited = this.#words.subarray(0, AWAITED_WORDS)
-    for (let at = 0; at < awaited.length; at++) Atomics.notify(awaited, at)
+    for (let at = 0; at < awaited.length; at++) wake(awaited, at)
   }
 }

@@ -5,6 +5,7 @@
 //   deadlineOf(timeout)        the moment when it has passed, to give to the next two
 //   nap(words, index, value, deadline)                 sleeps while the word holds the value, for a slice at the most;
 //                                                      false, at once, when the deadline has passed. Look again after it
+//   wake(words, index, count)                          wakes those who sleep on it, all of them unless told how many
 //   napAsync(words, index, value, deadline, signal)    the same as a promise, which keeps the thread alive; it is rejected
 //                                                      with the signal's reason when that is aborted
 
@@ -69,6 +70,17 @@ export const nap = (words, index, value, deadline) => {
   return true
 }
 
+/**
+ * Wakes threads that sleep on a word.
+ *
+ * @param {Int32Array} words
+ * @param {number} index
+ * @param {number} [count] the most of them
+ */
+export const wake = (words, index, count = Infinity) => {
+  Atomics.notify(words, index, count)
+}
+
 /** The outcome, or the signal's reason; a notification that comes too late goes to the next waiter. */
 const unlessAborted = (outcome, signal, passOn) =>
   new Promise((resolve, reject) => {
@@ -101,6 +113,6 @@ export const napAsync = async (words, index, value, deadline, signal) => {
   if (!async) return true
   keepAlive(words, outcome)
   if (signal === undefined) await outcome
-  else await unlessAborted(outcome, signal, () => Atomics.notify(words, index, 1))
+  else await unlessAborted(outcome, signal, () => wake(words, index, 1))
   return true
 }

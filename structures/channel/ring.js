@@ -19,6 +19,7 @@
 
 import { heapCorrupted } from '../../lib/errors.js'
 import { isAlive, SELF } from '../liveness.js'
+import { wake } from '../waiting.js'
 
 // Words of the structure's block. What senders write lies apart from what receivers write, so far that neither is fetched with
 // the other.
@@ -124,7 +125,7 @@ export class Ring {
   // Whoever is going to sleep on the end as it was finds it changed; whoever says so now sets the mark anew, or is woken.
   #wake(which) {
     Atomics.and(this.#words, which, ~AWAITED)
-    Atomics.notify(this.#words, which)
+    wake(this.#words, which)
   }
 
   #moveTail(size) {
@@ -187,7 +188,7 @@ export class Ring {
   /** Says what a record is that this thread has filled, and wakes who waits for it; without a tag it is dropped. */
   settle(at, tag = DROPPED) {
     Atomics.store(this.#words, at + 1, tag)
-    Atomics.notify(this.#words, at + 1)
+    wake(this.#words, at + 1)
   }
 
   /**
@@ -246,6 +247,6 @@ export class Ring {
   /** Closes one end. No lock is needed for HEAD, where that only wakes who waits for room; that of the senders for TAIL. */
   close(which) {
     Atomics.or(this.#words, which, CLOSED)
-    Atomics.notify(this.#words, which)
+    wake(this.#words, which)
   }
 }
