@@ -13,14 +13,15 @@ import { filled } from './fixtures/channel-scenario.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 import { explore, killAtEachStep } from './fixtures/stepping.mjs'
-
-const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
-const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
-const TIMED_OUT = { instanceOf: Error, code: 'ERR_TIMED_OUT' }
-const CLOSED = { instanceOf: Error, code: 'ERR_CHANNEL_CLOSED' }
-const NOT_A_STRUCTURE = { instanceOf: Error, code: 'ERR_NOT_A_STRUCTURE' }
-const MISMATCH = { instanceOf: Error, code: 'ERR_STRUCTURE_MISMATCH' }
-const CORRUPTED = { instanceOf: Error, code: 'ERR_HEAP_CORRUPTED' }
+import {
+  CLOSED,
+  CORRUPTED,
+  INVALID_TYPE,
+  MISMATCH,
+  NOT_A_STRUCTURE,
+  OUT_OF_RANGE,
+  TIMED_OUT,
+} from './fixtures/refusals.mjs'
 
 const LATEST = 60_000
 const NUMBER_RECORD = 16

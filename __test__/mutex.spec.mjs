@@ -10,13 +10,14 @@ import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { killMutexWorkers, MUTEX_OPERATIONS } from './fixtures/mutex-killing.mjs'
 import { Note } from './fixtures/mutex-scenario.mjs'
 import { explore, killAtEachStep } from './fixtures/stepping.mjs'
-
-const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
-const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
-const DEADLOCK = { instanceOf: Error, code: 'ERR_DEADLOCK' }
-const NOT_LOCKED = { instanceOf: Error, code: 'ERR_NOT_LOCKED' }
-const TIMED_OUT = { instanceOf: Error, code: 'ERR_TIMED_OUT' }
-const NOT_A_STRUCTURE = { instanceOf: Error, code: 'ERR_NOT_A_STRUCTURE' }
+import {
+  DEADLOCK,
+  INVALID_TYPE,
+  NOT_A_STRUCTURE,
+  NOT_LOCKED,
+  OUT_OF_RANGE,
+  TIMED_OUT,
+} from './fixtures/refusals.mjs'
 
 const LATEST = 60_000
 

@@ -8,9 +8,7 @@ import LocalSharedMemory from '../index.js'
 import { struct } from '../structures/index.js'
 import { randomFrom } from './fixtures/random.mjs'
 import { launch, reportsOf } from './fixtures/launch.mjs'
-
-const INVALID_TYPE = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' }
-const OUT_OF_RANGE = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }
+import { INVALID_TYPE, OUT_OF_RANGE } from './fixtures/refusals.mjs'
 
 const LATEST = 60_000
 
