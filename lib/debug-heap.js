@@ -16,7 +16,7 @@ const FRAMES = 16
 const CALLED = ['malloc', 'free', 'resize', 'freeFrom', 'remove']
 
 /** Those that structures call: lib/placing.js puts their kind behind the other arguments. */
-const PLACED = ['mallocInto', 'callocInto', 'place']
+const PLACED = ['mallocInto', 'place']
 
 /** How the files of this package appear in a stack, unless a bundler has put them into one with others. */
 const ownFiles = () => {

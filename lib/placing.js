@@ -29,14 +29,6 @@ export const mallocInto = (memory, slot, byteLength, structure, alignBytes = DEF
   return heapOf(memory).allocateBy(call, byteLength, alignBytes)
 }
 
-/** The same with all bytes zero before anyone can see the pointer. */
-export const callocInto = (memory, slot, byteLength, structure, alignBytes = DEFAULT_ALIGN) => {
-  viewsCovering(memory, slot, WORD, 'slot')
-  const size = wholeWords(byteLength)
-  const call = (native, search) => native.callocInto(slot, size, alignBytes, search, structure)
-  return heapOf(memory).allocateBy(call, size, alignBytes)
-}
-
 /**
  * Sets a word of the memory to 0 and frees the block whose pointer it held; 0 is no block.
  *

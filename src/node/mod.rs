@@ -164,7 +164,6 @@ pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
         define::<SetRoot>(env.raw(), object.raw())?;
         define::<GetRoot>(env.raw(), object.raw())?;
         define::<MallocInto>(env.raw(), object.raw())?;
-        define::<CallocInto>(env.raw(), object.raw())?;
         define::<FreeFrom>(env.raw(), object.raw())?;
         define::<Place>(env.raw(), object.raw())?;
         define::<Remove>(env.raw(), object.raw())?;
@@ -336,10 +335,6 @@ callbacks! {
     MallocInto c"mallocInto" (heap, arguments) -> u32 {
         let [slot, byte_length, align] = [0, 1, 2].map(|index| arguments.number(index));
         heap.malloc_into(slot, byte_length, align, arguments.search(3))
-    }
-    CallocInto c"callocInto" (heap, arguments) -> u32 {
-        let [slot, byte_length, align] = [0, 1, 2].map(|index| arguments.number(index));
-        heap.calloc_into(slot, byte_length, align, arguments.search(3))
     }
     FreeFrom c"freeFrom" (heap, arguments) -> u32 {
         heap.free_from(arguments.number(0)).map(|()| 0)

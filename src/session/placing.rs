@@ -23,24 +23,6 @@ impl<B: Bytes> SharedHeap<B> {
         self.place_into(slot, |state| self.malloc_in(state, byte_length, align, search))
     }
 
-    /// The same with all bytes zero, a multiple of 4.
-    ///
-    /// # Errors
-    /// Those of [`SharedHeap::malloc_into`].
-    pub fn calloc_into(
-        &self,
-        slot: u32,
-        byte_length: u32,
-        align: u32,
-        search: Search,
-    ) -> Result<u32> {
-        self.place_into(slot, |state| {
-            let pointer = self.malloc_in(state, byte_length, align, search)?;
-            self.fill(pointer, byte_length, &[])?;
-            Ok(pointer)
-        })
-    }
-
     /// Sets the word at byte offset `slot` to 0 and frees the block that it held; 0 is no block.
     ///
     /// # Errors
