@@ -368,3 +368,32 @@ test('what others read while a store is yet to come is old or new', (t) => {
     }
   }
 })
+
+/** Fills a memory's first page with blocks of a size; the next one lies beyond. */
+const fillPage = (small, byteLength) => {
+  let ptr = 0
+  while (ptr < 65_536) ptr = small.malloc(byteLength)
+  small.free(ptr)
+}
+
+test('buckets of a thread that ended are found by one that has not seen the memory grow', (t) => {
+  const [segmentBytes, entryBytes] = [64, 40]
+  for (let [number, ended] = [0, true]; ended; number++) {
+    const small = new LocalSharedMemory(1, 100)
+    const map = SharedMap.create(small, { maxEntries: MOST })
+    const open = (Kind) => new Kind(small, map.ptr, wordsOf(map))
+    const other = open(Table)
+    const near = small.malloc(entryBytes)
+    fillPage(small, entryBytes)
+    fillPage(small, segmentBytes)
+    ended = endsBefore(number, () => open(CrashingTable).set(1, 1))
+    const table = open(Table)
+    bury(table)
+    contentsOf(table)
+    t.true(other.byteLimit === 65_536 && table.byteLimit > 65_536)
+    small.free(near)
+    other.set(2, 2)
+    t.is(unpack(table.get(2)), 2, `before store ${number}`)
+    checkBooks(t, table)
+  }
+})
