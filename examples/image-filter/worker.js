@@ -1,16 +1,19 @@
-// One of the threads that blur the image of main.js: a band of its rows, and when all rows are done, a band of its columns.
+// One of the threads that blur the image of main.js: it takes bands of rows or columns as long as there are any.
 
 import { workerData } from 'node:worker_threads'
 import LocalSharedMemory from '../../index.js'
+import { Channel } from '../../structures/index.js'
 import { blurColumns, blurRows } from './blur.js'
 import { Image } from './image.js'
 
-const { memory: received, index, threads } = workerData
-const memory = LocalSharedMemory.from(received)
+const memory = LocalSharedMemory.from(workerData)
 const image = new Image(memory, memory.getRoot('image'))
+const bands = Channel.open(memory, 'bands')
+const done = Channel.open(memory, 'done')
 
-const bound = (length, part) => Math.floor((length * part) / threads)
-
-blurRows(image, bound(image.height, index), bound(image.height, index + 1))
-image.awaitAll(threads)
-blurColumns(image, bound(image.width, index), bound(image.width, index + 1))
+for (let band; (band = bands.receive()) !== undefined;) {
+  const { isRows, from, to } = band
+  if (isRows) blurRows(image, from, to)
+  else blurColumns(image, from, to)
+  done.send(to - from)
+}
