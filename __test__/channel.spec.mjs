@@ -118,7 +118,7 @@ test('bytes that are sent are those that there were', async (t) => {
 })
 
 test("bytes that were received are nobody else's, however many they are", (t) => {
-  const channel = newChannel(70_000)
+  const channel = newChannel(300_000)
   const lengths = [
     0,
     1,

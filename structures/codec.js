@@ -49,10 +49,6 @@ const SHORT_TEST = 8
 
 /** Up to here, in bytes, the engine has a typed array's bytes in the object itself. */
 const INLINE_BYTES = 64
-/** Up to here copies share an ArrayBuffer, as Node.js has it for its Buffers: one for each costs more than all else. */
-const POOLED_BYTES = 4096
-const POOL_BYTES = 65_536
-
 /** The value that prepare was given. */
 export const prepared = { tag: 0, byteLength: 0, value: undefined }
 
@@ -171,33 +167,51 @@ export const write = (memory, ptr) => {
   else views.u8.set(value, ptr)
 }
 
-const newPool = () => {
-  const buffer = new ArrayBuffer(POOL_BYTES)
-  workerThreads.markAsUntransferable?.(buffer)
-  return buffer
-}
+/**
+ * Copies that lie in one ArrayBuffer, one behind the other, as Node.js has it for its small Buffers: one for each costs more than
+ * all else. No place is used twice, and what is not used yet is zero.
+ */
+class Pool {
+  #buffer
+  #byteLength
+  #used
 
-/** Where copies of middle length lie, one behind the other; no place in it is used twice. */
-let pool
-let pooledBytes = POOL_BYTES
-
-const fromPool = (byteLength) => {
-  if (pooledBytes + byteLength > POOL_BYTES) {
-    pool = newPool()
-    pooledBytes = 0
+  constructor(byteLength) {
+    this.#byteLength = byteLength
+    this.#used = byteLength
   }
-  const bytes = new Uint8Array(pool, pooledBytes, byteLength)
-  pooledBytes += (byteLength + 7) & ~7
-  return bytes
+
+  #renew() {
+    this.#buffer = new ArrayBuffer(this.#byteLength)
+    this.#used = 0
+    workerThreads.markAsUntransferable?.(this.#buffer)
+  }
+
+  take(byteLength) {
+    if (this.#used + byteLength > this.#byteLength) this.#renew()
+    const bytes = new Uint8Array(this.#buffer, this.#used, byteLength)
+    this.#used += (byteLength + 7) & ~7
+    return bytes
+  }
 }
+
+/** Up to so many bytes are taken from each pool. */
+const [SMALL_BYTES, LARGE_BYTES] = [2 ** 12, 2 ** 18]
+const small = new Pool(2 ** 16)
+const large = new Pool(2 ** 20)
 
 // Not cleared, for all of it is written at once.
 const unzeroed = (byteLength) => new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer)
 
+const roomFor = (byteLength) => {
+  if (byteLength <= SMALL_BYTES) return small.take(byteLength)
+  return byteLength <= LARGE_BYTES ? large.take(byteLength) : unzeroed(byteLength)
+}
+
 const copyOf = (u8, ptr, byteLength) => {
   const source = u8.subarray(ptr, ptr + byteLength)
   if (byteLength <= INLINE_BYTES) return new Uint8Array(source)
-  const bytes = byteLength <= POOLED_BYTES ? fromPool(byteLength) : unzeroed(byteLength)
+  const bytes = roomFor(byteLength)
   bytes.set(source)
   return bytes
 }

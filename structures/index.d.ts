@@ -155,8 +155,8 @@ export interface Reservation extends Disposable {
  * of one sender come in their order. A thread that is terminated takes one message with it at the most.
  *
  * Messages are copied in and out: strings, numbers, bigints, booleans, null and bytes as they are, everything else that structured
- * clone takes by `v8.serialize`. Bytes come as a Uint8Array; from 65 to 4096 of them are a part of an ArrayBuffer that other
- * copies lie in too, as in Node.js's small Buffers.
+ * clone takes by `v8.serialize`. Bytes come as a Uint8Array; from 65 to 262,144 of them are a part of an ArrayBuffer
+ * that other copies lie in too, as in Node.js's small Buffers.
  */
 export class Channel<T = any> {
   private constructor()
@@ -337,8 +337,8 @@ export interface SharedMapStats {
 
 /**
  * A Map for all threads of the process. Keys and values are copied in and out: strings, numbers, bigints, booleans, null and
- * bytes as they are, everything else that structured clone takes by `v8.serialize`. Bytes come as a Uint8Array; from 65 to 4096
- * of them are a part of an ArrayBuffer that other copies lie in too, as in Node.js's small Buffers.
+ * bytes as they are, everything else that structured clone takes by `v8.serialize`. Bytes come as a Uint8Array; from 65 to
+ * 262,144 of them are a part of an ArrayBuffer that other copies lie in too, as in Node.js's small Buffers.
  *
  * Reading takes no lock. Writing takes that of a part of the map; there are up to 64. A thread that is terminated in any
  * method leaves each key with its old or its new value, and whoever comes next to that part of the map puts it in order.
