@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { limitOf } from '../lib/pages.js'
 import { bytesOf, PAGE } from './fixtures/pages.mjs'
 
 const integers = (bits) => [
@@ -245,5 +246,13 @@ const resizable = 'toResizableBuffer' in WebAssembly.Memory.prototype
     t.is(memory.getInt32(2 * PAGE - 4), 6)
     t.is(memory.load(Int32Array, (2 * PAGE - 4) / 4), 6)
     t.is(memory.at(Int32Array, -1), 6)
+  }
+})
+
+test('accessors use the views unasked up to the last eight bytes, unless these may be detached', (t) => {
+  for (const shared of [true, false]) {
+    const memory = new LocalSharedMemory({ initial: 2, maximum: 3, shared })
+    memory.setUint8(16, 1)
+    t.is(limitOf(memory), shared ? 2 * PAGE - 8 : 0)
   }
 })

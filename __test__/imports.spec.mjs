@@ -291,3 +291,13 @@ for (const [title, module] of Object.entries(PROGRAMS)) {
     t.is(memory.length, 0)
   })
 }
+
+test('posix_memalign without a word to write to allocates nothing, and does not grow the memory for it', (t) => {
+  const memory = new LocalSharedMemory(1, 100)
+  const { posix_memalign } = memory.imports()
+  for (const nowhere of [0, 100 * PAGE - 4]) {
+    t.throws(() => posix_memalign(nowhere, 16, 20 * PAGE), { code: 'ERR_OUT_OF_RANGE' })
+    t.is(memory.buffer.byteLength, PAGE)
+    t.is(memory.length, 0)
+  }
+})
