@@ -41,7 +41,7 @@ const TESTS = {
   'lib/opening.js': ['memory', 'heap-base', 'hostile', 'storage', 'debug'],
   'lib/pages.js': ['accessors', 'memory', 'growth', 'arrays'],
   'lib/placing.js': ['structures'],
-  'lib/realloc.js': ['realloc', 'heap', 'hostile', 'debug'],
+  'lib/realloc.js': ['realloc', 'heap', 'growth', 'hostile', 'debug'],
   'lib/session.js': ['heap', 'figures', 'growth', 'heap-base', 'cache'],
   'lib/shared.js': ['shared'],
   'lib/storage.js': ['storage'],
