@@ -17,7 +17,7 @@ const CLASSES = [
   { head: LARGE_HEADS + 8 * 8, stride: 72 * 1024, start: STACKS + DEPTH },
 ]
 
-const makeCache = ({ width = 4, spare = 0, largeBelow = 0 } = {}) => {
+const makeCache = ({ width = 4, spare = 0, largeBelow = 0, kept = KEPT } = {}) => {
   const cache = new ThreadCache()
   const rows = new Int32Array(65_536)
   rows[SPARE] = spare
@@ -29,7 +29,7 @@ const makeCache = ({ width = 4, spare = 0, largeBelow = 0 } = {}) => {
       head,
     )
   }
-  cache.open(rows.buffer)
+  cache.open(rows.buffer, kept)
   cache.refresh(new Int32Array(BYTES / 4), new ArrayBuffer(BYTES / 16))
   return cache
 }
@@ -64,6 +64,19 @@ const published = ({ rows }) =>
 /** A block whatever it takes, as malloc and free do it before they ask the native side. */
 const pop = (cache, byteLength) => cache.pop(byteLength) || cache.popOlder(byteLength)
 const push = (cache, ptr) => cache.push(ptr) || cache.pushNewer(ptr)
+
+test('what is kept has the state that says by whom, and comes out only if it still has', (t) => {
+  const cache = makeCache({ kept: -5 })
+  const { states } = cache
+  const [small, other, large] = [1024, 2048, 16 + 64 * 1024]
+  t.true(push(cache, makeLive(cache, small)))
+  t.true(push(cache, makeLive(cache, other)))
+  t.true(push(cache, makeLarge(cache, large, 66)))
+  t.deepEqual([states[small / 16], states[other / 16], states[large / 16]], [-5, -5, -5])
+  states[other / 16] = KEPT
+  t.is(cache.pop(50), 0)
+  t.is(cache.pop(50), small)
+})
 
 test('a block that was put in comes out again, the last one first', (t) => {
   const cache = makeCache()
