@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { Mutex, SharedMap } from '../structures/index.js'
 import { ask, end, killProcesses, newPath, startProcess } from './fixtures/attached.mjs'
 import { runChild } from './fixtures/child.mjs'
 import { copyPackage } from './fixtures/copies.mjs'
@@ -427,6 +428,30 @@ onLinux('what a dead process kept is found when there is no room', async (t) => 
   memory.trim()
   t.is(memory.stats().cachedBytes, 0)
 })
+
+onLinux(
+  'a lock is kept for a process that lives, and free once that is dead or unlocks',
+  async (t) => {
+    const path = newPath()
+    const memory = attachTo(path, { initial: 10, maximum: 100 })
+    const [mutex, map] = [Mutex.open(memory, 'lock'), SharedMap.open(memory, 'map')]
+    const killed = await startProcess(path, 'lock')
+    t.is(map.get('pid'), killed.pid)
+    t.false(mutex.tryLock())
+    await end(killed, 'SIGKILL')
+    t.is(mutex.lock(), 'ownerDied')
+    mutex.unlock()
+    const polite = await startProcess(path, 'lock')
+    t.false(mutex.tryLock())
+    polite.send('unlock')
+    t.is(mutex.lock(), 'locked')
+    mutex.unlock()
+    await end(polite, 'SIGKILL')
+    t.is(mutex.lock(), 'locked')
+    t.is(map.get('pid'), polite.pid)
+    t.deepEqual(memory.check(), [])
+  },
+)
 
 onLinux('processes that use a heap are killed, and it is whole each time', async (t) => {
   const { killed, left } = await killProcesses({
