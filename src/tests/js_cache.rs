@@ -37,18 +37,7 @@ impl JsCache<'_> {
         if top < self.row(head, FLOOR) {
             return None;
         }
-        let pointer = self.rows[top as usize].load(Relaxed);
-        step();
-        self.set_row(head, TOP, top);
-        let state = &self.states[(pointer / GRAIN) as usize];
-        if state.load(Relaxed) != self.kept {
-            return None;
-        }
-        step();
-        self.header(pointer)[0].store(byte_length, Relaxed);
-        step();
-        state.store((head / HEAD_WORDS) as i8, Relaxed);
-        Some(pointer)
+        self.take(head, top, byte_length, (head / HEAD_WORDS) as i8)
     }
 
     /// Keeps a live block, if there is room.
@@ -116,6 +105,12 @@ impl JsCache<'_> {
         if self.header(pointer)[1].load(Relaxed) != size || byte_length > size - HEADER {
             return None;
         }
+        self.take(head, top, byte_length, LIVE_LARGE)
+    }
+
+    // Gives out the block at `top` of a stack, if it is still kept, in the state `live`.
+    fn take(&self, head: usize, top: u32, byte_length: u32, live: i8) -> Option<u32> {
+        let pointer = self.rows[top as usize].load(Relaxed);
         step();
         self.set_row(head, TOP, top);
         let state = &self.states[(pointer / GRAIN) as usize];
@@ -125,7 +120,7 @@ impl JsCache<'_> {
         step();
         self.header(pointer)[0].store(byte_length, Relaxed);
         step();
-        state.store(LIVE_LARGE, Relaxed);
+        state.store(live, Relaxed);
         Some(pointer)
     }
 
