@@ -4,7 +4,7 @@
 import process from 'node:process'
 import { adopt } from './adopting.js'
 import binding from './binding.js'
-import { bufferOf, cloneOf, EngineMemory, getBuffer, grow } from './engine.js'
+import { bufferOf, cloneOf, getBuffer, grow } from './engine.js'
 import {
   attachRefused,
   checkInteger,
@@ -15,6 +15,7 @@ import {
 } from './errors.js'
 import { errorOf } from './faults.js'
 import { nativeOf } from './native.js'
+import { Memory } from './pages.js'
 import { prepareStorage } from './storage.js'
 
 const MAX_PAGES = 65_536
@@ -42,16 +43,6 @@ const readPages = ({ initial, maximum }, usual) => {
     checkInteger('options.maximum', maximum, first, MAX_PAGES, 'pages')
   }
   return { initial: first, maximum: maximum ?? AS_IT_IS }
-}
-
-// The engine may have no addresses left because of memories that nobody can reach any more.
-const makeMemory = (descriptor) => {
-  try {
-    return new EngineMemory(descriptor)
-  } catch (error) {
-    if (binding.sweepHeaps() === 0) throw error
-    return new EngineMemory(descriptor)
-  }
 }
 
 const openFile = (memory, file) => {
@@ -87,7 +78,7 @@ export const attachMemory = (Class, path, options, usual) => {
   try {
     const descriptor = { initial: pages, maximum, shared: true }
     prepareStorage(descriptor)
-    const memory = makeMemory(descriptor)
+    const memory = new Memory(descriptor)
     const claim = { initial: pages, maximum, madeHere: false }
     return adopt(Class, memory, { claim, native: openFile(memory, file) })
   } finally {

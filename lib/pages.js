@@ -64,7 +64,7 @@ const NO_VIEWS = new Views(new SharedArrayBuffer(0))
 const NONE_MISSING = () => 0
 
 /** A new WebAssembly.Memory, or one that exists already and becomes an instance of the class under construction. */
-class Memory extends EngineMemory {
+export class Memory extends EngineMemory {
   /**
    * @param {WebAssembly.MemoryDescriptor} descriptor what WebAssembly.Memory takes
    * @param {WebAssembly.Memory} [existing] a plain memory to adopt instead; it can be adopted once
