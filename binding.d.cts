@@ -10,8 +10,8 @@
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
 /**
- * Attaches the file at `path`. `initial` and `maximum` are the pages of a new memory; a maximum of 0 is the one that there
- * is, or as many as `initial`.
+ * Attaches the file at `path`. `initial` and `maximum` are the pages of a new memory; a maximum of
+ * 0 is the one that there is, or as many as `initial`.
  */
 export declare function attachFile(path: string, initial: number, maximum: number, create: boolean): Attempt
 
@@ -88,6 +88,16 @@ export interface CacheLayout {
   words: number
 }
 
+/** Who made or freed a block. */
+export interface CallSiteInfo {
+  /** worker_threads' number of the thread. */
+  threadId: number
+  /** The JavaScript stack, a line a frame. */
+  stack: string
+  /** The kind of structure that did it for the program, if one did. */
+  structure?: string
+}
+
 /** Closes a heap that this thread has open, before anyone has collected what has its number. */
 export declare function closeHeap(number: number): void
 
@@ -110,7 +120,10 @@ export declare const enum Fault {
   Stale = -6,
   /** The block cannot be resized where it is. */
   MustMove = -7,
-  /** The block was freed, but one freed earlier turned out to have been freed by two threads at once. */
+  /**
+   * The block was freed, but one freed earlier turned out to have been freed by two threads at
+   * once.
+   */
   FreedTwice = -9,
   /** The memory holds something that is not a heap. */
   NotAHeap = -8,
@@ -135,13 +148,22 @@ export interface FindingInfo {
   /** The bytes that were asked for in that block. */
   byteLength?: number
   /** Who made the block. */
-  made?: PlaceInfo
+  made?: CallSiteInfo
   /** Who freed it. */
-  freed?: PlaceInfo
+  freed?: CallSiteInfo
 }
 
+/**
+ * The functions on a heap, whose number they take before their arguments. They answer with
+ * numbers, those below 0 being faults.
+ *
+ * # Errors
+ * When the thread is being terminated.
+ */
+export declare function heapFunctions(): Record<string, Function>
+
 /** What a thread knows of a memory when it opens the heap in it. */
-export interface HeapClaim {
+export interface HeapOptions {
   /** The first byte that the heap may use; -1 when all of the memory is the heap's. */
   heapBase: number
   /** The pages that the memory had when it was made or received. */
@@ -153,15 +175,6 @@ export interface HeapClaim {
   /** Whether it is to be in debug mode. */
   debug: boolean
 }
-
-/**
- * The functions on a heap, whose number they take before their arguments. They answer with numbers, those
- * below 0 being faults.
- *
- * # Errors
- * When the thread is being terminated.
- */
-export declare function heapFunctions(): Record<string, Function>
 
 /** Whether the thread of a token runs, in this process or in one that has a heap together with it. */
 export declare function isAlive(token: number): boolean
@@ -191,9 +204,10 @@ export interface LeakInfo {
 }
 
 /**
- * Puts the bytes of an attached file in the place of V8's, for the memory that `view` covers: a shared one that was just
- * made with the pages and the maximum of the file and that nobody has used. Opens the heap in it as [`super::open_heap`]
- * does, or returns the fault for which it cannot be opened, or, as a text, why the bytes cannot be had there.
+ * Puts the bytes of an attached file in the place of V8's, for the memory that `view` covers: a
+ * shared one that was just made with the pages and the maximum of the file and that nobody has
+ * used. Opens the heap in it as [`super::open_heap`] does, or returns the fault for which it
+ * cannot be opened, or, as a text, why the bytes cannot be had there.
  *
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
@@ -201,17 +215,17 @@ export interface LeakInfo {
 export declare function openAttached(view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, file: object): object | number | string
 
 /**
- * Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns
- * the fault for which it cannot be opened, or an object that keeps it open. Its `number` is what
- * [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached` whether other processes can have
- * it, `kept` is the state of a block that a thread keeps, and `cache` is an ArrayBuffer of the words of the thread's
- * cache, or null. All that lib/native.js reads is the object's own: code that
- * has put accessors on its prototype never gets hold of it.
+ * Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`].
+ * Returns the fault for which it cannot be opened, or an object that keeps it open. Its `number`
+ * is what [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached`
+ * whether other processes can have it, `kept` is the state of a block that a thread keeps, and
+ * `cache` is an ArrayBuffer of the words of the thread's cache, or null. All that lib/native.js
+ * reads is the object's own: code that has put accessors on its prototype never gets hold of it.
  *
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
  */
-export declare function openHeap(view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, claim: HeapClaim): object | number
+export declare function openHeap(view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, options: HeapOptions): object | number
 
 /**
  * Puts bytes that Rust allocated in the place of V8's, for the memory that `view` covers: a shared
@@ -223,20 +237,11 @@ export declare function openHeap(view: Uint8Array, grower: { memory: WebAssembly
  */
 export declare function overlayStorage(view: Uint8Array, maximum: number): string | null
 
-/** Who made or freed a block. */
-export interface PlaceInfo {
-  /** worker_threads' number of the thread. */
-  threadId: number
-  /** The JavaScript stack, a line a frame. */
-  stack: string
-  /** The kind of structure that did it for the program, if one did. */
-  structure?: string
-}
-
 /**
- * Finds out whether memories may have a maximum above their initial pages on native storage: what the
- * engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
- * to two, and `read` is a function of a module that reads the byte at an offset of it.
+ * Finds out whether memories may have a maximum above their initial pages on native storage: what
+ * the engine reserves for a memory. `view` covers a shared one of one page that was made for this
+ * and may grow to two, and `read` is a function of a module that reads the byte at an offset of
+ * it.
  *
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.
@@ -244,14 +249,14 @@ export interface PlaceInfo {
 export declare function proveGuards(view: Uint8Array, read: Function): void
 
 /**
- * Closes the heaps of this thread that nobody can reach any more, without waiting for the event loop to
- * turn. Returns how many there were.
+ * Closes the heaps of this thread that nobody can reach any more, without waiting for the event
+ * loop to turn. Returns how many there were.
  */
 export declare function sweepHeaps(): number
 
 /**
- * The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no other's. It is
- * alive until the environment ends, in whichever way.
+ * The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no
+ * other's. It is alive until the environment ends, in whichever way.
  *
  * # Errors
  * When the environment is ending.

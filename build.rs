@@ -1,6 +1,6 @@
-//! Sets the linker options a Node.js addon needs, and the tag by which builds of this library tell each
-//! other apart: the version and a digest of the sources, so that no change of a layout or of a native
-//! function can be left out of it.
+//! Sets the linker options a Node.js addon needs, and the tag by which builds of this library tell
+//! each other apart: the version and a digest of the sources, so that no change of a layout or of a
+//! native function can be left out of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -79,8 +79,10 @@ export const attachMemory = (Class, path, options, usual) => {
     const descriptor = { initial: pages, maximum, shared: true }
     prepareStorage(descriptor)
     const memory = new Memory(descriptor)
-    const claim = { initial: pages, maximum, madeHere: false }
-    return adopt(Class, memory, { claim, native: openFile(memory, file) })
+    return adopt(Class, memory, {
+      options: { initial: pages, maximum, madeHere: false },
+      native: openFile(memory, file),
+    })
   } finally {
     binding.detachFile(file)
   }

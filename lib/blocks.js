@@ -61,12 +61,12 @@ export class BlockMemory extends Pages {
   /**
    * @param {WebAssembly.MemoryDescriptor} descriptor of a new memory; undefined for one that exists
    * @param {WebAssembly.Memory | undefined} existing
-   * @param {(memory: BlockMemory) => { claim: object, native?: object }} open how the heap is opened
+   * @param {(memory: BlockMemory) => { options: object, native?: object }} open how the heap is opened
    */
   constructor(descriptor, existing, open) {
     super(descriptor, existing)
-    const { claim, native } = open(this)
-    this.#heap = new Heap(this, this.#cache, claim, native)
+    const { options, native } = open(this)
+    this.#heap = new Heap(this, this.#cache, options, native)
   }
 
   /** Allocates a block. */

@@ -55,7 +55,7 @@ const toPages = (value) => Math.trunc(Number(value))
  *
  * @param {WebAssembly.Memory} memory
  * @param {object} request what readDescriptor returned
- * @returns {{ claim: object, native?: object }}
+ * @returns {{ options: object, native?: object }}
  */
 export const asRequested = (
   memory,
@@ -63,10 +63,10 @@ export const asRequested = (
 ) => {
   const initial = toPages(pages)
   checkHeapBase(heapBase, initial * PAGE)
-  const claim = { heapBase, initial, maximum: toPages(maximum), madeHere: true, debug }
-  if (storage !== 'engine') placeBytes(memory, { storage, shared, maximum: claim.maximum })
+  const options = { heapBase, initial, maximum: toPages(maximum), madeHere: true, debug }
+  if (storage !== 'engine') placeBytes(memory, { storage, shared, maximum: options.maximum })
   const early = heapBase !== undefined || debug || DEBUG_BY_DEFAULT
-  return { claim, native: early ? openHeap(memory, bytesOf(memory), claim) : undefined }
+  return { options, native: early ? openHeap(memory, bytesOf(memory), options) : undefined }
 }
 
 /**
@@ -74,7 +74,7 @@ export const asRequested = (
  *
  * @param {unknown} memory
  * @param {object} options of `from`
- * @returns {{ claim: object, native?: object }}
+ * @returns {{ options: object, native?: object }}
  */
 export const openReceived = (memory, { heapBase, debug }) => {
   const bytes = bytesOf(memory)
@@ -85,6 +85,6 @@ export const openReceived = (memory, { heapBase, debug }) => {
   checkHeapBase(heapBase, bytes.length)
   checkDebug(debug)
   const initial = bytes.length / PAGE
-  const claim = { heapBase, initial, maximum: MAX_PAGES, madeHere: false, debug }
-  return { claim, native: openHeap(memory, bytes, claim) }
+  const options = { heapBase, initial, maximum: MAX_PAGES, madeHere: false, debug }
+  return { options, native: openHeap(memory, bytes, options) }
 }

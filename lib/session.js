@@ -14,9 +14,9 @@ import { followGrowth, refresh, refreshNow, viewsOf } from './pages.js'
 const WHOLE_MEMORY = -1
 
 /**
- * What a thread claims to know of a memory when it opens the heap in it.
+ * What a thread knows of a memory when it opens the heap in it.
  *
- * @typedef {object} Claim
+ * @typedef {object} OpenOptions
  * @property {number} [heapBase] the first byte that the heap may use; by default all of the memory is the heap's
  * @property {number} initial pages that the memory had when it was made or received
  * @property {number} maximum pages that it may grow to
@@ -29,15 +29,15 @@ const WHOLE_MEMORY = -1
  *
  * @param {WebAssembly.Memory} memory
  * @param {Uint8Array} bytes the whole memory
- * @param {Claim} claim
+ * @param {OpenOptions} options
  * @returns {object | undefined} the native functions; undefined for a memory without bytes
  * @throws {Error} ERR_NOT_A_HEAP when the memory holds something else, ERR_ADDON_MISMATCH when another build works on it,
  * ERR_DEBUG_UNAVAILABLE when it must be in debug mode and is not
  * @throws {RangeError} ERR_OUT_OF_MEMORY
  */
-export const openHeap = (memory, bytes, claim) => {
+export const openHeap = (memory, bytes, options) => {
   if (bytes.length === 0) return undefined
-  const { heapBase = WHOLE_MEMORY, initial, maximum, madeHere, debug } = claim
+  const { heapBase = WHOLE_MEMORY, initial, maximum, madeHere, debug } = options
   const opened = binding.openHeap(
     keeperOf(memory, bytes),
     { memory, grow, getBuffer },
@@ -62,19 +62,19 @@ export class Session {
   cache
   /** The native functions, which may have seen less of the memory than there is: `current` gives them caught up. */
   native
-  #claim
+  #options
   #seenBytes = 0
 
   /**
    * @param {import('./pages.js').Pages} memory
    * @param {import('./thread-cache.js').ThreadCache} cache what this thread keeps of the heap
-   * @param {Claim} claim
+   * @param {OpenOptions} options
    * @param {object} [native] what openHeap returned; by default the heap is opened when it is first needed
    */
-  constructor(memory, cache, claim, native) {
+  constructor(memory, cache, options, native) {
     this.memory = memory
     this.cache = cache
-    this.#claim = claim
+    this.#options = options
     if (native === undefined) return
     this.#use(native)
     this.attach()
@@ -91,7 +91,7 @@ export class Session {
     refresh(this.memory)
     const { u8, i32 } = viewsOf(this.memory)
     if (u8.length === this.#seenBytes || this.native === CLOSED) return false
-    if (this.native === undefined) this.#use(openHeap(this.memory, u8, this.#claim))
+    if (this.native === undefined) this.#use(openHeap(this.memory, u8, this.#options))
     else this.native.refresh(u8)
     this.cache.refresh(i32, this.native.liveBlocks())
     this.#seenBytes = u8.length

@@ -11,7 +11,7 @@ use super::header::{Found, Header};
 use super::layout::{HEADER_WORDS, Layout};
 use super::refusal::Refusal;
 use super::{Attachment, slots};
-use crate::heap::{Heap, MAX_PAGES, Territory};
+use crate::heap::{Bounds, Heap, MAX_PAGES};
 use crate::os::shared_file;
 
 type Outcome<T> = core::result::Result<T, Refusal>;
@@ -150,13 +150,9 @@ fn make(mut file: &File, wish: Wish) -> Outcome<Layout> {
         left: true.into(),
     };
     unused.header().set_reserved(wish.initial);
-    let territory = Territory {
-        start: Heap::WHOLE_MEMORY_ROOT,
-        end_page: wish.initial,
-        maximum,
-        owns_all: true,
-    };
-    Heap::format(unused.all_words(), territory)
+    let bounds =
+        Bounds { start: Heap::WHOLE_MEMORY_ROOT, end_page: wish.initial, maximum, owns_all: true };
+    Heap::format(unused.all_words(), bounds)
         .map_err(|_| Refusal::refused("the pages that its memory is to have are too few"))?;
     unused.log().commit();
     Ok(layout)

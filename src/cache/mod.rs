@@ -1,6 +1,6 @@
 //! The free blocks that one thread keeps for itself, and where it gets them and brings them back.
 
-pub mod central;
+pub mod free_blocks;
 mod thread_cache;
 
 pub use thread_cache::ThreadCache;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::cache::central::Central;
+use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_COUNT, UNIT};
 use crate::process::rows::{BUDGET, LARGE, LARGE_BELOW, ROWS, Row, Rows, SPARE, row_bytes};
@@ -12,7 +12,7 @@ use crate::process::rows::{BUDGET, LARGE, LARGE_BELOW, ROWS, Row, Rows, SPARE, r
 /// Bytes of blocks that an idle thread may keep to itself.
 const IDLE_BYTES: u32 = 56 * 1024;
 /// All busy threads together may keep one part in this many of the heap to themselves.
-const HEAP_SHARE: u64 = 16;
+const BUSY_SHARE: u64 = 16;
 /// A row begins with one part in this many of what its thread may have, but for one block at least ...
 const FIRST_SHARE: u32 = 64;
 /// ... if there could be this many, and with this many blocks at most.
@@ -40,11 +40,11 @@ impl ThreadCache {
     /// # Errors
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
-    pub fn refill(&self, central: &mut Central<'_>, class: usize) -> Result<usize> {
-        let Some(row) = self.open(central, class)? else { return Ok(0) };
+    pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
+        let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
         if row.blocks().is_empty() {
             row.fill(0);
-            row.fill(central.take(class, row.slots())?);
+            row.fill(free_blocks.take(class, row.slots())?);
         }
         Ok(row.blocks().len())
     }
@@ -53,39 +53,44 @@ impl ThreadCache {
     /// goes to the depot, or, of large blocks, to the heap.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`Central::put`].
-    pub fn make_room(&self, central: &mut Central<'_>, index: usize) -> Result<()> {
-        let Some(row) = self.open(central, index)? else { return Ok(()) };
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`].
+    pub fn make_room(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<()> {
+        let Some(row) = self.open(free_blocks, index)? else { return Ok(()) };
         if !row.is_full() {
             return Ok(());
         }
         let oldest = row.blocks().len().div_ceil(2);
-        self.lay_down(central, index, oldest)
+        self.lay_down(free_blocks, index, oldest)
     }
 
     /// Brings everything to where all threads can have it.
     ///
     /// # Errors
-    /// Those of [`Central::put`]; the cache is empty then too.
-    pub fn rest(&self, central: &mut Central<'_>) -> Result<()> {
+    /// Those of [`FreeBlocks::put`]; the cache is empty then too.
+    pub fn rest(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
         let laid = (0..ROWS).map(|index| {
             let all = self.rows.row(index).blocks().len();
-            self.lay_down(central, index, all)
+            self.lay_down(free_blocks, index, all)
         });
         let outcome = laid.fold(Ok(()), Result::and);
-        self.close(central);
+        self.close(free_blocks);
         outcome
     }
 
     // Nobody looks for large blocks in the depot: they may become part of longer ones.
-    fn lay_down(&self, central: &mut Central<'_>, index: usize, oldest: usize) -> Result<()> {
+    fn lay_down(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        index: usize,
+        oldest: usize,
+    ) -> Result<()> {
         let row = self.rows.row(index);
         let blocks = &row.blocks()[..oldest];
         let mut outcome = Ok(());
         if index < DENSE_COUNT {
-            central.depot.put(central.thread, index, blocks);
+            free_blocks.depot.put(free_blocks.thread, index, blocks);
         } else {
-            outcome = central.put(blocks.iter().map(|block| block.load(Relaxed)));
+            outcome = free_blocks.put(blocks.iter().map(|block| block.load(Relaxed)));
         }
         row.drop_oldest(oldest);
         outcome
@@ -95,14 +100,14 @@ impl ThreadCache {
     /// spans: the oldest blocks. Returns whether there were any.
     ///
     /// # Errors
-    /// Those of [`Central::put`]; all of them left the cache and the depot.
-    pub fn give_back(&self, central: &mut Central<'_>, part: usize) -> Result<bool> {
-        let (mut any, mut outcome) = (false, central.collect(part));
+    /// Those of [`FreeBlocks::put`]; all of them left the cache and the depot.
+    pub fn give_back(&self, free_blocks: &mut FreeBlocks<'_>, part: usize) -> Result<bool> {
+        let (mut any, mut outcome) = (false, free_blocks.collect(part));
         for row in (0..ROWS).map(|index| self.rows.row(index)) {
             let blocks = row.blocks();
             let oldest = &blocks[..blocks.len().div_ceil(part)];
             any |= !oldest.is_empty();
-            let put = central.put(oldest.iter().map(|block| block.load(Relaxed)));
+            let put = free_blocks.put(oldest.iter().map(|block| block.load(Relaxed)));
             outcome = outcome.and_then(|some| put.map(|()| some));
             row.drop_oldest(oldest.len());
         }
@@ -112,21 +117,21 @@ impl ThreadCache {
     /// Puts all blocks back into their spans.
     ///
     /// # Errors
-    /// Those of [`Central::put`]; the cache is empty then too.
-    pub fn drain(&self, central: &mut Central<'_>) -> Result<()> {
+    /// Those of [`FreeBlocks::put`]; the cache is empty then too.
+    pub fn drain(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
         let drained = (0..ROWS).map(|index| {
             let blocks = self.rows.row(index).blocks();
-            central.put(blocks.iter().map(|block| block.load(Relaxed)))
+            free_blocks.put(blocks.iter().map(|block| block.load(Relaxed)))
         });
         let outcome = drained.fold(Ok(()), Result::and);
-        self.close(central);
+        self.close(free_blocks);
         outcome
     }
 
     // Lets the thread have blocks of a row to itself. None when the heap is too small for that.
-    fn open(&self, central: &mut Central<'_>, index: usize) -> Result<Option<Row<'_>>> {
+    fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
         let (row, bytes) = (self.rows.row(index), row_bytes(index));
-        let budget = self.budget(central)?;
+        let budget = self.budget(free_blocks)?;
         if row.width() == 0 && bytes > budget / LEAST_BLOCKS {
             return Ok(None);
         }
@@ -136,14 +141,14 @@ impl ThreadCache {
     }
 
     // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to spare.
-    fn budget(&self, central: &mut Central<'_>) -> Result<u32> {
-        let heap = u64::from(central.heap.total_units()?) * u64::from(UNIT);
-        let share = (heap / HEAP_SHARE) as u32;
-        let busy = share / central.depot.busy_with(central.thread) as u32;
+    fn budget(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<u32> {
+        let heap = u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT);
+        let share = (heap / BUSY_SHARE) as u32;
+        let busy = share / free_blocks.depot.busy_with(free_blocks.thread) as u32;
         let budget = IDLE_BYTES.max(busy).min(share);
         let more = budget.saturating_sub(self.rows.figure(BUDGET));
         if more > 0 {
-            central.depot.set_busy(central.thread, true);
+            free_blocks.depot.set_busy(free_blocks.thread, true);
             self.rows.set_figure(BUDGET, budget);
             self.rows.set_figure(SPARE, self.rows.figure(SPARE) + more);
             self.rows.set_figure(LARGE_BELOW, budget.saturating_sub(IDLE_BYTES));
@@ -164,7 +169,7 @@ impl ThreadCache {
     }
 
     // Keeps nothing.
-    fn close(&self, central: &mut Central<'_>) {
+    fn close(&self, free_blocks: &mut FreeBlocks<'_>) {
         for row in (0..ROWS).map(|index| self.rows.row(index)) {
             row.fill(0);
             row.set_width(0);
@@ -172,15 +177,15 @@ impl ThreadCache {
         for figure in [LARGE, SPARE, LARGE_BELOW, BUDGET] {
             self.rows.set_figure(figure, 0);
         }
-        central.depot.set_busy(central.thread, false);
+        free_blocks.depot.set_busy(free_blocks.thread, false);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::central::fixture::Fixture;
-    use crate::cache::central::give_out;
+    use crate::cache::free_blocks::fixture::Fixture;
+    use crate::cache::free_blocks::give_out;
     use crate::fault::Fault;
     use crate::heap::CLASSES;
     use crate::heap::{GRAIN, HEADER, Heap, Search, UNIT, class_for};
@@ -217,11 +222,11 @@ mod tests {
     #[test]
     fn a_refill_keeps_the_blocks_that_are_there() {
         let (cache, _, mut fixture) = pair();
-        let central = &mut fixture.central(0);
-        let count = cache.refill(central, 4).unwrap();
+        let free_blocks = &mut fixture.free_blocks(0);
+        let count = cache.refill(free_blocks, 4).unwrap();
         assert!(count > 0);
-        assert_eq!(cache.refill(central, 4), Ok(count));
-        assert_eq!(cached(&central.heap), kept(&cache));
+        assert_eq!(cache.refill(free_blocks, 4), Ok(count));
+        assert_eq!(cached(&free_blocks.heap), kept(&cache));
     }
 
     #[test]
@@ -230,7 +235,7 @@ mod tests {
         // Free blocks in two spans: the second may be damaged when those of the first are fetched.
         let used_heap = || {
             let (cache, _, mut fixture) = pair();
-            let heap = fixture.central(0).heap;
+            let heap = fixture.free_blocks(0).heap;
             let blocks = [0; 300].map(|_| heap.malloc(200, GRAIN, Search::Quick).unwrap());
             heap.free(blocks[0]).unwrap();
             (cache, fixture)
@@ -246,10 +251,10 @@ mod tests {
                 continue;
             }
             let old = fixture.words[word].fetch_xor(u32::MAX, Relaxed);
-            drop(cache.refill(&mut fixture.central(0), class));
+            drop(cache.refill(&mut fixture.free_blocks(0), class));
             fixture.words[word].store(old, Relaxed);
             cut_short += u32::from(kept(&cache) == u64::from(CLASSES[class].stride));
-            assert_eq!(cached(&fixture.central(0).heap), kept(&cache), "word {word}");
+            assert_eq!(cached(&fixture.free_blocks(0).heap), kept(&cache), "word {word}");
         }
         assert!(cut_short > 0);
     }
@@ -258,29 +263,29 @@ mod tests {
     fn a_full_stack_makes_room_by_its_older_half() {
         let (cache, _, mut fixture) = pair();
         let byte_length = CLASSES[4].stride - HEADER;
-        let heap = fixture.central(0).heap;
+        let heap = fixture.free_blocks(0).heap;
         let blocks: Vec<_> =
             (0..2_000).map(|_| heap.malloc(byte_length, GRAIN, Search::Quick).unwrap()).collect();
         for &block in &blocks {
             fixture.live_blocks.set_live(block, 4);
             let pushed = js(&cache, &fixture).push(block) || js(&cache, &fixture).push_newer(block);
             if !pushed {
-                cache.make_room(&mut fixture.central(0), 4).unwrap();
+                cache.make_room(&mut fixture.free_blocks(0), 4).unwrap();
                 assert!(js(&cache, &fixture).push(block));
             }
         }
-        let central = &mut fixture.central(0);
+        let free_blocks = &mut fixture.free_blocks(0);
         let newest = cache.rows.row(4).blocks().last().map(|block| block.load(Relaxed));
         assert_eq!(newest, blocks.last().copied());
-        assert!(kept(&cache) < cached(&central.heap));
-        assert_eq!(central.collect(1), Ok(true));
-        assert!(kept(&cache) == cached(&central.heap) && kept(&cache) > 0);
+        assert!(kept(&cache) < cached(&free_blocks.heap));
+        assert_eq!(free_blocks.collect(1), Ok(true));
+        assert!(kept(&cache) == cached(&free_blocks.heap) && kept(&cache) > 0);
     }
 
     #[test]
     fn what_a_thread_has_to_itself_is_within_the_budget() {
         let (cache, _, mut fixture) = pair();
-        let budget = cache.budget(&mut fixture.central(0)).unwrap();
+        let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
         let one_of_each: u32 = CLASSES[..DENSE_COUNT].iter().map(|class| class.stride).sum();
         let (mut random, mut live) = (Random(3), Vec::new());
         for step in 0..40_000 {
@@ -289,7 +294,7 @@ mod tests {
             let class = class_for(byte_length, GRAIN).unwrap();
             let js = js(&cache, &fixture);
             let found = js.pop(byte_length).or_else(|| js.pop_older(byte_length)).or_else(|| {
-                drop(cache.refill(&mut fixture.central(0), class));
+                drop(cache.refill(&mut fixture.free_blocks(0), class));
                 self::js(&cache, &fixture).pop(byte_length)
             });
             live.extend(found.map(|block| (block, class)));
@@ -298,7 +303,7 @@ mod tests {
                 if !(self::js(&cache, &fixture).push(block)
                     || self::js(&cache, &fixture).push_newer(block))
                 {
-                    cache.make_room(&mut fixture.central(0), class).unwrap();
+                    cache.make_room(&mut fixture.free_blocks(0), class).unwrap();
                     assert!(self::js(&cache, &fixture).push(block));
                 }
             }
@@ -310,42 +315,42 @@ mod tests {
             );
             assert_eq!(cache.rows.figure(LARGE) == 1, reserved(&cache) > IDLE_BYTES);
             if step % 4_000 == 0 {
-                cache.rest(&mut fixture.central(0)).unwrap();
+                cache.rest(&mut fixture.free_blocks(0)).unwrap();
                 assert_eq!((reserved(&cache), kept(&cache), cache.rows.figure(LARGE)), (0, 0, 0));
             }
         }
-        let central = &mut fixture.central(0);
-        cache.give_back(central, 1).unwrap();
-        assert_eq!((kept(&cache), cached(&central.heap)), (0, 0));
+        let free_blocks = &mut fixture.free_blocks(0);
+        cache.give_back(free_blocks, 1).unwrap();
+        assert_eq!((kept(&cache), cached(&free_blocks.heap)), (0, 0));
     }
 
     #[test]
     fn busy_threads_share_what_one_may_have_alone() {
         let (mine, theirs, mut fixture) = pair();
-        let alone = mine.budget(&mut fixture.central(0)).unwrap();
-        assert_eq!(theirs.budget(&mut fixture.central(1)), Ok(alone / 2));
-        mine.rest(&mut fixture.central(0)).unwrap();
-        assert_eq!(theirs.budget(&mut fixture.central(1)), Ok(alone));
+        let alone = mine.budget(&mut fixture.free_blocks(0)).unwrap();
+        assert_eq!(theirs.budget(&mut fixture.free_blocks(1)), Ok(alone / 2));
+        mine.rest(&mut fixture.free_blocks(0)).unwrap();
+        assert_eq!(theirs.budget(&mut fixture.free_blocks(1)), Ok(alone));
     }
 
     #[test]
     fn what_a_thread_has_published_is_anyones_and_the_rest_is_not() {
         let (mine, theirs, mut fixture) = pair();
-        mine.refill(&mut fixture.central(0), 4).unwrap();
-        assert_eq!(theirs.give_back(&mut fixture.central(1), 2), Ok(false));
+        mine.refill(&mut fixture.free_blocks(0), 4).unwrap();
+        assert_eq!(theirs.give_back(&mut fixture.free_blocks(1), 2), Ok(false));
         let all = kept(&mine);
-        assert_eq!(theirs.give_back(&mut fixture.central(1), 1), Ok(true));
+        assert_eq!(theirs.give_back(&mut fixture.free_blocks(1), 1), Ok(true));
         let own = mine.rows.row(4).own();
         assert_eq!(kept(&mine), own as u64 * u64::from(CLASSES[4].stride));
         assert!(kept(&mine) > 0 && kept(&mine) < all);
-        assert_eq!(cached(&fixture.central(0).heap), kept(&mine));
+        assert_eq!(cached(&fixture.free_blocks(0).heap), kept(&mine));
         for _ in 0..own {
             assert!(js(&mine, &fixture).pop(64).is_some());
         }
         assert!(
             js(&mine, &fixture).pop(64).or_else(|| js(&mine, &fixture).pop_older(64)).is_none()
         );
-        assert!(mine.refill(&mut fixture.central(0), 4).unwrap() > 0);
+        assert!(mine.refill(&mut fixture.free_blocks(0), 4).unwrap() > 0);
     }
 
     #[test]
@@ -354,16 +359,16 @@ mod tests {
         let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
         let lengths = [32_777, 40_000, 60_000, 100_000, 100_001];
         let blocks = lengths.map(|byte_length| {
-            let central = &mut fixture.central(0);
-            let block = central.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
-            give_out(&central.heap, central.live_blocks, block).unwrap();
+            let free_blocks = &mut fixture.free_blocks(0);
+            let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
+            give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
             let head = js(&cache, &fixture).head_of_large(block);
-            cache.make_room(&mut fixture.central(0), Rows::row_at(head).unwrap()).unwrap();
+            cache.make_room(&mut fixture.free_blocks(0), Rows::row_at(head).unwrap()).unwrap();
             assert!(js(&cache, &fixture).push_large(block));
             assert_eq!(fixture.live_blocks.large_size(block), None);
             block
         });
-        let heap = fixture.central(0).heap;
+        let heap = fixture.free_blocks(0).heap;
         assert_eq!(heap.inspect(blocks[0]), Err(Fault::AlreadyFreed));
         assert_eq!(heap.stats().unwrap().block_count, 0);
         assert!(cached(&heap) > lengths.iter().map(|&length| u64::from(length)).sum());
@@ -374,44 +379,44 @@ mod tests {
         assert!(
             [2, 4, 1].iter().all(|&live| fixture.live_blocks.large_size(blocks[live]).is_some())
         );
-        cache.give_back(&mut fixture.central(0), 1).unwrap();
-        assert_eq!((kept(&cache), cached(&fixture.central(0).heap)), (0, 0));
+        cache.give_back(&mut fixture.free_blocks(0), 1).unwrap();
+        assert_eq!((kept(&cache), cached(&fixture.free_blocks(0).heap)), (0, 0));
         assert!(fixture.live_blocks.is_free(blocks[0]) && fixture.live_blocks.is_free(blocks[3]));
-        assert_eq!(fixture.central(0).heap.stats().unwrap().block_count, 3);
+        assert_eq!(fixture.free_blocks(0).heap.stats().unwrap().block_count, 3);
     }
 
     #[test]
     fn draining_gives_back_all_blocks_but_those_freed_twice() {
         let (mine, theirs, mut fixture) = pair();
-        let central = &mut fixture.central(0);
+        let free_blocks = &mut fixture.free_blocks(0);
         for class in 0..DENSE_COUNT {
-            assert!(mine.refill(central, class).unwrap() > 0);
+            assert!(mine.refill(free_blocks, class).unwrap() > 0);
         }
         let block = mine.rows.row(5).blocks()[0].load(Relaxed);
         theirs.rows.row(5).slots()[0].store(block, Relaxed);
         theirs.rows.row(5).fill(1);
-        assert_eq!(mine.drain(central), Ok(()));
-        assert_eq!(theirs.drain(central), Err(Fault::FreedTwice));
+        assert_eq!(mine.drain(free_blocks), Ok(()));
+        assert_eq!(theirs.drain(free_blocks), Err(Fault::FreedTwice));
         assert_eq!((kept(&mine), kept(&theirs)), (0, 0));
-        assert_eq!(cached(&central.heap), 0);
+        assert_eq!(cached(&free_blocks.heap), 0);
     }
 
     #[test]
     fn figures_that_cannot_be_are_survived() {
         let (cache, _, mut fixture) = pair();
-        let central = &mut fixture.central(0);
+        let free_blocks = &mut fixture.free_blocks(0);
         let head =
             |word: usize| &cache.rows.words()[(2 + 1) * crate::process::rows::HEAD_WORDS + word];
         for word in TOP..=WIDTH {
             for figure in [0, 1, 0xffff, 0x7fff_ffff, u32::MAX] {
                 let stride = head(word).swap(figure, Relaxed);
-                drop(cache.make_room(central, 2));
-                drop(cache.refill(central, 2));
-                drop(cache.drain(central));
+                drop(cache.make_room(free_blocks, 2));
+                drop(cache.refill(free_blocks, 2));
+                drop(cache.drain(free_blocks));
                 head(crate::process::rows::STRIDE).store(CLASSES[2].stride, Relaxed);
                 assert!(stride == 0 || cache.rows.row(2).blocks().is_empty());
             }
         }
-        assert!(cache.refill(central, 2).unwrap() > 0);
+        assert!(cache.refill(free_blocks, 2).unwrap() > 0);
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::{Finding, Group, Place, Trouble};
+use super::{CallSite, Finding, Group, Trouble};
 use crate::fault::{Fault, Result as Found};
 use crate::heap::{Block, Damage, HEADER, Heap, Part, Search, Stats, UNIT};
 
@@ -18,7 +18,7 @@ const FRESH_BYTE: u8 = 0xcd;
 const FREED_BYTE: u8 = 0xdd;
 const GUARD_BYTE: u8 = 0xfd;
 /// The quarantine holds one part in this many of the heap,
-const HEAP_SHARE: u64 = 8;
+const QUARANTINE_SHARE: u64 = 8;
 /// but never more than this many bytes.
 const MOST_HELD: u64 = 16 * 1024 * 1024;
 /// Stacks that may be kept though no block has them.
@@ -33,8 +33,8 @@ struct Record {
     buffer_size: u32,
     /// Bytes from the pointer to the end of the block's space.
     room: u32,
-    made: Place,
-    freed: Option<Place>,
+    made: CallSite,
+    freed: Option<CallSite>,
 }
 
 type Result<T> = core::result::Result<T, Trouble>;
@@ -86,9 +86,9 @@ pub struct Book {
 
 impl Book {
     /// A place, its texts shared with all others that have the same.
-    pub fn place(&mut self, thread_id: u32, stack: String, structure: Option<String>) -> Place {
+    pub fn place(&mut self, thread_id: u32, stack: String, structure: Option<String>) -> CallSite {
         let (stack, structure) = (self.text(stack), structure.map(|name| self.text(name)));
-        Place { thread_id, stack, structure }
+        CallSite { thread_id, stack, structure }
     }
 
     fn text(&mut self, text: String) -> Arc<str> {
@@ -112,7 +112,7 @@ impl Book {
         byte_length: u32,
         align: u32,
         search: Search,
-        made: Place,
+        made: CallSite,
     ) -> Result<u32> {
         let whole = guarded(byte_length)?;
         let pointer = match heap.malloc(whole, align, search) {
@@ -133,14 +133,14 @@ impl Book {
     /// # Errors
     /// The faults of [`Heap::free`]. [`Fault::Corrupted`] also when a guard was written over, or a block
     /// that leaves the quarantine was written to. The block stays live.
-    pub fn free(&mut self, heap: &Heap<'_>, pointer: u32, freed: Place) -> Result<()> {
+    pub fn free(&mut self, heap: &Heap<'_>, pointer: u32, freed: CallSite) -> Result<()> {
         let Some(record) = self.confirm(heap, pointer)? else {
             return heap.free(pointer).map_err(|fault| self.explain(pointer, fault));
         };
         let (end, size) = (pointer + record.room, u64::from(record.buffer_size));
         // Without a sound count of units nothing is held back: freeing does not depend on it.
         let bytes = u64::from(heap.total_units().unwrap_or(0)) * u64::from(UNIT);
-        let most = MOST_HELD.min(bytes / HEAP_SHARE);
+        let most = MOST_HELD.min(bytes / QUARANTINE_SHARE);
         if size > most {
             heap.free(pointer).map_err(|fault| self.explain(pointer, fault))?;
             self.records.remove(&pointer);
@@ -166,7 +166,7 @@ impl Book {
         pointer: u32,
         byte_length: u32,
         stay: bool,
-        made: Place,
+        made: CallSite,
     ) -> Result<()> {
         let Some(record) = self.confirm(heap, pointer)? else {
             return heap
@@ -284,7 +284,7 @@ impl Book {
     /// # Errors
     /// The faults of [`Heap::each_block`].
     pub fn leaks(&self, heap: &Heap<'_>) -> Found<Vec<Group>> {
-        let mut groups = BTreeMap::<Option<&Place>, Group>::new();
+        let mut groups = BTreeMap::<Option<&CallSite>, Group>::new();
         for block in self.blocks(heap)? {
             let made = self.records.get(&block.pointer).map(|record| &record.made);
             let group = groups.entry(made).or_insert_with(|| Group {
@@ -311,7 +311,7 @@ impl Book {
         heap: &Heap<'_>,
         pointer: u32,
         byte_length: u32,
-        made: Place,
+        made: CallSite,
     ) -> Result<()> {
         let room = heap.room(pointer)?;
         let (_, buffer_size) = heap.read_header(pointer)?;

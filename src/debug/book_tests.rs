@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use proptest::prelude::*;
 
-use super::{Book, Finding, Place};
+use super::{Book, CallSite, Finding};
 use crate::fault::Fault;
 use crate::heap::{GRAIN, Heap, PAGE, Part, Search};
 use crate::tests::fixture::{WORDS_PER_PAGE, pages, whole_heap};
@@ -23,8 +23,8 @@ fn format(words: &[AtomicU32]) -> Heap<'_> {
     whole_heap(words, (words.len() / WORDS_PER_PAGE) as u32)
 }
 
-fn at(line: u32) -> Place {
-    Place { thread_id: line, stack: format!("at line {line}").into(), structure: None }
+fn at(line: u32) -> CallSite {
+    CallSite { thread_id: line, stack: format!("at line {line}").into(), structure: None }
 }
 
 fn byte(words: &[AtomicU32], offset: u32) -> u8 {

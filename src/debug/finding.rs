@@ -8,7 +8,7 @@ use crate::heap::{Damage, Part};
 
 /// Where in a program something was done.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct CallSite {
     /// worker_threads' number of the thread.
     pub thread_id: u32,
     /// JavaScript's stack.
@@ -27,8 +27,8 @@ pub struct Finding {
     /// The block, its length and its story, as far as they are known.
     pub pointer: Option<u32>,
     pub byte_length: Option<u32>,
-    pub made: Option<Place>,
-    pub freed: Option<Place>,
+    pub made: Option<CallSite>,
+    pub freed: Option<CallSite>,
 }
 
 /// Why a call was refused, and what can be told about it.
@@ -54,7 +54,7 @@ impl From<Finding> for Trouble {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group {
     /// Unknown for blocks that were not made in debug mode.
-    pub made: Option<Place>,
+    pub made: Option<CallSite>,
     /// Bytes that were asked for.
     pub byte_length: u64,
     /// Pointers, ascending.

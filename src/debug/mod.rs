@@ -10,4 +10,4 @@ mod book_tests;
 mod finding;
 
 pub use book::Book;
-pub use finding::{Finding, Group, Place, Trouble};
+pub use finding::{CallSite, Finding, Group, Trouble};

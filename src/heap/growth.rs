@@ -20,7 +20,7 @@ use crate::fault::{Fault, Result};
 
 /// Which bytes a new heap gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Territory {
+pub struct Bounds {
     /// The first byte of the heap, a multiple of 16 and not 0.
     pub start: u32,
     /// The page after the heap's last one.
@@ -70,13 +70,13 @@ impl Table {
 }
 
 impl<'m> Heap<'m> {
-    /// Makes a heap of the bytes of `territory`. Bytes that it does not use are left as they are.
+    /// Makes a heap of the bytes of `bounds`. Bytes that it does not use are left as they are.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`] when the territory is too small for a heap of one unit,
+    /// [`Fault::OutOfMemory`] when the bounds are too narrow for a heap of one unit,
     /// [`Fault::OtherBuild`] when another build has made a heap there; nothing is written then.
-    pub fn format(words: Words<'m>, territory: Territory) -> Result<Self> {
-        let Territory { start, end_page, maximum, owns_all } = territory;
+    pub fn format(words: Words<'m>, bounds: Bounds) -> Result<Self> {
+        let Bounds { start, end_page, maximum, owns_all } = bounds;
         if start / PAGE >= end_page {
             return Err(Fault::OutOfMemory);
         }
@@ -351,9 +351,9 @@ mod tests {
         for (length, align) in requests() {
             let serves = |end_page: u32| {
                 let start = Heap::WHOLE_MEMORY_ROOT;
-                let territory = Territory { start, end_page, maximum: 60, owns_all: true };
+                let bounds = Bounds { start, end_page, maximum: 60, owns_all: true };
                 let words = Words::new(&words[..end_page as usize * WORDS_PER_PAGE]);
-                let heap = Heap::format(words, territory);
+                let heap = Heap::format(words, bounds);
                 heap.is_ok_and(|heap| heap.malloc(length, align, Search::Exhaustive).is_ok())
             };
             let least = Heap::first_growth_for(length, align);
@@ -370,8 +370,8 @@ mod tests {
             let (end_page, maximum) = (1 + random.below(20), 200);
             let seen = |pages: u32| Words::new(&words[..pages as usize * WORDS_PER_PAGE]);
             let start = Heap::WHOLE_MEMORY_ROOT;
-            let territory = Territory { start, end_page, maximum, owns_all: true };
-            let heap = Heap::format(seen(end_page), territory).unwrap();
+            let bounds = Bounds { start, end_page, maximum, owns_all: true };
+            let heap = Heap::format(seen(end_page), bounds).unwrap();
             let mut more = || heap.malloc(1 + random.below(60_000), GRAIN, Search::Exhaustive);
             while more().is_ok() {}
             if heap.malloc(length, align, Search::Exhaustive).is_ok() {
@@ -394,8 +394,8 @@ mod tests {
     fn pages_of_threads_that_grow_at_the_same_moment_are_added_in_any_order() {
         let words = pages(20);
         let (start, end_page, maximum) = (6 * PAGE, 8, 20);
-        let territory = Territory { start, end_page, maximum, owns_all: false };
-        let heap = Heap::format(Words::new(&words), territory).expect("room for a heap");
+        let bounds = Bounds { start, end_page, maximum, owns_all: false };
+        let heap = Heap::format(Words::new(&words), bounds).expect("room for a heap");
         for (first, end) in [(12, 14), (10, 12), (0, 2), (8, 9), (16, 17), (14, 16)] {
             let before = heap.total_units().unwrap();
             assert_eq!(heap.add_pages(first, end), Ok(()));

@@ -41,7 +41,7 @@ mod unit_kind;
 mod words;
 
 pub use block::Live;
-pub use growth::Territory;
+pub use growth::Bounds;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
 pub use measures::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
 pub use run::Search;

@@ -63,7 +63,7 @@ fn place(run: &Range<u32>, units: u32, align: u32, search: Search) -> Option<u32
 }
 
 /// A free run with room, and the unit that the room begins at.
-struct Place<'m> {
+struct Fit<'m> {
     segment: Segment<'m>,
     run: Range<u32>,
     begin: u32,
@@ -189,7 +189,7 @@ impl<'m> Heap<'m> {
     ) -> Result<(Segment<'m>, u32)> {
         let mut bin = bin_of(units);
         while let Some(found) = self.next_filled_bin(bin)? {
-            if let Some(Place { segment, run, begin }) =
+            if let Some(Fit { segment, run, begin }) =
                 self.find_in_bin(found, units, align, search)?
             {
                 self.cut_run(&segment, run, begin..begin + units)?;
@@ -275,7 +275,7 @@ impl<'m> Heap<'m> {
         units: u32,
         align: u32,
         search: Search,
-    ) -> Result<Option<Place<'m>>> {
+    ) -> Result<Option<Fit<'m>>> {
         let mut start = self.field(field::BIN_HEADS + bin)?;
         let looks = match search {
             Search::Quick | Search::Moving => LOOKS,
@@ -293,7 +293,7 @@ impl<'m> Heap<'m> {
             }
             let run = start..start + length;
             if let Some(begin) = place(&run, units, align, search) {
-                return Ok(Some(Place { segment, run, begin }));
+                return Ok(Some(Fit { segment, run, begin }));
             }
             start = RunLinks { heap: self, near: &segment }.next(start)?;
         }

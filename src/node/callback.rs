@@ -18,7 +18,7 @@ use crate::node::handle::{self, Handle};
 use crate::node::loan::Loan;
 use crate::node::memory::JsValue;
 use crate::process::live_blocks::LiveBlocks;
-use crate::process::registry::Known;
+use crate::process::registry::Entry;
 
 /// The most arguments a function takes.
 const MAX_ARGUMENTS: usize = 5;
@@ -264,27 +264,27 @@ impl<T: Element> ToNapiValue for Numbers<T> {
 
 /// Bytes outside the memory that all threads share, for JavaScript to have as an ArrayBuffer.
 pub struct SharedBytes {
-    known: Arc<Known>,
+    entry: Arc<Entry>,
     length: usize,
 }
 
 impl SharedBytes {
     /// The states of the blocks in as much of the memory as `heap` has seen.
     pub fn of_live_blocks(heap: &OpenHeap) -> Self {
-        let most = heap.known().live_blocks.bytes().len();
+        let most = heap.entry().live_blocks.bytes().len();
         let length = LiveBlocks::length_for(heap.byte_length()).min(most);
-        Self { known: Arc::clone(heap.known()), length }
+        Self { entry: Arc::clone(heap.entry()), length }
     }
 }
 
 impl Answer for SharedBytes {
     unsafe fn answer(self, env: sys::napi_env, handle: &Handle) -> Result<sys::napi_value> {
-        let Self { known, length } = self;
-        let data = known.live_blocks.bytes().as_ptr().cast_mut().cast::<c_void>();
+        let Self { entry, length } = self;
+        let data = entry.live_blocks.bytes().as_ptr().cast_mut().cast::<c_void>();
         // SAFETY: the caller vouches for `env`. `data` points at `length` bytes at least, which neither move nor
         // go while `known` lives. All threads read and write them as atomics, or as single bytes in
         // JavaScript.
-        let (buffer, loan) = unsafe { Loan::new(env, data, length, Box::new(known)) }?;
+        let (buffer, loan) = unsafe { Loan::new(env, data, length, Box::new(entry)) }?;
         handle.lend(loan);
         Ok(buffer)
     }

@@ -6,7 +6,7 @@ use napi::{Result, sys};
 use napi_derive::napi;
 
 use super::callbacks;
-use crate::debug::{Finding, Group, Place};
+use crate::debug::{CallSite, Finding, Group};
 use crate::fault::Fault;
 use crate::heap::Part;
 use crate::node::bytes::OpenHeap;
@@ -28,7 +28,7 @@ pub unsafe fn define_all(env: sys::napi_env, object: sys::napi_value) -> Result<
 
 /// Who made or freed a block.
 #[napi(object)]
-pub struct PlaceInfo {
+pub struct CallSiteInfo {
     /// worker_threads' number of the thread.
     pub thread_id: u32,
     /// The JavaScript stack, a line a frame.
@@ -49,9 +49,9 @@ pub struct FindingInfo {
     /// The bytes that were asked for in that block.
     pub byte_length: Option<u32>,
     /// Who made the block.
-    pub made: Option<PlaceInfo>,
+    pub made: Option<CallSiteInfo>,
     /// Who freed it.
-    pub freed: Option<PlaceInfo>,
+    pub freed: Option<CallSiteInfo>,
 }
 
 /// Live blocks that were made at one place.
@@ -71,8 +71,8 @@ pub struct LeakInfo {
     pub blocks: Vec<u32>,
 }
 
-impl From<Place> for PlaceInfo {
-    fn from(Place { thread_id, stack, structure }: Place) -> Self {
+impl From<CallSite> for CallSiteInfo {
+    fn from(CallSite { thread_id, stack, structure }: CallSite) -> Self {
         let structure = structure.map(|name| name.to_string());
         Self { thread_id, stack: stack.to_string(), structure }
     }

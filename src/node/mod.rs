@@ -24,7 +24,7 @@ use napi_derive::napi;
 use crate::fault::Fault;
 use crate::heap::{self, Area, PAGE};
 use crate::os::guards;
-use crate::session::Claim;
+use crate::session::OpenOptions;
 use bytes::{EngineMemory, OpenHeap};
 use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_property};
 use handle::Handle;
@@ -45,7 +45,7 @@ type Opened<'e> = Either<Object<'e>, i32>;
 
 /// What a thread knows of a memory when it opens the heap in it.
 #[napi(object)]
-pub struct HeapClaim {
+pub struct HeapOptions {
     /// The first byte that the heap may use; -1 when all of the memory is the heap's.
     pub heap_base: i64,
     /// The pages that the memory had when it was made or received.
@@ -68,20 +68,21 @@ pub struct HeapClaim {
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(
-    ts_args_type = "view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, claim: HeapClaim",
+    ts_args_type = "view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, options: HeapOptions",
     ts_return_type = "object | number"
 )]
 pub fn open_heap(
     env: &Env,
     view: Argument,
     grower: Argument,
-    claim: HeapClaim,
+    options: HeapOptions,
 ) -> Result<Either<Object<'_>, i32>> {
     // The end of a memory of 4 GiB is one more than 32 bits hold; no heap fits behind either.
-    let HeapClaim { heap_base, initial, maximum, made_here, debug } = claim;
+    let HeapOptions { heap_base, initial, maximum, made_here, debug } = options;
     let heap_base = (heap_base >= 0).then(|| u32::try_from(heap_base).unwrap_or(u32::MAX));
-    let claim = Claim { heap_base, initial, maximum, made_here, debug };
-    let open = || EngineMemory::open(view.0, grower.0).map(|memory| OpenHeap::open(memory, claim));
+    let options = OpenOptions { heap_base, initial, maximum, made_here, debug };
+    let open =
+        || EngineMemory::open(view.0, grower.0).map(|memory| OpenHeap::open(memory, options));
     let mut opened = open()?;
     if matches!(opened, Err(Fault::OutOfMemory)) && handle::sweep(env) > 0 {
         opened = open()?;
@@ -93,7 +94,7 @@ pub fn open_heap(
 fn handle_of(env: &Env, opened: core::result::Result<OpenHeap, Fault>) -> Result<Opened<'_>> {
     let token = || threads::thread_token(env);
     let heap = match opened {
-        Ok(heap) if heap.known().attachment.is_some() => {
+        Ok(heap) if heap.entry().attachment.is_some() => {
             let entered = heap.enter_thread(token()?);
             entered.map(|()| heap)
         }
@@ -105,7 +106,7 @@ fn handle_of(env: &Env, opened: core::result::Result<OpenHeap, Fault>) -> Result
     };
     let object = Object::new(env)?;
     let (debug, cache) = (heap.is_debug(), Rc::clone(heap.cache()));
-    let (kept, attached) = (heap.known().live_blocks.kept(), heap.known().attachment.is_some());
+    let (kept, attached) = (heap.entry().live_blocks.kept(), heap.entry().attachment.is_some());
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
         let handle = Handle::new(env, heap, object.raw())?;

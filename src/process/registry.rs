@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::attached::{Attachment, Held};
 use crate::debug::Book;
 use crate::fault::{Fault, Result};
-use crate::heap::{Heap, Territory, Words};
+use crate::heap::{Bounds, Heap, Words};
 use crate::process::claims;
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
@@ -26,46 +26,46 @@ static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 #[derive(Default)]
 struct Registry {
     /// Those that a thread has open.
-    open: HashMap<usize, Arc<Known>>,
+    open: HashMap<usize, Arc<Entry>>,
     /// For memories that no thread has open: where the heap lies in them, if it shares the memory with
     /// other data. That of a heap that owns its whole memory is always at the same place.
-    territories: HashMap<usize, Territory>,
+    bounds: HashMap<usize, Bounds>,
 }
 
 /// What is known of one memory.
-pub struct Known {
+pub struct Entry {
     /// Its live blocks.
     pub live_blocks: LiveBlocks,
     /// The file that it lies in, iff several processes can have it.
     pub attachment: Option<Arc<Attachment>>,
-    state: Mutex<State>,
+    state: Mutex<Guarded>,
 }
 
 /// The lock of a heap: that of the process, and, if several have the heap, that of all of them.
 pub struct Locked<'k> {
     /// Given up first: fields are dropped in this order.
     _held: Option<Held<'k>>,
-    state: MutexGuard<'k, State>,
+    state: MutexGuard<'k, Guarded>,
 }
 
 impl Deref for Locked<'_> {
-    type Target = State;
+    type Target = Guarded;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &Guarded {
         &self.state
     }
 }
 
 impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+    fn deref_mut(&mut self) -> &mut Guarded {
         &mut self.state
     }
 }
 
 /// What the heap's lock guards, besides the heap; it is held for the length of one call.
-pub struct State {
+pub struct Guarded {
     /// Which bytes the heap has, or will have.
-    pub territory: Territory,
+    pub bounds: Bounds,
     /// Bytes that the memory is known to have: what one of its threads has seen of it.
     pub byte_length: usize,
     /// Whether one of its threads has found the heap formatted.
@@ -78,9 +78,9 @@ pub struct State {
     open: usize,
 }
 
-impl State {
-    const fn new(territory: Territory, byte_length: usize, book: Option<Book>) -> Self {
-        Self { territory, byte_length, formatted: false, depot: Depot::new(), book, open: 1 }
+impl Guarded {
+    const fn new(bounds: Bounds, byte_length: usize, book: Option<Book>) -> Self {
+        Self { bounds, byte_length, formatted: false, depot: Depot::new(), book, open: 1 }
     }
 
     /// Notes how many bytes a thread sees of the memory.
@@ -89,33 +89,33 @@ impl State {
     }
 }
 
-impl Known {
+impl Entry {
     /// What a thread knows of a memory that it is the first to open: it sees `words`, of which the heap
-    /// has or will have `territory`. `debug` says whether it is in debug mode.
+    /// has or will have `bounds`. `debug` says whether it is in debug mode.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory).
-    pub fn new(words: Words<'_>, territory: Territory, debug: bool) -> Result<Self> {
-        let live_blocks = LiveBlocks::new(territory.maximum)?;
-        if let Some(heap) = Heap::open(words, territory.start) {
+    pub fn new(words: Words<'_>, bounds: Bounds, debug: bool) -> Result<Self> {
+        let live_blocks = LiveBlocks::new(bounds.maximum)?;
+        if let Some(heap) = Heap::open(words, bounds.start) {
             live_blocks.enter(&heap);
         }
         let book = debug.then(Book::default);
-        let state = Mutex::new(State::new(territory, words.byte_length() as usize, book));
+        let state = Mutex::new(Guarded::new(bounds, words.byte_length() as usize, book));
         Ok(Self { live_blocks, attachment: None, state })
     }
 
     /// What a thread knows of the memory in a file that its process has just attached.
     fn attached(attachment: Attachment) -> Self {
         let attachment = Arc::new(attachment);
-        let territory = Territory {
+        let bounds = Bounds {
             start: Heap::WHOLE_MEMORY_ROOT,
             end_page: attachment.pages(),
             maximum: attachment.maximum(),
             owns_all: true,
         };
         let live_blocks = LiveBlocks::attached(Arc::clone(&attachment));
-        let state = Mutex::new(State::new(territory, 0, None));
+        let state = Mutex::new(Guarded::new(bounds, 0, None));
         Self { live_blocks, attachment: Some(attachment), state }
     }
 
@@ -131,87 +131,87 @@ impl Known {
     }
 
     /// What the lock of this process guards, without the heap.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, Guarded> {
         sync::lock(&self.state)
     }
 }
 
 /// Opens the shared memory at `address`, of which this thread sees `words`. Unless another thread has
-/// it open or its heap can be found by what was known before, `claim` says what the heap may have;
+/// it open or its heap can be found by what was known before, `found` says what the heap may have;
 /// unless another thread has it open, `debug` says whether it is in debug mode.
 ///
 /// # Errors
-/// Those of `claim` and of [`Known::new`]; [`Fault::OtherBuild`] when another image has it open.
+/// Those of `found` and of [`Entry::new`]; [`Fault::OtherBuild`] when another image has it open.
 pub fn open(
     address: usize,
     words: Words<'_>,
     debug: bool,
-    claim: impl FnOnce() -> Result<Territory>,
-) -> Result<Arc<Known>> {
+    found: impl FnOnce() -> Result<Bounds>,
+) -> Result<Arc<Entry>> {
     let mut registry = lock();
     let registry = registry.get_or_insert_default();
-    if let Some(known) = registry.open.get(&address) {
-        let mut state = known.state();
+    if let Some(entry) = registry.open.get(&address) {
+        let mut state = entry.state();
         state.open += 1;
         state.see(words.byte_length() as usize);
-        return Ok(Arc::clone(known));
+        return Ok(Arc::clone(entry));
     }
     if !claims::take(address) {
         return Err(Fault::OtherBuild);
     }
-    let place = registry.territories.get(&address).copied();
+    let place = registry.bounds.get(&address).copied();
     let confirmed = place.filter(|it| Heap::open(words, it.start).is_some());
-    let known = confirmed.map_or_else(claim, Ok).and_then(|it| Known::new(words, it, debug));
-    let known = Arc::new(known.inspect_err(|_| claims::give_up(address))?);
-    registry.territories.remove(&address);
-    registry.open.insert(address, Arc::clone(&known));
-    Ok(known)
+    let entry = confirmed.map_or_else(found, Ok).and_then(|it| Entry::new(words, it, debug));
+    let entry = Arc::new(entry.inspect_err(|_| claims::give_up(address))?);
+    registry.bounds.remove(&address);
+    registry.open.insert(address, Arc::clone(&entry));
+    Ok(entry)
 }
 
 /// Opens the memory in a file that this process has just attached and mapped at `address`, where there was no other.
 ///
 /// # Errors
 /// [`Fault::OtherBuild`] when another image has a memory there.
-pub fn open_attached(address: usize, attachment: Attachment) -> Result<Arc<Known>> {
+pub fn open_attached(address: usize, attachment: Attachment) -> Result<Arc<Entry>> {
     let mut registry = lock();
     let registry = registry.get_or_insert_default();
     if registry.open.contains_key(&address) || !claims::take(address) {
         return Err(Fault::OtherBuild);
     }
-    let known = Arc::new(Known::attached(attachment));
-    registry.territories.remove(&address);
-    registry.open.insert(address, Arc::clone(&known));
-    Ok(known)
+    let entry = Arc::new(Entry::attached(attachment));
+    registry.bounds.remove(&address);
+    registry.open.insert(address, Arc::clone(&entry));
+    Ok(entry)
 }
 
 /// Notes that a thread is done with the memory at `address`. With the last one goes what is known of
 /// it, but for the place of a heap that could not be found without it; `last` is called before that, and returns
 /// whether nothing of this process is left in the heap.
-pub fn close(address: usize, known: &Known, last: impl FnOnce() -> bool) {
+pub fn close(address: usize, entry: &Entry, last: impl FnOnce() -> bool) {
     let mut registry = lock();
     let registry = registry.get_or_insert_default();
-    let mut state = known.state();
+    let mut state = entry.state();
     state.open -= 1;
     if state.open > 0 {
         return;
     }
     drop(state);
     let clean = last();
-    if let Some(attachment) = &known.attachment {
+    if let Some(attachment) = &entry.attachment {
         attachment.leave(clean);
     }
     registry.open.remove(&address);
     claims::give_up(address);
-    let territory = known.state().territory;
-    if !territory.owns_all {
-        registry.territories.insert(address, territory);
+    let bounds = entry.state().bounds;
+    if !bounds.owns_all {
+        registry.bounds.insert(address, bounds);
     }
 }
 
 /// Whether the thread of a token runs, in this process or in one that has a heap together with it.
 pub fn is_alive(token: u32) -> bool {
-    let elsewhere = |known: &Arc<Known>| {
-        known.attachment.as_ref().is_some_and(|attachment| attachment.is_alive_elsewhere(token))
+    let elsewhere = |entry: &Arc<Entry>| {
+        entry.attachment.as_ref().is_some_and(|attachment| attachment.is_alive_elsewhere(token))
     };
     threads::is_alive(token) || lock().get_or_insert_default().open.values().any(elsewhere)
 }

@@ -1,10 +1,10 @@
 //! The calls on blocks, in debug mode and outside it, and those that fill and empty the cache.
 
 use super::{Bytes, SharedHeap};
-use crate::cache::central::{Central, give_out};
+use crate::cache::free_blocks::{FreeBlocks, give_out};
 use crate::fault::{Fault, Result};
 use crate::heap::{DENSE_COUNT, Heap, Live, Search};
-use crate::process::registry::State;
+use crate::process::registry::Guarded;
 use crate::process::rows::Rows;
 
 impl<B: Bytes> SharedHeap<B> {
@@ -14,12 +14,12 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn malloc(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
-        self.malloc_in(&mut *self.known.lock()?, byte_length, align, search)
+        self.malloc_in(&mut *self.entry.lock()?, byte_length, align, search)
     }
 
     pub(super) fn malloc_in(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         byte_length: u32,
         align: u32,
         search: Search,
@@ -29,7 +29,7 @@ impl<B: Bytes> SharedHeap<B> {
         }
         let heap = self.formatted_now(state)?;
         let pointer = self.with_room(state, heap, |_| heap.malloc(byte_length, align, search))?;
-        give_out(&heap, &self.known.live_blocks, pointer)?;
+        give_out(&heap, &self.entry.live_blocks, pointer)?;
         Ok(pointer)
     }
 
@@ -40,7 +40,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::Stale`].
     pub fn refill(&self, head: usize) -> Result<u32> {
         let class = Rows::row_at(head).filter(|&row| row < DENSE_COUNT).ok_or(Fault::Internal)?;
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
         let fetched =
             self.with_room(&mut state, heap, |central| self.cache.refill(central, class))?;
@@ -53,7 +53,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
     pub fn make_room(&self, head: usize) -> Result<()> {
         let Some(row) = Rows::row_at(head) else { return Ok(()) };
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         self.with_central(&mut state, |central| self.cache.make_room(central, row))
     }
 
@@ -62,8 +62,8 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
     pub fn rest(&self) -> Result<()> {
-        let mut state = self.known.lock()?;
-        let attached = self.known.attachment.is_some();
+        let mut state = self.entry.lock()?;
+        let attached = self.entry.attachment.is_some();
         self.with_central(&mut state, |central| {
             self.cache.rest(central)?;
             // Other processes cannot get at the depot of this one.
@@ -81,13 +81,13 @@ impl<B: Bytes> SharedHeap<B> {
 
     // Frees a block, and then does what must have happened before anyone else can have it.
     pub(super) fn free_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         if state.book.is_some() {
             return self.debug_free(&mut state, pointer, then);
         }
         self.with_live(&mut state, pointer, |heap, live| {
             heap.free_live(live)?;
-            self.known.live_blocks.set_free(pointer);
+            self.entry.live_blocks.set_free(pointer);
             then();
             Ok(())
         })
@@ -98,14 +98,14 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`Heap::resize`]; [`Fault::Stale`].
     pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         if state.book.is_some() {
             return self.debug_resize(&mut state, pointer, byte_length, stay);
         }
         self.with_live(&mut state, pointer, |heap, live| {
             heap.resize_live(live, byte_length, stay)?;
             if live.class().is_none() {
-                self.known.live_blocks.set_large(pointer, heap.read_header(pointer)?.1);
+                self.entry.live_blocks.set_large(pointer, heap.read_header(pointer)?.1);
             }
             Ok(())
         })
@@ -116,7 +116,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`Heap::inspect`]; [`Fault::Stale`].
     pub fn inspect(&self, pointer: u32) -> Result<(u32, u32)> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         if state.book.is_some() {
             return self.debug_inspect(&mut state, pointer);
         }
@@ -125,23 +125,23 @@ impl<B: Bytes> SharedHeap<B> {
 
     fn with_central<T>(
         &self,
-        state: &mut State,
-        act: impl FnOnce(&mut Central<'_>) -> Result<T>,
+        state: &mut Guarded,
+        act: impl FnOnce(&mut FreeBlocks<'_>) -> Result<T>,
     ) -> Result<T> {
         let heap = self.formatted(state)?.ok_or(Fault::NeverAllocated)?;
-        act(&mut self.central(state, heap))
+        act(&mut self.free_blocks(state, heap))
     }
 
     // Acts on a block if it is live. What the memory says is not enough: it must be known outside of it.
     fn with_live<T>(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         pointer: u32,
         act: impl FnOnce(&Heap<'_>, Live<'_>) -> Result<T>,
     ) -> Result<T> {
         self.with_heap(state, |heap| {
             let live = heap.live(pointer)?;
-            self.known.live_blocks.confirm(&live)?;
+            self.entry.live_blocks.confirm(&live)?;
             act(&heap, live)
         })
     }

@@ -6,17 +6,17 @@ use super::{Bytes, SharedHeap};
 use crate::debug::{Book, Finding, Group, Trouble};
 use crate::fault::{Fault, Result};
 use crate::heap::{Block, Damage, Heap, Part, Search, Stats};
-use crate::process::registry::State;
+use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
     /// Whether the memory is in debug mode.
     pub fn is_debug(&self) -> bool {
-        self.known.state().book.is_some()
+        self.entry.state().book.is_some()
     }
 
     /// Notes where the program is that makes the next call, and which kind of structure makes it, if one does.
     pub fn set_caller(&self, thread_id: u32, stack: String, structure: Option<String>) {
-        let mut state = self.known.state();
+        let mut state = self.entry.state();
         let book = state.book.as_mut();
         self.caller.replace(book.map(|book| book.place(thread_id, stack, structure)));
     }
@@ -29,7 +29,7 @@ impl<B: Bytes> SharedHeap<B> {
     // Allocates a block; see [`Book::malloc`]. The first call makes the heap.
     pub(super) fn debug_malloc(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         byte_length: u32,
         align: u32,
         search: Search,
@@ -43,7 +43,7 @@ impl<B: Bytes> SharedHeap<B> {
     // Frees a block; see [`Book::free`].
     pub(super) fn debug_free(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         pointer: u32,
         then: impl FnOnce(),
     ) -> Result<()> {
@@ -54,7 +54,7 @@ impl<B: Bytes> SharedHeap<B> {
     // Resizes a block where it is; see [`Book::resize`].
     pub(super) fn debug_resize(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         pointer: u32,
         byte_length: u32,
         stay: bool,
@@ -64,22 +64,22 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     // The requested bytes and the whole space of a block; see [`Book::inspect`].
-    pub(super) fn debug_inspect(&self, state: &mut State, pointer: u32) -> Result<(u32, u32)> {
+    pub(super) fn debug_inspect(&self, state: &mut Guarded, pointer: u32) -> Result<(u32, u32)> {
         self.with_book(state, |heap, book| book.inspect(heap, pointer))
     }
 
     // The live blocks in ascending order of address, without those in quarantine.
-    pub(super) fn debug_blocks(&self, state: &mut State) -> Result<Vec<Block>> {
+    pub(super) fn debug_blocks(&self, state: &mut Guarded) -> Result<Vec<Block>> {
         self.examine(state, |heap, book| book.blocks(heap))
     }
 
     // What the bytes of the heap are used for; see [`Book::stats`].
-    pub(super) fn debug_stats(&self, state: &mut State) -> Result<Stats> {
+    pub(super) fn debug_stats(&self, state: &mut Guarded) -> Result<Stats> {
         self.examine(state, |heap, book| book.stats(heap))
     }
 
     // Frees what is in quarantine; see [`Book::release`].
-    pub(super) fn empty_quarantine(&self, state: &mut State) -> Result<()> {
+    pub(super) fn empty_quarantine(&self, state: &mut Guarded) -> Result<()> {
         self.examine(state, |heap, book| self.told(book.release(heap, 0)))
     }
 
@@ -88,7 +88,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn leaks(&self) -> Result<Vec<Group>> {
-        self.examine(&mut *self.known.lock()?, |heap, book| book.leaks(heap))
+        self.examine(&mut *self.entry.lock()?, |heap, book| book.leaks(heap))
     }
 
     /// Everything that is wrong with the heap; see [`Book::check`]. `seen` says that this thread sees all
@@ -97,12 +97,12 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Stale`], unless `seen`.
     pub fn check(&self, seen: bool) -> Result<Vec<Finding>> {
-        let examined = self.examine(&mut *self.known.lock()?, |heap, book| Ok(book.check(heap)));
+        let examined = self.examine(&mut *self.entry.lock()?, |heap, book| Ok(book.check(heap)));
         match examined {
             Err(Fault::Stale) if !seen => Err(Fault::Stale),
             Err(Fault::Busy) => Err(Fault::Busy),
             Err(_) => {
-                let offset = self.root.get().unwrap_or(self.known.state().territory.start);
+                let offset = self.root.get().unwrap_or(self.entry.state().bounds.start);
                 Ok(vec![Finding::of(Damage { part: Part::Record, offset, pointer: None })])
             }
             findings => findings,
@@ -112,7 +112,7 @@ impl<B: Bytes> SharedHeap<B> {
     // Works on a heap that is there, in debug mode.
     fn with_book<T>(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         act: impl FnOnce(&Heap<'_>, &mut Book) -> core::result::Result<T, Trouble>,
     ) -> Result<T> {
         let heap = self.formatted(state)?.ok_or(Fault::NeverAllocated)?;
@@ -124,7 +124,7 @@ impl<B: Bytes> SharedHeap<B> {
     // is nothing to work on.
     fn examine<T: Default>(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         act: impl FnOnce(&Heap<'_>, &mut Book) -> Result<T>,
     ) -> Result<T> {
         let Some(heap) = self.formatted(state)? else { return Ok(T::default()) };
@@ -144,7 +144,7 @@ impl<B: Bytes> SharedHeap<B> {
 }
 
 /// Gives what is in quarantine back to the heap, when nobody will ask for it any more.
-pub(super) fn close_book(state: &mut State, heap: &Heap<'_>) {
+pub(super) fn close_book(state: &mut Guarded, heap: &Heap<'_>) {
     if let Some(book) = &mut state.book {
         book.close(heap);
     }

@@ -4,8 +4,8 @@ use super::{Bytes, SharedHeap};
 use crate::attached::Attachment;
 use crate::debug::Book;
 use crate::fault::{Fault, Result};
-use crate::heap::{Heap, PAGE, Territory};
-use crate::process::registry::State;
+use crate::heap::{Bounds, Heap, PAGE};
+use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
     /// Grows the memory so that there is room for a block: as much as is usual, else as little as will do. Returns
@@ -28,7 +28,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// The faults of [`Heap::growth_to_extend`]; [`Fault::Stale`].
     pub fn grow_behind(&self, pointer: u32, byte_length: u32) -> Result<u32> {
         let pages = {
-            let mut state = self.known.lock()?;
+            let mut state = self.entry.lock()?;
             let request = requested(&state, byte_length);
             self.with_heap(&mut state, |heap| heap.growth_to_extend(pointer, request))?
         };
@@ -37,7 +37,7 @@ impl<B: Bytes> SharedHeap<B> {
 
     // The least and the usual number of pages.
     fn growth_for(&self, byte_length: u32, align: u32) -> Result<(u32, u32)> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         let request = requested(&state, byte_length);
         match self.formatted(&mut state)? {
             Some(heap) => heap.growth_for(request, align),
@@ -53,7 +53,7 @@ impl<B: Bytes> SharedHeap<B> {
     fn grow_by(&self, pages: u32) -> Result<u32> {
         let grown = (pages > 0).then(|| self.grow_memory(pages)).flatten();
         let Some((first, end)) = grown else { return Ok(0) };
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         self.extend_to(&mut state, end as usize * PAGE as usize);
         // Pages that cannot hold a block stay unused.
         drop(self.take_in(&mut state, first, end));
@@ -62,7 +62,7 @@ impl<B: Bytes> SharedHeap<B> {
 
     // Has the engine grow the memory. Returns the pages that there were and that there are.
     fn grow_memory(&self, pages: u32) -> Option<(u32, u32)> {
-        let pages = match &self.known.attachment {
+        let pages = match &self.entry.attachment {
             Some(attachment) => self.growth_of(attachment, pages)?,
             None => pages,
         };
@@ -83,7 +83,7 @@ impl<B: Bytes> SharedHeap<B> {
 
     /// How many pages other processes have added to the memory that this thread does not see.
     pub fn missing_pages(&self) -> u32 {
-        let reserved = self.known.attachment.as_ref().map_or(0, |attachment| attachment.pages());
+        let reserved = self.entry.attachment.as_ref().map_or(0, |attachment| attachment.pages());
         reserved.saturating_sub(self.seen_pages())
     }
 
@@ -92,7 +92,7 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     // Other threads may have grown the memory, and added pages, further up.
-    fn extend_to(&self, state: &mut State, byte_length: usize) {
+    fn extend_to(&self, state: &mut Guarded, byte_length: usize) {
         state.see(byte_length);
         if self.memory.is_shared() {
             // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
@@ -107,14 +107,14 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::OutOfMemory`] when the pages cannot hold a block; [`Fault::Corrupted`],
     /// [`Fault::Stale`].
     pub fn add_pages(&self, first: u32, end: u32) -> Result<()> {
-        self.take_in(&mut *self.known.lock()?, first, end)
+        self.take_in(&mut *self.entry.lock()?, first, end)
     }
 
-    fn take_in(&self, state: &mut State, first: u32, end: u32) -> Result<()> {
-        let territory = state.territory;
+    fn take_in(&self, state: &mut Guarded, first: u32, end: u32) -> Result<()> {
+        let bounds = state.bounds;
         let heap = match self.formatted(state)? {
             Some(heap) => Ok(heap),
-            None if territory.owns_all => return Ok(()),
+            None if bounds.owns_all => return Ok(()),
             None => self.format(state),
         };
         match heap {
@@ -125,7 +125,7 @@ impl<B: Bytes> SharedHeap<B> {
             Err(Fault::OutOfMemory) => {
                 let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
                 let start = start.max(Heap::WHOLE_MEMORY_ROOT);
-                state.territory = Territory { start, end_page: end, ..territory };
+                state.bounds = Bounds { start, end_page: end, ..bounds };
                 self.format(state).map(drop)
             }
             Err(fault) => Err(fault),
@@ -134,6 +134,6 @@ impl<B: Bytes> SharedHeap<B> {
 }
 
 // What is asked of the heap for a block of `byte_length` bytes: more in debug mode.
-fn requested(state: &State, byte_length: u32) -> u32 {
+fn requested(state: &Guarded, byte_length: u32) -> u32 {
     if state.book.is_some() { Book::request(byte_length) } else { byte_length }
 }

@@ -17,14 +17,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::cache::ThreadCache;
-use crate::cache::central::Central;
-use crate::debug::{Finding, Place};
+use crate::cache::free_blocks::FreeBlocks;
+use crate::debug::{CallSite, Finding};
 use crate::fault::{Fault, Result};
-use crate::heap::{Heap, PAGE, Territory, Words};
-use crate::process::registry::{Known, State};
+use crate::heap::{Bounds, Heap, PAGE, Words};
+use crate::process::registry::{Entry, Guarded};
 use crate::process::roots::Roots;
 pub use bytes::Bytes;
-pub use open::Claim;
+pub use open::OpenOptions;
 
 /// One thread's access to the heap in a memory.
 pub struct SharedHeap<B: Bytes> {
@@ -34,14 +34,14 @@ pub struct SharedHeap<B: Bytes> {
     /// Byte offset of the superblock once the heap was found to be formatted: it never moves.
     root: Cell<Option<u32>>,
     /// What the process knows of the memory; of one that is not shared nobody else does.
-    known: Arc<Known>,
+    entry: Arc<Entry>,
     /// This thread's number in the depot.
     thread: usize,
     cache: Rc<ThreadCache>,
     /// The thread's token, once it was entered where several processes have the memory; else 0.
     token: Cell<u32>,
     /// In debug mode: where the program is that makes the next call.
-    caller: RefCell<Option<Place>>,
+    caller: RefCell<Option<CallSite>>,
     /// In debug mode: what can be told about the last call that was refused.
     finding: RefCell<Option<Box<Finding>>>,
 }
@@ -57,7 +57,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::OutOfMemory`] when there are too many threads, or one of another process has the token.
     pub fn enter_thread(&self, token: u32) -> Result<()> {
-        let Some(attachment) = &self.known.attachment else { return Ok(()) };
+        let Some(attachment) = &self.entry.attachment else { return Ok(()) };
         attachment.enter_token(token)?;
         self.token.set(token);
         Ok(())
@@ -65,12 +65,12 @@ impl<B: Bytes> SharedHeap<B> {
 
     /// Takes note of what the thread sees of the memory.
     pub fn look(&self) {
-        self.known.state().see(self.memory.byte_length());
+        self.entry.state().see(self.memory.byte_length());
     }
 
     // The bytes of the memory that this thread has seen. Those in a file are seen where this process has mapped all of it.
     fn words(&self) -> Words<'_> {
-        match &self.known.attachment {
+        match &self.entry.attachment {
             None => self.memory.words(),
             Some(attachment) => attachment.words(self.memory.byte_length()),
         }
@@ -87,8 +87,8 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     /// What the process knows of the memory.
-    pub const fn known(&self) -> &Arc<Known> {
-        &self.known
+    pub const fn entry(&self) -> &Arc<Entry> {
+        &self.entry
     }
 
     /// The pointer of a name, whichever thread gave it; 0 when there is none.
@@ -96,15 +96,15 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Busy`].
     pub fn root(&self, name: &[u16]) -> Result<u32> {
-        match &self.known.attachment {
+        match &self.entry.attachment {
             None => Ok(self.roots.get(name)),
-            Some(_) => Ok(self.root_in(&mut *self.known.lock()?, name)),
+            Some(_) => Ok(self.root_in(&mut *self.entry.lock()?, name)),
         }
     }
 
     // The state shows that the lock is held.
-    fn root_in(&self, _state: &mut State, name: &[u16]) -> u32 {
-        match &self.known.attachment {
+    fn root_in(&self, _state: &mut Guarded, name: &[u16]) -> u32 {
+        match &self.entry.attachment {
             None => self.roots.get(name),
             Some(attachment) => attachment.names().get(name),
         }
@@ -112,7 +112,7 @@ impl<B: Bytes> SharedHeap<B> {
 
     // Takes all names of a pointer away, with the lock held.
     fn forget_roots(&self, pointer: u32) {
-        match &self.known.attachment {
+        match &self.entry.attachment {
             None => self.roots.forget(pointer),
             // A log that is full has the whole call undone.
             Some(attachment) => drop(attachment.names().forget(pointer)),
@@ -125,12 +125,12 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::Corrupted`], [`Fault::Stale`]; [`Fault::OutOfMemory`] when several processes have the memory and there
     /// is no room for another name.
     pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
-        self.set_root_in(&mut *self.known.lock()?, name, pointer)
+        self.set_root_in(&mut *self.entry.lock()?, name, pointer)
     }
 
-    fn set_root_in(&self, state: &mut State, name: &[u16], pointer: u32) -> Result<()> {
+    fn set_root_in(&self, state: &mut Guarded, name: &[u16], pointer: u32) -> Result<()> {
         self.formatted(state)?;
-        match &self.known.attachment {
+        match &self.entry.attachment {
             None => self.roots.set(name, pointer),
             Some(attachment) => attachment.names().set(name, pointer)?,
         }
@@ -139,23 +139,23 @@ impl<B: Bytes> SharedHeap<B> {
 
     fn with_heap<T>(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         act: impl FnOnce(Heap<'_>) -> Result<T>,
     ) -> Result<T> {
         act(self.formatted(state)?.ok_or(Fault::NeverAllocated)?)
     }
 
-    fn central<'a>(&'a self, state: &'a mut State, heap: Heap<'a>) -> Central<'a> {
+    fn free_blocks<'a>(&'a self, state: &'a mut Guarded, heap: Heap<'a>) -> FreeBlocks<'a> {
         let depot = &mut state.depot;
-        Central { heap, live_blocks: &self.known.live_blocks, depot, thread: self.thread }
+        FreeBlocks { heap, live_blocks: &self.entry.live_blocks, depot, thread: self.thread }
     }
 
-    fn formatted(&self, state: &mut State) -> Result<Option<Heap<'_>>> {
+    fn formatted(&self, state: &mut Guarded) -> Result<Option<Heap<'_>>> {
         let words = self.words();
         if let Some(root) = self.root.get() {
             return Heap::open(words, root).ok_or(Fault::Corrupted)?.current().map(Some);
         }
-        let Territory { start: root, end_page, .. } = state.territory;
+        let Bounds { start: root, end_page, .. } = state.bounds;
         if u64::from(end_page) * u64::from(PAGE) > words.byte_length() {
             return Err(Fault::Stale);
         }
@@ -171,8 +171,8 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     // The same with all of the memory that other processes have grown, for what is done without JavaScript.
-    fn formatted_as_a_whole(&self, state: &mut State) -> Result<Option<Heap<'_>>> {
-        match &self.known.attachment {
+    fn formatted_as_a_whole(&self, state: &mut Guarded) -> Result<Option<Heap<'_>>> {
+        match &self.entry.attachment {
             None => self.formatted(state),
             Some(attachment) => {
                 let heap = Heap::open(attachment.all_words(), Heap::WHOLE_MEMORY_ROOT);
@@ -181,26 +181,26 @@ impl<B: Bytes> SharedHeap<B> {
         }
     }
 
-    fn formatted_now(&self, state: &mut State) -> Result<Heap<'_>> {
+    fn formatted_now(&self, state: &mut Guarded) -> Result<Heap<'_>> {
         match self.formatted(state)? {
             Some(heap) => Ok(heap),
             None => self.format(state),
         }
     }
 
-    fn format(&self, state: &mut State) -> Result<Heap<'_>> {
+    fn format(&self, state: &mut Guarded) -> Result<Heap<'_>> {
         let words = self.words();
         let seen = (words.byte_length() / u64::from(PAGE)) as u32;
-        let mut territory = state.territory;
-        if territory.owns_all {
-            territory.end_page = seen;
+        let mut bounds = state.bounds;
+        if bounds.owns_all {
+            bounds.end_page = seen;
         }
-        if territory.end_page > seen {
+        if bounds.end_page > seen {
             return Err(Fault::Stale);
         }
-        let heap = Heap::format(words, territory)?;
+        let heap = Heap::format(words, bounds)?;
         state.formatted = true;
-        self.root.set(Some(territory.start));
+        self.root.set(Some(bounds.start));
         Ok(heap)
     }
 }

@@ -13,10 +13,10 @@
 //! 6. An exhaustive search: free blocks of larger classes too. Then ERR_OUT_OF_MEMORY.
 
 use super::{Bytes, SharedHeap};
-use crate::cache::central::Central;
+use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::{Fault, Result};
 use crate::heap::Heap;
-use crate::process::registry::State;
+use crate::process::registry::Guarded;
 
 /// Which part of what is kept goes back at each step.
 const PARTS: [usize; 3] = [4, 2, 1];
@@ -25,11 +25,11 @@ impl<B: Bytes> SharedHeap<B> {
     /// Allocates, with steps 1 to 3.
     pub(super) fn with_room<T: PartialEq>(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         heap: Heap<'_>,
-        allocate: impl Fn(&mut Central<'_>) -> Result<T>,
+        allocate: impl Fn(&mut FreeBlocks<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut central = self.central(state, heap);
+        let mut central = self.free_blocks(state, heap);
         let mut allocated = allocate(&mut central);
         for part in PARTS {
             if !matches!(allocated, Err(Fault::OutOfMemory)) {
@@ -42,7 +42,7 @@ impl<B: Bytes> SharedHeap<B> {
         }
         if allocated == Err(Fault::OutOfMemory) && self.recover_in(state)? > 0 {
             heap.free_spare_spans()?;
-            allocated = allocate(&mut self.central(state, heap));
+            allocated = allocate(&mut self.free_blocks(state, heap));
         }
         allocated
     }

@@ -9,8 +9,8 @@ use super::{Bytes, SharedHeap};
 use crate::attached::Attachment;
 use crate::cache::ThreadCache;
 use crate::fault::{Fault, Result};
-use crate::heap::{Heap, PAGE, Territory, Words};
-use crate::process::registry::{self, Known, State};
+use crate::heap::{Bounds, Heap, PAGE, Words};
+use crate::process::registry::{self, Entry, Guarded};
 use crate::process::roots::Roots;
 
 /// The bytes that must be zero for a memory without a heap to become one.
@@ -18,7 +18,7 @@ const PROBED_WORDS: u32 = PAGE / 4;
 
 /// Which part of the memory the caller wants a heap in, and what it knows of the memory.
 #[derive(Clone, Copy, Debug)]
-pub struct Claim {
+pub struct OpenOptions {
     /// The first byte that the heap may use; `None` when all of the memory is the heap's.
     pub heap_base: Option<u32>,
     /// The pages that the memory had when it was made or received.
@@ -37,15 +37,15 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::NotAHeap`] when the memory holds something else, [`Fault::OtherBuild`] when another build
     /// works on it or did, [`Fault::Closed`] when this process has closed its file; [`Fault::OutOfMemory`].
-    pub fn open(memory: B, claim: Claim) -> Result<Self> {
+    pub fn open(memory: B, options: OpenOptions) -> Result<Self> {
         let words = memory.words();
-        let territory = || found(words, claim);
-        let known = if memory.is_shared() {
-            registry::open(memory.address(), words, claim.debug, territory)?
+        let bounds = || found(words, options);
+        let entry = if memory.is_shared() {
+            registry::open(memory.address(), words, options.debug, bounds)?
         } else {
-            Arc::new(Known::new(words, territory()?, claim.debug)?)
+            Arc::new(Entry::new(words, bounds()?, options.debug)?)
         };
-        Ok(Self::of(memory, known))
+        Ok(Self::of(memory, entry))
     }
 
     /// Opens the heap in a file that this process has just attached and mapped over `memory`, and puts back what dead
@@ -54,20 +54,20 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::OtherBuild`], [`Fault::Busy`], [`Fault::Corrupted`].
     pub fn attach(memory: B, attachment: Attachment) -> Result<Self> {
-        let known = registry::open_attached(memory.address(), attachment)?;
-        let heap = Self::of(memory, known);
+        let entry = registry::open_attached(memory.address(), attachment)?;
+        let heap = Self::of(memory, entry);
         heap.recover()?;
         Ok(heap)
     }
 
-    fn of(memory: B, known: Arc<Known>) -> Self {
+    fn of(memory: B, entry: Arc<Entry>) -> Self {
         let cache = Rc::new(ThreadCache::new());
         let (thread, start) = {
-            let mut state = known.state();
+            let mut state = entry.state();
             state.see(memory.byte_length());
-            (state.depot.join(Arc::clone(cache.rows())), state.territory.start)
+            (state.depot.join(Arc::clone(cache.rows())), state.bounds.start)
         };
-        let roots = if memory.is_shared() && known.attachment.is_none() {
+        let roots = if memory.is_shared() && entry.attachment.is_none() {
             Roots::of(memory.address(), Heap::open(memory.words(), start).is_some())
         } else {
             Roots::new()
@@ -75,7 +75,7 @@ impl<B: Bytes> SharedHeap<B> {
         let root = Cell::new(None);
         let (caller, finding) = (RefCell::default(), RefCell::default());
         let token = Cell::new(0);
-        Self { roots, memory, root, known, thread, cache, token, caller, finding }
+        Self { roots, memory, root, entry, thread, cache, token, caller, finding }
     }
 }
 
@@ -85,27 +85,27 @@ fn first_grain(heap_base: u32) -> u32 {
     heap_base.max(1).checked_next_multiple_of(grain).unwrap_or(u32::MAX - (grain - 1))
 }
 
-// The territory of a heap that the registry does not know: what the memory itself says, or the claim.
-fn found(words: Words<'_>, claim: Claim) -> Result<Territory> {
-    let claimed = Territory {
-        start: first_grain(claim.heap_base.unwrap_or(0)),
-        end_page: claim.initial,
-        maximum: claim.maximum,
-        owns_all: claim.heap_base.is_none(),
+// The bounds of a heap that the registry does not know: what the memory itself says, or the options.
+fn found(words: Words<'_>, options: OpenOptions) -> Result<Bounds> {
+    let wanted = Bounds {
+        start: first_grain(options.heap_base.unwrap_or(0)),
+        end_page: options.initial,
+        maximum: options.maximum,
+        owns_all: options.heap_base.is_none(),
     };
-    if Heap::is_detached(words, claimed.start) {
+    if Heap::is_detached(words, wanted.start) {
         return Err(Fault::Closed);
     }
-    if Heap::is_of_other_build(words, claimed.start) {
+    if Heap::is_of_other_build(words, wanted.start) {
         return Err(Fault::OtherBuild);
     }
-    let formatted = Heap::open(words, claimed.start).is_some();
+    let formatted = Heap::open(words, wanted.start).is_some();
     let probed = PROBED_WORDS.min((words.byte_length() / 4) as u32);
     let free_to_use = formatted
-        || claim.made_here
-        || claim.heap_base.is_some()
+        || options.made_here
+        || options.heap_base.is_some()
         || (0..probed).all(|word| words.get(word) == Ok(0));
-    if free_to_use { Ok(claimed) } else { Err(Fault::NotAHeap) }
+    if free_to_use { Ok(wanted) } else { Err(Fault::NotAHeap) }
 }
 
 impl<B: Bytes> Drop for SharedHeap<B> {
@@ -114,21 +114,21 @@ impl<B: Bytes> Drop for SharedHeap<B> {
         if !self.memory.is_shared() {
             return;
         }
-        if let Some(attachment) = &self.known.attachment {
+        if let Some(attachment) = &self.entry.attachment {
             attachment.leave_token(self.token.get());
         }
-        let byte_length = self.known.state().byte_length;
+        let byte_length = self.entry.state().byte_length;
         // SAFETY: what is known has the length from threads that had the memory open together with this one,
         // directly or one after the other. Each keeps a buffer over the same backing store, which does
         // not shrink, and neither does it move: it has kept the address that the registry goes by.
         unsafe { self.memory.extend(byte_length) };
         let drained = self.leave_heap();
-        registry::close(self.memory.address(), &self.known, || {
+        registry::close(self.memory.address(), &self.entry, || {
             // Nor would anyone ask the next depot for what waits in this one.
             drained
                 && self.on_leaving(|state, heap| {
                     close_book(state, &heap);
-                    self.central(state, heap).collect(1).is_ok()
+                    self.free_blocks(state, heap).collect(1).is_ok()
                 })
         });
     }
@@ -139,16 +139,16 @@ impl<B: Bytes> SharedHeap<B> {
     fn leave_heap(&self) -> bool {
         let drained = self.on_leaving(|state, heap| {
             // Nobody is left to tell of a block that two threads freed; the others are back.
-            let drained = self.cache.drain(&mut self.central(state, heap)).is_ok();
-            self.central(state, heap).leave().is_ok() && drained
+            let drained = self.cache.drain(&mut self.free_blocks(state, heap)).is_ok();
+            self.free_blocks(state, heap).leave().is_ok() && drained
         });
-        drop(self.known.state().depot.leave(self.thread));
+        drop(self.entry.state().depot.leave(self.thread));
         drained
     }
 
     // Works on the heap, if there is one. Returns what `act` does, and false when the heap cannot be used.
-    fn on_leaving(&self, act: impl FnOnce(&mut State, Heap<'_>) -> bool) -> bool {
-        let Ok(mut state) = self.known.lock() else { return false };
+    fn on_leaving(&self, act: impl FnOnce(&mut Guarded, Heap<'_>) -> bool) -> bool {
+        let Ok(mut state) = self.entry.lock() else { return false };
         match self.formatted_as_a_whole(&mut state) {
             Ok(Some(heap)) => act(&mut state, heap),
             Ok(None) => true,

@@ -5,7 +5,7 @@
 use super::{Bytes, SharedHeap};
 use crate::fault::{Fault, Result};
 use crate::heap::Search;
-use crate::process::registry::State;
+use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
     /// Allocates a block and writes its pointer to the word at byte offset `slot`. Its bytes are not
@@ -50,7 +50,7 @@ impl<B: Bytes> SharedHeap<B> {
         name: &[u16],
         search: Search,
     ) -> Result<u32> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         let named = self.root_in(&mut state, name);
         if named != 0 {
             return Ok(named);
@@ -81,10 +81,10 @@ impl<B: Bytes> SharedHeap<B> {
     fn place_into(
         &self,
         slot: u32,
-        allocate: impl FnOnce(&mut State) -> Result<u32>,
+        allocate: impl FnOnce(&mut Guarded) -> Result<u32>,
     ) -> Result<u32> {
         let index = self.index_of(slot)?;
-        let pointer = allocate(&mut *self.known.lock()?)?;
+        let pointer = allocate(&mut *self.entry.lock()?)?;
         self.words().exchange(index, pointer)?;
         Ok(pointer)
     }

@@ -4,7 +4,7 @@
 use super::{Bytes, SharedHeap};
 use crate::attached::Attachment;
 use crate::fault::{Fault, Result};
-use crate::process::registry::State;
+use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
     /// Puts back what dead processes kept. Returns how many blocks that were; none when no others have the memory.
@@ -12,11 +12,11 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Busy`].
     pub fn recover(&self) -> Result<u32> {
-        self.recover_in(&mut *self.known.lock()?)
+        self.recover_in(&mut *self.entry.lock()?)
     }
 
-    pub(super) fn recover_in(&self, state: &mut State) -> Result<u32> {
-        let Some(attachment) = &self.known.attachment else { return Ok(0) };
+    pub(super) fn recover_in(&self, state: &mut Guarded) -> Result<u32> {
+        let Some(attachment) = &self.entry.attachment else { return Ok(0) };
         let dead = attachment.dead();
         if dead.is_empty() {
             return Ok(0);
@@ -29,20 +29,20 @@ impl<B: Bytes> SharedHeap<B> {
     // All of the memory is looked at, whether this thread has seen it or not.
     fn put_back_kept(
         &self,
-        state: &mut State,
+        state: &mut Guarded,
         attachment: &Attachment,
         dead: &[u8],
     ) -> Result<u32> {
         let words = attachment.all_words();
         let heap = self.formatted_as_a_whole(state)?.ok_or(Fault::Corrupted)?;
         let mut recovered = 0;
-        for pointer in self.known.live_blocks.kept_in(dead, words.byte_length()) {
+        for pointer in self.entry.live_blocks.kept_in(dead, words.byte_length()) {
             if heap.is_block(pointer)? {
                 // The dead one's block becomes this thread's and goes back as its own do, or stays.
                 words.set(pointer / 4 - 2, 0)?;
-                self.known.live_blocks.set_kept(pointer);
+                self.entry.live_blocks.set_kept(pointer);
                 recovered += 1;
-                drop(self.central(state, heap).put(std::iter::once(pointer)));
+                drop(self.free_blocks(state, heap).put(std::iter::once(pointer)));
                 words.commit();
             }
         }

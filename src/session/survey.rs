@@ -10,7 +10,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn blocks(&self) -> Result<Vec<Block>> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         if state.book.is_some() {
             return self.debug_blocks(&mut state);
         }
@@ -26,13 +26,13 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn stats(&self) -> Result<Stats> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         if state.book.is_some() {
             return self.debug_stats(&mut state);
         }
         let Some(heap) = self.formatted(&mut state)? else { return Ok(Stats::default()) };
         // What cannot be put back is not free: the walk finds it.
-        drop(self.central(&mut state, heap).collect(1));
+        drop(self.free_blocks(&mut state, heap).collect(1));
         heap.stats()
     }
 
@@ -41,11 +41,11 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
     pub fn map(&self) -> Result<Vec<Area>> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         let Some(heap) = self.formatted(&mut state)? else {
             return Ok(Area::of_unused(self.words()));
         };
-        drop(self.central(&mut state, heap).collect(1));
+        drop(self.free_blocks(&mut state, heap).collect(1));
         heap.map(|pointer| state.book.as_ref().is_some_and(|book| book.is_freed(pointer)))
     }
 

@@ -18,12 +18,12 @@ impl<B: Bytes> SharedHeap<B> {
     /// [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
     pub fn trim(&self) -> Result<u64> {
         let runs = {
-            let mut state = self.known.lock()?;
+            let mut state = self.entry.lock()?;
             if state.book.is_some() {
                 self.empty_quarantine(&mut state)?;
             }
             let Some(heap) = self.formatted(&mut state)? else { return Ok(0) };
-            self.cache.give_back(&mut self.central(&mut state, heap), 1)?;
+            self.cache.give_back(&mut self.free_blocks(&mut state, heap), 1)?;
             heap.free_spare_spans()?;
             heap.free_runs()?
         };
@@ -41,18 +41,18 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     fn trim_piece(&self, run: u32, units: Range<u32>) -> Result<u64> {
-        let mut state = self.known.lock()?;
+        let mut state = self.entry.lock()?;
         let heap = self.formatted(&mut state)?.ok_or(Fault::Corrupted)?;
         if !heap.is_free(run, units.end)? {
             return Ok(0);
         }
-        if self.known.attachment.is_some() {
+        if self.entry.attachment.is_some() {
             // A file system that is full when the page is wanted again ends the process.
             return Ok(0);
         }
         let byte = |unit: u32| (run + unit) as usize * UNIT as usize;
         let bytes = byte(units.start)..byte(units.end);
-        self.known.live_blocks.give_back(bytes.clone());
+        self.entry.live_blocks.give_back(bytes.clone());
         Ok(self.memory.give_back(bytes) as u64)
     }
 }

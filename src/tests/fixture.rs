@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::heap::{Heap, PAGE, Territory, UndoLog, Words};
+use crate::heap::{Bounds, Heap, PAGE, UndoLog, Words};
 
 /// Words of a page.
 pub const WORDS_PER_PAGE: usize = PAGE as usize / 4;
@@ -15,8 +15,8 @@ pub fn pages(count: u32) -> Vec<AtomicU32> {
 /// A heap that has all of a memory, which may grow to `maximum` pages.
 pub fn whole_heap(words: &[AtomicU32], maximum: u32) -> Heap<'_> {
     let (start, end_page) = (Heap::WHOLE_MEMORY_ROOT, (words.len() / WORDS_PER_PAGE) as u32);
-    let territory = Territory { start, end_page, maximum, owns_all: true };
-    Heap::format(Words::new(words), territory).expect("room for a heap")
+    let bounds = Bounds { start, end_page, maximum, owns_all: true };
+    Heap::format(Words::new(words), bounds).expect("room for a heap")
 }
 
 /// What the words of a memory hold.

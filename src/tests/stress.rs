@@ -21,7 +21,7 @@ use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, HEADER, PAGE, Search, UNIT, Words};
 use crate::process::rows::LARGEST as LARGEST_KEPT;
 use crate::process::sync::{Mutex, lock};
-use crate::session::{Bytes, Claim, SharedHeap};
+use crate::session::{Bytes, OpenOptions, SharedHeap};
 use crate::tests::fixture::{Random, WORDS_PER_PAGE};
 use crate::tests::js_cache::JsCache;
 
@@ -85,9 +85,9 @@ impl Memory {
         outcome.is_ok() || self.freed_twice && matches!(outcome, Err(Fault::FreedTwice))
     }
 
-    fn claim(&self) -> Claim {
+    fn options(&self) -> OpenOptions {
         let start = self.start.load(Relaxed);
-        Claim {
+        OpenOptions {
             heap_base: (start != GRAIN).then_some(start),
             initial: INITIAL as u32,
             maximum: MAXIMUM as u32,
@@ -180,7 +180,7 @@ impl<'m> Handle<'m> {
     fn reopen(&mut self) {
         self.heap = None;
         let (memory, pages) = (self.memory, Cell::new(self.memory.pages.load(Relaxed)));
-        let opened = SharedHeap::open(Seen { memory, pages }, memory.claim());
+        let opened = SharedHeap::open(Seen { memory, pages }, memory.options());
         self.heap = Some(opened.expect("a heap"));
     }
 
@@ -203,7 +203,7 @@ impl<'m> Handle<'m> {
     fn grow(&mut self) {
         let add = 1 + self.random.below(3) as usize;
         let Some(first) = self.memory.grow(add) else { return };
-        if self.memory.claim().heap_base.is_some() && self.random.below(2) == 0 {
+        if self.memory.options().heap_base.is_some() && self.random.below(2) == 0 {
             self.heap().memory().refresh();
             self.heap().look();
             let (first, end) = (first as u32, (first + add) as u32);
@@ -214,7 +214,7 @@ impl<'m> Handle<'m> {
 
     /// The part of the thread's cache that is JavaScript.
     fn js(&self) -> JsCache<'_> {
-        let blocks = &self.heap().known().live_blocks;
+        let blocks = &self.heap().entry().live_blocks;
         let (states, kept) = (blocks.bytes(), blocks.kept());
         let rows = self.heap().cache().rows().words();
         JsCache { words: &self.memory.words, rows, states, kept }

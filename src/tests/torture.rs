@@ -18,7 +18,7 @@ use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, Words};
 use crate::process::live_blocks::DIGIT_COUNT;
 use crate::process::rows::LARGEST;
-use crate::session::{Bytes, Claim, SharedHeap};
+use crate::session::{Bytes, OpenOptions, SharedHeap};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
 use crate::tests::kill;
@@ -102,23 +102,23 @@ impl User {
 
     /// Another thread of the same process.
     fn beside(memory: Pages, seed: u64) -> Self {
-        let claim = Claim {
+        let options = OpenOptions {
             heap_base: None,
             initial: 0,
             maximum: WISH.maximum,
             made_here: false,
             debug: false,
         };
-        let heap = SharedHeap::open(memory, claim).expect("a heap");
+        let heap = SharedHeap::open(memory, options).expect("a heap");
         Self { heap, random: Random(seed), live: Vec::new() }
     }
 
     fn file(&self) -> &Attachment {
-        self.heap.known().attachment.as_ref().expect("a file")
+        self.heap.entry().attachment.as_ref().expect("a file")
     }
 
     fn js(&self) -> JsCache<'_> {
-        let blocks = &self.heap.known().live_blocks;
+        let blocks = &self.heap.entry().live_blocks;
         let words = self.file().words(self.heap.byte_length()).slice();
         let rows = self.heap.cache().rows().words();
         JsCache { words, rows, states: blocks.bytes(), kept: blocks.kept() }
@@ -373,11 +373,11 @@ fn examine(heap: &SharedHeap<Pages>) -> core::result::Result<(), String> {
         return Err(format!("{} bytes are lost", stats.cached_bytes));
     }
     let blocks = heap.blocks().map_err(told("blocks"))?;
-    let states = heap.known().live_blocks.bytes();
+    let states = heap.entry().live_blocks.bytes();
     let mut known = vec![false; states.len()];
     for block in &blocks {
         let (grain, large) =
-            ((block.pointer / GRAIN) as usize, heap.known().live_blocks.large_size(block.pointer));
+            ((block.pointer / GRAIN) as usize, heap.entry().live_blocks.large_size(block.pointer));
         let live = large == Some(block.buffer_size) || states[grain].load(Relaxed) > 0;
         if !live {
             return Err(format!("block {} has state {:?}", block.pointer, states[grain]));

@@ -28,7 +28,7 @@ use crate::heap::span::{BITS, COUNTS, Span};
 use crate::heap::superblock::{MAX_SEGMENTS, SEGMENT_WORDS, field};
 use crate::heap::unit_kind::UnitKind;
 use crate::heap::words::steps::READ;
-use crate::heap::{CLASSES, GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
+use crate::heap::{Bounds, CLASSES, GRAIN, Heap, PAGE, Search, UNIT, Words};
 use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages, whole_heap};
 
 const ROUNDS: u64 = 250;
@@ -114,8 +114,8 @@ impl Case {
             faults: 0,
         };
         let owns_all = base.is_none();
-        let territory = Territory { start: root, end_page, maximum: all_pages, owns_all };
-        Heap::format(case.view(), territory).expect("room for a heap");
+        let bounds = Bounds { start: root, end_page, maximum: all_pages, owns_all };
+        Heap::format(case.view(), bounds).expect("room for a heap");
         case.fill();
         for &growth in growths {
             case.grow(growth).expect("a sound heap");
@@ -579,8 +579,8 @@ fn a_changed_count_of_units_is_never_believed() {
 fn a_damaged_heap_does_not_take_itself_for_the_owner_of_all_pages() {
     let words = pages(3);
     let (start, end_page, maximum) = (GRAIN, 1, 3);
-    let territory = Territory { start, end_page, maximum, owns_all: false };
-    let heap = Heap::format(Words::new(&words), territory).expect("room for a heap");
+    let bounds = Bounds { start, end_page, maximum, owns_all: false };
+    let heap = Heap::format(Words::new(&words), bounds).expect("room for a heap");
     let old = heap.field(field::OWNERSHIP).unwrap();
     for damaged in (0..32).map(|bit| old ^ 1 << bit).chain([0, 1, u32::MAX]) {
         heap.set_field(field::OWNERSHIP, damaged).unwrap();
@@ -610,8 +610,8 @@ fn a_block_that_a_thread_keeps_is_not_given_out_when_its_bit_is_set() {
 fn a_territory_at_the_end_of_4_gib_holds_no_heap() {
     let words = pages(1);
     let (start, end_page) = (u32::MAX - 15, MAX_PAGES);
-    let territory = Territory { start, end_page, maximum: MAX_PAGES, owns_all: false };
-    assert_eq!(Heap::format(Words::new(&words), territory).err(), Some(Fault::OutOfMemory));
+    let bounds = Bounds { start, end_page, maximum: MAX_PAGES, owns_all: false };
+    assert_eq!(Heap::format(Words::new(&words), bounds).err(), Some(Fault::OutOfMemory));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::heap::size_class::COUNT;
 use crate::heap::span::{BITS, COUNTS, Span};
 use crate::heap::superblock::{BINS, SEGMENT_WORDS, field};
 use crate::heap::tests::properties::verify;
-use crate::heap::{GRAIN, Heap, Search, Territory, UNIT, Words};
+use crate::heap::{Bounds, GRAIN, Heap, Search, UNIT, Words};
 use crate::tests::fixture::{Random, pages};
 
 const PAGES: u32 = 24;
@@ -22,8 +22,8 @@ const NO_KIND: u32 = 15;
 /// A heap of two segments that do not touch, with blocks, spans and free runs of every kind.
 fn used_heap(words: &[AtomicU32]) -> Heap<'_> {
     let (start, end_page, maximum) = (GRAIN, 10, PAGES);
-    let territory = Territory { start, end_page, maximum, owns_all: false };
-    let heap = Heap::format(Words::new(words), territory).unwrap();
+    let bounds = Bounds { start, end_page, maximum, owns_all: false };
+    let heap = Heap::format(Words::new(words), bounds).unwrap();
     heap.add_pages(12, PAGES).unwrap();
     let mut random = Random(4);
     let mut take = |most| {

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU32;
 
 use crate::fault::Fault;
 use crate::heap::superblock::{MAX_SEGMENTS, field};
-use crate::heap::{GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
+use crate::heap::{Bounds, GRAIN, Heap, PAGE, Search, UNIT, Words};
 use crate::tests::fixture::{Random, WORDS_PER_PAGE, copy_of, pages, restore};
 
 const MAXIMUM: u32 = 20;
@@ -17,8 +17,8 @@ fn view(words: &[AtomicU32], pages: u32) -> Words<'_> {
 /// Pages that a heap has first, and of which it takes all.
 fn heap_of(words: &[AtomicU32], end_page: u32, owns_all: bool) -> Heap<'_> {
     let (start, maximum) = (Heap::WHOLE_MEMORY_ROOT, (words.len() / WORDS_PER_PAGE) as u32);
-    let territory = Territory { start, end_page, maximum, owns_all };
-    Heap::format(view(words, end_page), territory).unwrap()
+    let bounds = Bounds { start, end_page, maximum, owns_all };
+    Heap::format(view(words, end_page), bounds).unwrap()
 }
 
 /// Whether the block can be `byte_length` bytes long where it is once the heap has `more` pages.
@@ -86,8 +86,8 @@ fn growth_is_a_share_of_the_heap_but_no_more_than_the_memory_may_have() {
     {
         let words = pages(end_page);
         let (start, owns_all) = (Heap::WHOLE_MEMORY_ROOT, true);
-        let territory = Territory { start, end_page, maximum, owns_all };
-        let heap = Heap::format(Words::new(&words), territory).unwrap();
+        let bounds = Bounds { start, end_page, maximum, owns_all };
+        let heap = Heap::format(Words::new(&words), bounds).unwrap();
         let (least, most) = heap.growth_for(100, GRAIN).unwrap();
         assert_eq!(least, 1);
         assert_eq!(most, (end_page / 32).min(maximum - end_page).max(1));

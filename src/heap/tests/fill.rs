@@ -5,7 +5,7 @@
 use std::sync::atomic::AtomicU32;
 
 use crate::fault::Fault;
-use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, Territory, Words};
+use crate::heap::{Bounds, GRAIN, HEADER, Heap, PAGE, Search, Words};
 use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages};
 
 /// Blocks of more bytes than this have units of their own.
@@ -25,8 +25,8 @@ impl Memory {
     fn new(initial: u32, maximum: u32) -> Self {
         let memory = Self { words: pages(maximum), pages: initial, maximum };
         let (start, end_page) = (Heap::WHOLE_MEMORY_ROOT, initial);
-        let territory = Territory { start, end_page, maximum, owns_all: true };
-        Heap::format(memory.view(), territory).expect("room for a heap");
+        let bounds = Bounds { start, end_page, maximum, owns_all: true };
+        Heap::format(memory.view(), bounds).expect("room for a heap");
         memory
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the whole allocator.
 
+mod bounds;
 mod corruption;
 mod cost;
 mod damage;
@@ -9,4 +10,3 @@ mod fill;
 mod order;
 mod properties;
 mod resize;
-mod territory;

@@ -23,7 +23,7 @@ use crate::heap::run::RunLinks;
 use crate::heap::size_class::COUNT;
 use crate::heap::span::SpanLinks;
 use crate::heap::superblock::{BINS, field};
-use crate::heap::{Area, Block, GRAIN, Heap, PAGE, Search, Territory, UNIT, Use, Words};
+use crate::heap::{Area, Block, Bounds, GRAIN, Heap, PAGE, Search, UNIT, Use, Words};
 use crate::tests::fixture::{WORDS_PER_PAGE, pages};
 
 #[derive(Clone, Debug)]
@@ -40,22 +40,22 @@ struct Shadow {
     words: Vec<AtomicU32>,
     visible: usize,
     search: Search,
-    territory: Territory,
+    bounds: Bounds,
     blocks: BTreeMap<u32, (u32, u32)>,
 }
 
 impl Shadow {
-    fn new(territory: Territory) -> Self {
-        let visible = territory.end_page as usize;
+    fn new(bounds: Bounds) -> Self {
+        let visible = bounds.end_page as usize;
         let blocks = BTreeMap::new();
         let shadow = Self {
-            words: pages(territory.maximum),
+            words: pages(bounds.maximum),
             visible,
             search: Search::Exhaustive,
-            territory,
+            bounds,
             blocks,
         };
-        Heap::format(shadow.view(), territory).expect("the territory holds a heap");
+        Heap::format(shadow.view(), bounds).expect("the bounds holds a heap");
         shadow
     }
 
@@ -64,7 +64,7 @@ impl Shadow {
     }
 
     fn heap(&self) -> Heap<'_> {
-        Heap::open(self.view(), self.territory.start).expect("formatted").current().expect("seen")
+        Heap::open(self.view(), self.bounds.start).expect("formatted").current().expect("seen")
     }
 
     fn nth(&self, index: usize) -> Option<u32> {
@@ -184,8 +184,8 @@ impl Shadow {
 
     fn grow(&mut self, pages: usize) {
         let first = self.visible;
-        self.visible = (self.visible + pages).min(self.territory.maximum as usize);
-        if self.visible > first && !self.territory.owns_all {
+        self.visible = (self.visible + pages).min(self.bounds.maximum as usize);
+        if self.visible > first && !self.bounds.owns_all {
             let added = self.heap().add_pages(first as u32, self.visible as u32);
             assert!(matches!(added, Ok(()) | Err(Fault::OutOfMemory)));
         }
@@ -194,7 +194,7 @@ impl Shadow {
     fn enter(&mut self, pointer: u32, byte_length: u32) {
         let (length, size) = self.heap().inspect(pointer).expect("live");
         assert_eq!(length, byte_length);
-        assert!(size >= byte_length + HEADER && pointer >= self.territory.start);
+        assert!(size >= byte_length + HEADER && pointer >= self.bounds.start);
         let (start, end) = (pointer - HEADER, pointer - HEADER + size);
         assert!(end as usize <= self.visible * PAGE as usize);
         let before = self.blocks.range(..pointer).next_back();
@@ -381,9 +381,9 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(action, 1..250)
 }
 
-fn territories() -> impl Strategy<Value = Territory> {
+fn bounds() -> impl Strategy<Value = Bounds> {
     let pages = prop_oneof![20 => 1..=4_u32, 1 => 200..=300_u32];
-    let whole = (pages, 0..40_u32).prop_map(|(end_page, more)| Territory {
+    let whole = (pages, 0..40_u32).prop_map(|(end_page, more)| Bounds {
         start: GRAIN,
         end_page,
         maximum: end_page + more,
@@ -391,7 +391,7 @@ fn territories() -> impl Strategy<Value = Territory> {
     });
     let shared = (1..8_000_u32, 2..=4_u32, 0..40_u32).prop_map(|(grains, end_page, more)| {
         let start = grains * GRAIN;
-        Territory { start, end_page: end_page + 1, maximum: end_page + 1 + more, owns_all: false }
+        Bounds { start, end_page: end_page + 1, maximum: end_page + 1 + more, owns_all: false }
     });
     prop_oneof![whole, shared]
 }
@@ -401,11 +401,11 @@ proptest! {
 
     #[test]
     fn the_heap_keeps_its_promises(
-        territory in territories(),
+        bounds in bounds(),
         search in prop_oneof![Just(Search::Quick), Just(Search::Exhaustive)],
         actions in actions(),
     ) {
-        let mut shadow = Shadow::new(territory);
+        let mut shadow = Shadow::new(bounds);
         shadow.search = search;
         for action in &actions {
             shadow.run(action);

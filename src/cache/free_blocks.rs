@@ -13,7 +13,7 @@ use crate::process::live_blocks::LiveBlocks;
 const SPAN_BATCH: u32 = 4 * 1024;
 
 /// The free blocks of a heap, for one thread and the length of one call.
-pub struct Central<'a> {
+pub struct FreeBlocks<'a> {
     pub heap: Heap<'a>,
     pub live_blocks: &'a LiveBlocks,
     pub depot: &'a mut Depot,
@@ -21,7 +21,7 @@ pub struct Central<'a> {
     pub thread: usize,
 }
 
-impl Central<'_> {
+impl FreeBlocks<'_> {
     /// Takes free blocks of class `class` into slots of a cache, the one to be used first into the last
     /// of them. Returns how many. A thread that takes blocks of a span takes all that are free:
     /// neighbours of two threads would share cache lines.
@@ -87,7 +87,7 @@ impl Central<'_> {
     /// what threads have published only if that is all of it. Returns whether there were any.
     ///
     /// # Errors
-    /// As [`Central::put`].
+    /// As [`FreeBlocks::put`].
     pub fn collect(&mut self, part: usize) -> Result<bool> {
         let oldest = self.depot.take_oldest(part);
         let any = !oldest.is_empty();
@@ -97,7 +97,7 @@ impl Central<'_> {
     /// Puts what a thread that goes had in the depot back into the spans.
     ///
     /// # Errors
-    /// As [`Central::put`].
+    /// As [`FreeBlocks::put`].
     pub fn leave(&mut self) -> Result<()> {
         let all = self.depot.leave(self.thread);
         self.put_all(all)
@@ -165,10 +165,10 @@ pub mod fixture {
             Self { words, live_blocks: LiveBlocks::new(count).unwrap(), depot }
         }
 
-        pub fn central(&mut self, thread: usize) -> Central<'_> {
+        pub fn free_blocks(&mut self, thread: usize) -> FreeBlocks<'_> {
             let Self { words, live_blocks, depot } = self;
             let heap = Heap::open(Words::new(words), Heap::WHOLE_MEMORY_ROOT).unwrap();
-            Central { heap, live_blocks, depot, thread }
+            FreeBlocks { heap, live_blocks, depot, thread }
         }
     }
 
@@ -189,20 +189,20 @@ mod tests {
 
     const CLASS: usize = 4;
 
-    fn take(central: &mut Central<'_>) -> Vec<u32> {
+    fn take(free_blocks: &mut FreeBlocks<'_>) -> Vec<u32> {
         let slots = [const { AtomicU32::new(0) }; 512];
-        let taken = central.take(CLASS, &slots).unwrap();
+        let taken = free_blocks.take(CLASS, &slots).unwrap();
         slots[..taken].iter().map(|slot| slot.load(Relaxed)).collect()
     }
 
-    fn put(central: &mut Central<'_>, blocks: &[u32]) -> Result<()> {
-        central.put(blocks.iter().copied())
+    fn put(free_blocks: &mut FreeBlocks<'_>, blocks: &[u32]) -> Result<()> {
+        free_blocks.put(blocks.iter().copied())
     }
 
     #[test]
     fn the_lowest_block_of_a_span_is_used_first() {
         let mut fixture = Fixture::default();
-        let blocks = take(&mut fixture.central(0));
+        let blocks = take(&mut fixture.free_blocks(0));
         assert!(blocks.len() > 10 && blocks.is_sorted_by(|one, other| one > other));
         assert!(blocks.iter().all(|&block| fixture.live_blocks.is_kept(block)));
     }
@@ -213,75 +213,75 @@ mod tests {
         let spans = |blocks: Vec<u32>| -> HashSet<u32> {
             blocks.into_iter().map(|block| block / UNIT).collect()
         };
-        let first = spans(take(&mut fixture.central(0)));
-        let others = spans(take(&mut fixture.central(1)));
-        let again = spans(take(&mut fixture.central(0)));
+        let first = spans(take(&mut fixture.free_blocks(0)));
+        let others = spans(take(&mut fixture.free_blocks(1)));
+        let again = spans(take(&mut fixture.free_blocks(0)));
         assert!(first.is_disjoint(&others) && again.is_disjoint(&others));
     }
 
     #[test]
     fn a_block_that_is_put_back_twice_is_refused() {
         let mut fixture = Fixture::default();
-        let mut central = fixture.central(0);
-        let blocks = take(&mut central);
-        assert_eq!(put(&mut central, &blocks), Ok(()));
-        assert_eq!(put(&mut central, &blocks), Err(Fault::FreedTwice));
-        assert_eq!(central.heap.stats().unwrap().cached_bytes, 0);
-        central.heap.free_spare_spans().unwrap();
-        assert_eq!(central.heap.free_runs().unwrap().len(), 1);
+        let mut free_blocks = fixture.free_blocks(0);
+        let blocks = take(&mut free_blocks);
+        assert_eq!(put(&mut free_blocks, &blocks), Ok(()));
+        assert_eq!(put(&mut free_blocks, &blocks), Err(Fault::FreedTwice));
+        assert_eq!(free_blocks.heap.stats().unwrap().cached_bytes, 0);
+        free_blocks.heap.free_spare_spans().unwrap();
+        assert_eq!(free_blocks.heap.free_runs().unwrap().len(), 1);
     }
 
     #[test]
     fn a_block_that_a_thread_keeps_is_not_given_out_because_the_heap_has_it_as_free() {
         let mut fixture = Fixture::default();
-        let mut central = fixture.central(0);
-        let kept = take(&mut central);
-        central.heap.put_unused_blocks(kept.iter().copied()).unwrap();
-        let mut others = take(&mut central);
-        others.extend(take(&mut central));
+        let mut free_blocks = fixture.free_blocks(0);
+        let kept = take(&mut free_blocks);
+        free_blocks.heap.put_unused_blocks(kept.iter().copied()).unwrap();
+        let mut others = take(&mut free_blocks);
+        others.extend(take(&mut free_blocks));
         assert!(!others.is_empty() && others.iter().all(|block| !kept.contains(block)));
     }
 
     #[test]
     fn a_block_that_two_threads_freed_is_not_lost_with_its_span() {
         let mut fixture = Fixture::default();
-        let mut central = fixture.central(0);
-        let blocks = take(&mut central);
-        put(&mut central, &blocks).unwrap();
-        central.heap.free_spare_spans().unwrap();
+        let mut free_blocks = fixture.free_blocks(0);
+        let blocks = take(&mut free_blocks);
+        put(&mut free_blocks, &blocks).unwrap();
+        free_blocks.heap.free_spare_spans().unwrap();
         // A thread that was slower has it too, now that the span is gone and its pages are trimmed.
-        central.live_blocks.set_kept(blocks[0]);
+        free_blocks.live_blocks.set_kept(blocks[0]);
         fixture.words[blocks[0] as usize / 4 - 1].store(0, Relaxed);
-        let mut central = fixture.central(0);
-        assert_eq!(put(&mut central, &blocks), Err(Fault::FreedTwice));
-        assert!(take(&mut central).contains(&blocks[0]));
+        let mut free_blocks = fixture.free_blocks(0);
+        assert_eq!(put(&mut free_blocks, &blocks), Err(Fault::FreedTwice));
+        assert!(take(&mut free_blocks).contains(&blocks[0]));
     }
 
     #[test]
     fn a_block_that_a_thread_keeps_is_not_allocated_because_the_heap_has_it_as_free() {
         let mut fixture = Fixture::default();
-        let mut central = fixture.central(0);
-        let mut kept = take(&mut central);
+        let mut free_blocks = fixture.free_blocks(0);
+        let mut kept = take(&mut free_blocks);
         let free = kept.split_off(3);
-        put(&mut central, &free).unwrap();
-        central.heap.put_unused_blocks(kept.iter().copied()).unwrap();
+        put(&mut free_blocks, &free).unwrap();
+        free_blocks.heap.put_unused_blocks(kept.iter().copied()).unwrap();
         let byte_length = CLASSES[CLASS].stride - 8;
         for _ in 0..kept.len() + free.len() {
-            let block = central.heap.malloc(byte_length, 16, Search::Quick).unwrap();
-            let given = give_out(&central.heap, central.live_blocks, block);
+            let block = free_blocks.heap.malloc(byte_length, 16, Search::Quick).unwrap();
+            let given = give_out(&free_blocks.heap, free_blocks.live_blocks, block);
             assert_eq!(given.is_err(), kept.contains(&block));
-            assert_eq!(central.live_blocks.is_live(block), given.is_ok());
+            assert_eq!(free_blocks.live_blocks.is_live(block), given.is_ok());
         }
     }
 
     #[test]
     fn a_block_whose_header_was_written_over_is_not_given_out() {
         let mut fixture = Fixture::default();
-        let mut central = fixture.central(0);
-        let blocks = take(&mut central);
-        put(&mut central, &blocks).unwrap();
+        let mut free_blocks = fixture.free_blocks(0);
+        let blocks = take(&mut free_blocks);
+        put(&mut free_blocks, &blocks).unwrap();
         fixture.words[blocks[3] as usize / 4 - 1].store(7, Relaxed);
-        let again = take(&mut fixture.central(0));
+        let again = take(&mut fixture.free_blocks(0));
         assert!(!again.contains(&blocks[3]) && again.contains(&blocks[4]));
     }
 }

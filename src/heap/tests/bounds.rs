@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::heap::inspect::Use;
 use crate::heap::superblock::field;
 use crate::heap::tests::properties::verify;
-use crate::heap::{GRAIN, Heap, PAGE, Search, Territory, UNIT, Words};
+use crate::heap::{Bounds, GRAIN, Heap, PAGE, Search, UNIT, Words};
 use crate::tests::fixture::{copy_of, pages, restore, whole_heap};
 
 #[test]
@@ -12,19 +12,19 @@ fn a_heap_of_another_build_is_left_alone() {
     let words = pages(2);
     let heap = whole_heap(&words, 2);
     let (start, end_page, maximum) = (Heap::WHOLE_MEMORY_ROOT, 2, 2);
-    let territory = Territory { start, end_page, maximum, owns_all: true };
+    let bounds = Bounds { start, end_page, maximum, owns_all: true };
     assert!(!Heap::is_of_other_build(heap.words, start));
     heap.set_field(field::BUILD, heap.field(field::BUILD).unwrap() ^ 1).unwrap();
     let before = copy_of(&words);
     assert!(Heap::is_of_other_build(heap.words, start));
     assert!(Heap::open(heap.words, start).is_none());
-    assert_eq!(Heap::format(heap.words, territory).err(), Some(Fault::OtherBuild));
+    assert_eq!(Heap::format(heap.words, bounds).err(), Some(Fault::OtherBuild));
     assert!(copy_of(&words) == before);
     for word in [field::MAGIC, field::OWN_OFFSET] {
         restore(&words, &before);
         heap.set_field(word, heap.field(word).unwrap() ^ 1 << 9).unwrap();
         assert!(!Heap::is_of_other_build(heap.words, start), "chance bytes");
-        assert!(Heap::format(heap.words, territory).is_ok());
+        assert!(Heap::format(heap.words, bounds).is_ok());
     }
 }
 
@@ -35,8 +35,8 @@ fn a_territory_has_room_for_a_block_or_is_left_as_it_is() {
         let words = pages(3);
         words.iter().for_each(|word| word.store(u32::MAX, std::sync::atomic::Ordering::Relaxed));
         let start = 2 * PAGE - from_end;
-        let territory = Territory { start, end_page: 2, maximum: 3, owns_all: false };
-        let Ok(heap) = Heap::format(Words::new(&words), territory) else {
+        let bounds = Bounds { start, end_page: 2, maximum: 3, owns_all: false };
+        let Ok(heap) = Heap::format(Words::new(&words), bounds) else {
             refused += 1;
             assert!(copy_of(&words).iter().all(|&word| word == u32::MAX));
             continue;
@@ -55,8 +55,8 @@ fn a_territory_has_room_for_a_block_or_is_left_as_it_is() {
     assert!(refused > 10 && formatted > 10, "{refused}, {formatted}");
     let words = pages(2);
     for (start, end_page) in [(PAGE, 1), (PAGE + GRAIN, 1), (2 * PAGE - GRAIN, 1)] {
-        let territory = Territory { start, end_page, maximum: 2, owns_all: false };
-        assert_eq!(Heap::format(Words::new(&words), territory).err(), Some(Fault::OutOfMemory));
+        let bounds = Bounds { start, end_page, maximum: 2, owns_all: false };
+        assert_eq!(Heap::format(Words::new(&words), bounds).err(), Some(Fault::OutOfMemory));
     }
 }
 
