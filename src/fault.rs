@@ -24,7 +24,8 @@ pub enum Fault {
     Stale = -6,
     /// The block cannot be resized where it is.
     MustMove = -7,
-    /// The block was freed, but one freed earlier turned out to have been freed by two threads at once.
+    /// The block was freed, but one freed earlier turned out to have been freed by two threads at
+    /// once.
     FreedTwice = -9,
     /// The memory holds something that is not a heap.
     NotAHeap = -8,

@@ -81,8 +81,8 @@ impl Found {
 }
 
 impl<'a> Header<'a> {
-    /// The first word of a file that is being made, before it has its length. One that is found so without its maker is
-    /// made anew.
+    /// The first word of a file that is being made, before it has its length. One that is found so
+    /// without its maker is made anew.
     pub const MAKING: u64 = u64::from_le_bytes(*b"LSMmakes");
 
     /// Notes what the file is, once all of it is there.

@@ -1,5 +1,5 @@
-//! Where everything lies in a file with the heap of several processes. What only native code uses comes first, so that
-//! JavaScript reaches nothing of it but the states of the blocks.
+//! Where everything lies in a file with the heap of several processes. What only native code uses
+//! comes first, so that JavaScript reaches nothing of it but the states of the blocks.
 //!
 //! ```text
 //! [header | lock | slots ... | undo log ... | names ... | tokens ... | states of blocks ... | heap ... ]

@@ -1,14 +1,15 @@
-//! The lock of a heap that several processes have: one word in the file. It holds the slot of its owner, and whether that
-//! lives is asked of the kernel, which knows (see slots.rs). So nothing in the file has to be believed: an owner that was
-//! killed, that left the file behind at a restart, or that is a number out of thin air is dead, and the next one knows
-//! that a call was cut short. A mutex of the C library for this follows pointers that lie in the file.
+//! The lock of a heap that several processes have: one word in the file. It holds the slot of its
+//! owner, and whether that lives is asked of the kernel, which knows (see slots.rs). So nothing in
+//! the file has to be believed: an owner that was killed, that left the file behind at a restart,
+//! or that is a number out of thin air is dead, and the next one knows that a call was cut short. A
+//! mutex of the C library for this follows pointers that lie in the file.
 //!
 //! ```text
 //! bits 0-7  the owner's slot, 0 when there is none     bit 8  somebody may be waiting     bits 16-63  a count of takings
 //! ```
 //!
-//! By the count the lock is not taken twice from the same dead owner. The threads of one process are kept apart by a lock
-//! of that process: two of them never come here for the same slot.
+//! By the count the lock is not taken twice from the same dead owner. The threads of one process
+//! are kept apart by a lock of that process: two of them never come here for the same slot.
 
 use std::hint::spin_loop;
 use std::sync::atomic::AtomicU64;
@@ -35,8 +36,8 @@ pub enum Taken {
     OwnerDied,
 }
 
-/// Takes the lock for `slot`, 1 to 255; `is_alive` tells of the slots of others. `None` when its owner is alive and has not
-/// given it up within `most`.
+/// Takes the lock for `slot`, 1 to 255; `is_alive` tells of the slots of others. `None` when its
+/// owner is alive and has not given it up within `most`.
 pub fn lock(
     word: &AtomicU64,
     slot: u8,

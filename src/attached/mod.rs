@@ -1,9 +1,10 @@
-//! A heap of several processes: the file that all of them map, and what lies in it besides the memory itself. A heap
-//! that one process has to itself has nothing of this.
+//! A heap of several processes: the file that all of them map, and what lies in it besides the
+//! memory itself. A heap that one process has to itself has nothing of this.
 //!
-//! Whoever can write the file can make all who have it fail; nobody can make them read or write outside of it: no
-//! pointer lies in it, and every number is checked. Each process has a slot (slots.rs), one has the lock (lock.rs), and
-//! what the owner of the lock does is undone when it dies ([`UndoLog`]).
+//! Whoever can write the file can make all who have it fail; nobody can make them read or write
+//! outside of it: no pointer lies in it, and every number is checked. Each process has a slot
+//! (slots.rs), one has the lock (lock.rs), and what the owner of the lock does is undone when it
+//! dies ([`UndoLog`]).
 
 mod header;
 mod layout;
@@ -58,7 +59,8 @@ impl Attachment {
         self.layout.maximum
     }
 
-    /// The pages of the memory that there is room for in the file: as many as any process has grown it to.
+    /// The pages of the memory that there is room for in the file: as many as any process has grown
+    /// it to.
     pub fn pages(&self) -> u32 {
         self.header().reserved(self.layout.maximum)
     }
@@ -66,8 +68,9 @@ impl Attachment {
     /// The first bytes of the memory as words, but none that the file has no room for.
     pub fn words(&self, byte_length: usize) -> Words<'_> {
         let length = byte_length.min(self.pages() as usize * PAGE as usize) / 4;
-        // SAFETY: the heap's part of the file is that long, as `Layout` says, and so is the mapping, which `self` has and
-        // never changes. The words are aligned to a page, and read and written as atomics only, by all processes.
+        // SAFETY: the heap's part of the file is that long, as `Layout` says, and so is the
+        // mapping, which `self` has and never changes. The words are aligned to a page, and read
+        // and written as atomics only, by all processes.
         let words =
             unsafe { std::slice::from_raw_parts(self.at::<AtomicU32>(self.layout.heap()), length) };
         Words::logged(words, self.log())
@@ -117,8 +120,8 @@ impl Attachment {
         self.map.as_ptr().wrapping_add(offset).cast()
     }
 
-    /// Takes the lock of all processes, for the length of one call. If its last owner died with it, what that had begun
-    /// has been undone. The threads of this process have to take turns.
+    /// Takes the lock of all processes, for the length of one call. If its last owner died with it,
+    /// what that had begun has been undone. The threads of this process have to take turns.
     ///
     /// # Errors
     /// [`Fault::Busy`] when a process keeps it and does not go on.
@@ -151,7 +154,8 @@ impl Attachment {
         });
     }
 
-    /// Has the file system keep room for so many pages of the memory. Returns whether there is room.
+    /// Has the file system keep room for so many pages of the memory. Returns whether there is
+    /// room.
     pub fn reserve(&self, pages: u32) -> bool {
         let before = self.pages();
         if pages <= before {
@@ -170,7 +174,8 @@ impl Attachment {
         reserved
     }
 
-    /// Puts the memory's bytes in the place of those that the engine has for it; see [`os::overlay`].
+    /// Puts the memory's bytes in the place of those that the engine has for it; see
+    /// [`os::overlay`].
     ///
     /// # Errors
     /// The step that failed and why.
@@ -178,8 +183,9 @@ impl Attachment {
         os::overlay_file(range, &self.file, self.layout.heap())
     }
 
-    /// The slots of processes that died, whose kept blocks are nobody's; and, until [`Attachment::clear`], the own one
-    /// if the process that had it before died. For one who has the lock.
+    /// The slots of processes that died, whose kept blocks are nobody's; and, until
+    /// [`Attachment::clear`], the own one if the process that had it before died. For one who has
+    /// the lock.
     pub fn dead(&self) -> Vec<u8> {
         let mut dead = self.slots().dead(self.slot);
         if !self.clear.load(Relaxed) {
@@ -197,8 +203,8 @@ impl Attachment {
         }
     }
 
-    /// Gives the slot up: the process has closed the heap. `clean` says that no block is kept for it any more; if one is,
-    /// whoever has the slot next finds it.
+    /// Gives the slot up: the process has closed the heap. `clean` says that no block is kept for
+    /// it any more; if one is, whoever has the slot next finds it.
     pub fn leave(&self, clean: bool) {
         if self.left.swap(true, Relaxed) {
             return;

@@ -1,5 +1,5 @@
-//! Pointers that all processes find by a name: a table of a fixed size in the file, read and written under the heap's
-//! lock, with the log.
+//! Pointers that all processes find by a name: a table of a fixed size in the file, read and
+//! written under the heap's lock, with the log.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

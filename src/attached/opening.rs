@@ -32,8 +32,8 @@ pub struct Wish {
     pub create: bool,
 }
 
-/// Attaches the file at `path`: the process has a slot in it, and the heap is whole. What dead processes kept is still to
-/// be put back; see [`Attachment::dead`].
+/// Attaches the file at `path`: the process has a slot in it, and the heap is whole. What dead
+/// processes kept is still to be put back; see [`Attachment::dead`].
 ///
 /// # Errors
 /// Why not; the file is as it was, or, if there was none, empty.
@@ -179,7 +179,8 @@ impl Attachment {
         Ok(())
     }
 
-    // The same for a file that nobody has: it was just made, or it is a copy, or from before a restart, that all had closed.
+    // The same for a file that nobody has: it was just made, or it is a copy, or from before a
+    // restart, that all had closed.
     fn take_over(&self) -> Outcome<()> {
         let header = self.header();
         header.lock().store(0, Relaxed);

@@ -1,5 +1,6 @@
-//! Which processes have a file: each has a slot, and keeps a byte of it locked, which the kernel gives up with the last
-//! descriptor of that opening. So whether a process lives is never guessed from what it wrote.
+//! Which processes have a file: each has a slot, and keeps a byte of it locked, which the kernel
+//! gives up with the last descriptor of that opening. So whether a process lives is never guessed
+//! from what it wrote.
 
 use std::fs::File;
 use std::sync::atomic::AtomicU32;
@@ -17,11 +18,13 @@ pub const WORDS: usize = MOST as usize + 1;
 #[derive(Clone, Copy)]
 pub struct Slots<'a> {
     pub file: &'a File,
-    /// The process that has the slot, or had: 0 once it has left nothing behind. Written under the heap's lock.
+    /// The process that has the slot, or had: 0 once it has left nothing behind. Written under the
+    /// heap's lock.
     pub words: &'a [AtomicU32; WORDS],
 }
 
-/// Takes the first slot that no living process has, for as long as the file is open; `None` when there is none.
+/// Takes the first slot that no living process has, for as long as the file is open; `None` when
+/// there is none.
 pub fn take(file: &File) -> Option<u8> {
     (1..=MOST).find(|&slot| shared_file::take_byte(file, byte(slot)))
 }

@@ -1,10 +1,10 @@
-//! Which threads of which processes are alive: a lock in the memory says by a token who holds it (see
-//! process/threads.rs), and whoever finds it asks here. A thread enters its token when it opens the heap, and takes it out
-//! when it closes it. The tokens of a process that died are taken for dead with its slot, and go when another process takes
-//! that.
+//! Which threads of which processes are alive: a lock in the memory says by a token who holds it
+//! (see process/threads.rs), and whoever finds it asks here. A thread enters its token when it
+//! opens the heap, and takes it out when it closes it. The tokens of a process that died are taken
+//! for dead with its slot, and go when another process takes that.
 //!
-//! Each process counts its threads from a number out of thin air. Should two have come by the same token all the same, the
-//! second one is refused.
+//! Each process counts its threads from a number out of thin air. Should two have come by the same
+//! token all the same, the second one is refused.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};

@@ -8,8 +8,8 @@ use crate::heap::{CLASSES, Heap, Search};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 
-/// Bytes of blocks that are taken out of spans at once, if they are not in one span anyway: more would
-/// touch headers that nobody wants yet.
+/// Bytes of blocks that are taken out of spans at once, if they are not in one span anyway: more
+/// would touch headers that nobody wants yet.
 const SPAN_BATCH: u32 = 4 * 1024;
 
 /// The free blocks of a heap, for one thread and the length of one call.
@@ -22,9 +22,9 @@ pub struct FreeBlocks<'a> {
 }
 
 impl FreeBlocks<'_> {
-    /// Takes free blocks of class `class` into slots of a cache, the one to be used first into the last
-    /// of them. Returns how many. A thread that takes blocks of a span takes all that are free:
-    /// neighbours of two threads would share cache lines.
+    /// Takes free blocks of class `class` into slots of a cache, the one to be used first into the
+    /// last of them. Returns how many. A thread that takes blocks of a span takes all that are
+    /// free: neighbours of two threads would share cache lines.
     ///
     /// # Errors
     /// When there is none: [`Fault::OutOfMemory`], [`Fault::Corrupted`].
@@ -39,7 +39,8 @@ impl FreeBlocks<'_> {
         let (mut taken, mut surplus) = (0, Vec::new());
         let outcome = heap.take_spans(class, least, Search::Quick, |pointer| {
             depot.set_owner(pointer, *thread);
-            // If a bit of its span's bitmap was written over, and it is in use, it is never used again.
+            // If a bit of its span's bitmap was written over, and it is in use, it is never used
+            // again.
             if !live_blocks.is_free(pointer) {
                 return;
             }
@@ -64,15 +65,16 @@ impl FreeBlocks<'_> {
     /// Puts blocks back into their spans, which a thread kept.
     ///
     /// # Errors
-    /// [`Fault::FreedTwice`] when one is in use or was put back before: two threads freed it at the same
-    /// time; [`Fault::Corrupted`]. The others are put back all the same.
+    /// [`Fault::FreedTwice`] when one is in use or was put back before: two threads freed it at the
+    /// same time; [`Fault::Corrupted`]. The others are put back all the same.
     pub fn put(&mut self, blocks: impl Iterator<Item = u32>) -> Result<()> {
         let (heap, live_blocks) = (self.heap, self.live_blocks);
         let mut outcome = Ok(());
         let sound = blocks.filter(|&pointer| {
             let kept = live_blocks.is_kept(pointer);
             if kept {
-                // Nobody keeps it now, even if it does not go back: the span may have gone, and come again.
+                // Nobody keeps it now, even if it does not go back: the span may have gone, and
+                // come again.
                 live_blocks.set_free(pointer);
             }
             if !kept {
@@ -83,8 +85,8 @@ impl FreeBlocks<'_> {
         heap.put_unused_blocks(sound).and(outcome)
     }
 
-    /// Puts one part in `part` of what all threads can have back into the spans: the oldest blocks, and
-    /// what threads have published only if that is all of it. Returns whether there were any.
+    /// Puts one part in `part` of what all threads can have back into the spans: the oldest blocks,
+    /// and what threads have published only if that is all of it. Returns whether there were any.
     ///
     /// # Errors
     /// As [`FreeBlocks::put`].

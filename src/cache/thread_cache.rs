@@ -1,5 +1,6 @@
-//! The free blocks that one thread keeps for itself, so that most calls need neither the heap's lock
-//! nor a call into native code: JavaScript pops and pushes, Rust refills and empties in batches.
+//! The free blocks that one thread keeps for itself, so that most calls need neither the heap's
+//! lock nor a call into native code: JavaScript pops and pushes, Rust refills and empties in
+//! batches.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +14,8 @@ use crate::process::rows::{BUDGET, LARGE, LARGE_BELOW, ROWS, Row, Rows, SPARE, r
 const IDLE_BYTES: u32 = 56 * 1024;
 /// All busy threads together may keep one part in this many of the heap to themselves.
 const BUSY_SHARE: u64 = 16;
-/// A row begins with one part in this many of what its thread may have, but for one block at least ...
+/// A row begins with one part in this many of what its thread may have, but for one block at least
+/// ...
 const FIRST_SHARE: u32 = 64;
 /// ... if there could be this many, and with this many blocks at most.
 const LEAST_BLOCKS: u32 = 4;
@@ -49,8 +51,8 @@ impl ThreadCache {
         Ok(row.blocks().len())
     }
 
-    /// Makes room in a row if its blocks are kept in a heap of this size: the older half of a full stack
-    /// goes to the depot, or, of large blocks, to the heap.
+    /// Makes room in a row if its blocks are kept in a heap of this size: the older half of a full
+    /// stack goes to the depot, or, of large blocks, to the heap.
     ///
     /// # Errors
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`].
@@ -96,8 +98,8 @@ impl ThreadCache {
         outcome
     }
 
-    /// Puts one part in `part` of what this thread keeps, and of what all threads can have, back into the
-    /// spans: the oldest blocks. Returns whether there were any.
+    /// Puts one part in `part` of what this thread keeps, and of what all threads can have, back
+    /// into the spans: the oldest blocks. Returns whether there were any.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; all of them left the cache and the depot.
@@ -140,7 +142,8 @@ impl ThreadCache {
         Ok(Some(row))
     }
 
-    // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to spare.
+    // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to
+    // spare.
     fn budget(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<u32> {
         let heap = u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT);
         let share = (heap / BUSY_SHARE) as u32;
@@ -241,8 +244,8 @@ mod tests {
             (cache, fixture)
         };
         let mut cut_short = 0;
-        // The superblock but for what tells a heap of this build from chance bytes, the map, and the records that
-        // spans begin with.
+        // The superblock but for what tells a heap of this build from chance bytes, the map, and
+        // the records that spans begin with.
         let unit = UNIT as usize / 4;
         let records = (7..3 * unit).chain((3..80).flat_map(|at| at * unit..at * unit + 12));
         for word in records {

@@ -1,8 +1,8 @@
 //! The blocks of one heap: who made each and who freed it, and the quarantine of freed ones.
 //!
 //! A block is `byteLength` bytes with at least [`GUARD`] more behind them. To the heap a block in
-//! quarantine is like any other; only the book knows that it was freed. Blocks that the book does not
-//! know are left to the heap.
+//! quarantine is like any other; only the book knows that it was freed. Blocks that the book does
+//! not know are left to the heap.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -101,11 +101,12 @@ impl Book {
         text
     }
 
-    /// Allocates a guarded block; see [`Heap::malloc`]. The quarantine is emptied before there is no room.
+    /// Allocates a guarded block; see [`Heap::malloc`]. The quarantine is emptied before there is
+    /// no room.
     ///
     /// # Errors
-    /// As [`Heap::malloc`]; [`Fault::Corrupted`] when a block in quarantine was written to: nothing was
-    /// allocated then, and the next call goes on.
+    /// As [`Heap::malloc`]; [`Fault::Corrupted`] when a block in quarantine was written to: nothing
+    /// was allocated then, and the next call goes on.
     pub fn malloc(
         &mut self,
         heap: &Heap<'_>,
@@ -127,12 +128,12 @@ impl Book {
         Ok(pointer)
     }
 
-    /// Frees a block into the quarantine, which makes room for it first. One that is larger than the
-    /// quarantine is freed at once.
+    /// Frees a block into the quarantine, which makes room for it first. One that is larger than
+    /// the quarantine is freed at once.
     ///
     /// # Errors
-    /// The faults of [`Heap::free`]. [`Fault::Corrupted`] also when a guard was written over, or a block
-    /// that leaves the quarantine was written to. The block stays live.
+    /// The faults of [`Heap::free`]. [`Fault::Corrupted`] also when a guard was written over, or a
+    /// block that leaves the quarantine was written to. The block stays live.
     pub fn free(&mut self, heap: &Heap<'_>, pointer: u32, freed: CallSite) -> Result<()> {
         let Some(record) = self.confirm(heap, pointer)? else {
             return heap.free(pointer).map_err(|fault| self.explain(pointer, fault));
@@ -196,11 +197,12 @@ impl Book {
         heap.inspect(pointer).map_err(|fault| self.explain(pointer, fault))
     }
 
-    /// Gives blocks in quarantine back to the heap, the oldest first, until they take at most `most`
-    /// bytes.
+    /// Gives blocks in quarantine back to the heap, the oldest first, until they take at most
+    /// `most` bytes.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`] at the first that was written to after it was freed. It has left then too.
+    /// [`Fault::Corrupted`] at the first that was written to after it was freed. It has left then
+    /// too.
     pub fn release(&mut self, heap: &Heap<'_>, most: u64) -> Result<()> {
         while self.held > most {
             let Some(pointer) = self.quarantine.pop_front() else { break };
@@ -241,7 +243,8 @@ impl Book {
         Ok(blocks)
     }
 
-    /// What the bytes of the heap are used for; blocks in quarantine are held back like cached ones.
+    /// What the bytes of the heap are used for; blocks in quarantine are held back like cached
+    /// ones.
     ///
     /// # Errors
     /// The faults of [`Heap::stats`].
@@ -329,7 +332,8 @@ impl Book {
         }
     }
 
-    /// The record of the block at `pointer`, which is live and sound; none if the book does not know it.
+    /// The record of the block at `pointer`, which is live and sound; none if the book does not
+    /// know it.
     fn confirm(&self, heap: &Heap<'_>, pointer: u32) -> Result<Option<&Record>> {
         let Some(record) = self.records.get(&pointer) else { return Ok(None) };
         if record.freed.is_some() {

@@ -1,5 +1,5 @@
-//! What debug mode can tell: where in a program something was done, what is wrong with a block, and who
-//! made the blocks that are live.
+//! What debug mode can tell: where in a program something was done, what is wrong with a block, and
+//! who made the blocks that are live.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Blocks of any size: allocating, freeing and resizing them where they are, and telling what a pointer
-//! points at.
+//! Blocks of any size: allocating, freeing and resizing them where they are, and telling what a
+//! pointer points at.
 
 use super::large::Large;
 use super::measures::{GRAIN, HEADER, UNIT};
@@ -77,11 +77,12 @@ impl<'m> Heap<'m> {
         self.resize_live(self.live(pointer)?, byte_length, stay)
     }
 
-    /// Changes the length of a block that was found live to `byte_length` bytes where it is. A block that
-    /// would be left mostly unused is not kept where it is unless `stay` is set.
+    /// Changes the length of a block that was found live to `byte_length` bytes where it is. A
+    /// block that would be left mostly unused is not kept where it is unless `stay` is set.
     ///
     /// # Errors
-    /// [`Fault::MustMove`] when the block has to move; [`Fault::Corrupted`]. The block is as it was.
+    /// [`Fault::MustMove`] when the block has to move; [`Fault::Corrupted`]. The block is as it
+    /// was.
     pub fn resize_live(&self, live: Live<'m>, byte_length: u32, stay: bool) -> Result<()> {
         match live {
             Live::Small(span, slot) => {
@@ -164,8 +165,8 @@ impl<'m> Heap<'m> {
         }
     }
 
-    /// Allocates a block without making room for it. With [`Search::Exhaustive`] a small one may be one of a
-    /// larger class, or have a run of its own.
+    /// Allocates a block without making room for it. With [`Search::Exhaustive`] a small one may be
+    /// one of a larger class, or have a run of its own.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
@@ -230,8 +231,8 @@ impl<'m> Heap<'m> {
     /// Puts blocks back that [`Heap::take_spans`] gave and that are not in use.
     ///
     /// # Errors
-    /// [`Fault::FreedTwice`] when one is in use, or free in the heap's own books: two threads freed it at
-    /// the same time; [`Fault::Corrupted`]. The other blocks are put back all the same.
+    /// [`Fault::FreedTwice`] when one is in use, or free in the heap's own books: two threads freed
+    /// it at the same time; [`Fault::Corrupted`]. The other blocks are put back all the same.
     pub fn put_unused_blocks(&self, pointers: impl Iterator<Item = u32>) -> Result<()> {
         let mut outcome = Ok(());
         // The span of the block before: neighbours often come together.

@@ -1,9 +1,10 @@
 //! Becoming a heap, and taking in pages: those that the heap asked for, and, when it owns the whole
 //! memory, those that anyone grew.
 //!
-//! Pages that lie right behind a segment extend it, and join the free run at its end. When the segment's map has
-//! no room for them, the map moves into that run and is made for half as many pages again; where it was, units become
-//! free. So a heap whose pages are contiguous has one segment, whatever it grows by.
+//! Pages that lie right behind a segment extend it, and join the free run at its end. When the
+//! segment's map has no room for them, the map moves into that run and is made for half as many
+//! pages again; where it was, units become free. So a heap whose pages are contiguous has one
+//! segment, whatever it grows by.
 
 use super::block::Live;
 use super::large::units_for;
@@ -50,8 +51,8 @@ struct Table {
 }
 
 impl Table {
-    /// A table at byte `at` for units from `start` up to at least `limit`; for more if the last unit of the
-    /// table has room, but none above `most`.
+    /// A table at byte `at` for units from `start` up to at least `limit`; for more if the last
+    /// unit of the table has room, but none above `most`.
     fn at(at: u64, start: u32, limit: u32, most: u32) -> Self {
         let bytes = at + u64::from(limit - start) * 4;
         let end = bytes.div_ceil(u64::from(UNIT));
@@ -60,8 +61,8 @@ impl Table {
         Self { map: (at / 4) as u32, end: end as u32, limit }
     }
 
-    /// Of two tables at byte `at`, for a segment from unit `start` to `end`: one that leaves room for growth
-    /// up to unit `most`, or the smallest; none if neither ends before the segment.
+    /// Of two tables at byte `at`, for a segment from unit `start` to `end`: one that leaves room
+    /// for growth up to unit `most`, or the smallest; none if neither ends before the segment.
     fn within(at: u64, start: u32, end: u32, most: u32) -> Option<Self> {
         let reach = end.saturating_add((end - start) / 2).min(most).max(end);
         let tables = [reach, end].map(|limit| Self::at(at, start, limit, most.max(end)));
@@ -94,8 +95,8 @@ impl<'m> Heap<'m> {
         Ok(heap)
     }
 
-    /// Takes in the pages from `first` to `end`, which the caller grew for this heap. Those of threads that
-    /// grow at the same moment may come in any order.
+    /// Takes in the pages from `first` to `end`, which the caller grew for this heap. Those of
+    /// threads that grow at the same moment may come in any order.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`] when they cannot hold a block, or there are too many segments;
@@ -159,7 +160,8 @@ impl<'m> Heap<'m> {
         self.link_run(&segment, tail..end)
     }
 
-    // Extends a segment whose map has no room: the map moves to the start of the free run at its end.
+    // Extends a segment whose map has no room: the map moves to the start of the free run at its
+    // end.
     fn move_map(&self, index: u32, old: &Segment<'m>, tail: u32, end: u32) -> Result<()> {
         let most = most_units(self.field(field::MAXIMUM)?);
         let at = u64::from(tail) * u64::from(UNIT);
@@ -240,8 +242,8 @@ impl<'m> Heap<'m> {
         Ok((least, (total / share).min(left).max(least)))
     }
 
-    /// How many pages to grow by, so that the large block at `pointer` can be `byte_length` bytes long
-    /// where it is; 0 when growing does not help, or is not needed.
+    /// How many pages to grow by, so that the large block at `pointer` can be `byte_length` bytes
+    /// long where it is; 0 when growing does not help, or is not needed.
     ///
     /// # Errors
     /// The faults of [`Heap::live`].
@@ -262,7 +264,8 @@ impl<'m> Heap<'m> {
         segment_pages(GRAIN + field::WORDS * 4, request_units(byte_length, align), align)
     }
 
-    // The segment that pages which are grown next will lie right behind, if they belong to the heap.
+    // The segment that pages which are grown next will lie right behind, if they belong to the
+    // heap.
     fn last_segment(&self) -> Result<Option<Segment<'m>>> {
         let end = self.field(field::END_PAGE)?;
         let seen = self.words.byte_length() / u64::from(PAGE);
@@ -291,8 +294,8 @@ fn request_units(byte_length: u32, align: u32) -> u32 {
     }
 }
 
-/// The least pages that extend a segment, whose free run at its end begins at `tail`, so that `units` units
-/// at `align` fit in, behind the map if it has to move.
+/// The least pages that extend a segment, whose free run at its end begins at `tail`, so that
+/// `units` units at `align` fit in, behind the map if it has to move.
 fn extension(segment: &Segment<'_>, tail: u32, units: u32, align: u32, maximum: u32) -> u32 {
     let (start, end) = (segment.start, segment.end);
     let pages_to = |from: u32| {
@@ -315,7 +318,8 @@ fn extension(segment: &Segment<'_>, tail: u32, units: u32, align: u32, maximum: 
     }
 }
 
-/// The pages of a new segment, its table behind `taken` bytes, that has `units` units at `align` for blocks.
+/// The pages of a new segment, its table behind `taken` bytes, that has `units` units at `align`
+/// for blocks.
 fn segment_pages(taken: u32, units: u32, align: u32) -> u32 {
     let mut pages = units.div_ceil(UNITS_PER_PAGE);
     loop {

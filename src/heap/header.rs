@@ -25,7 +25,8 @@ impl Heap<'_> {
         self.words.set(index + 1, buffer_size)
     }
 
-    /// Whether the header before `pointer` is that of a block of `buffer_size` bytes that is not in use.
+    /// Whether the header before `pointer` is that of a block of `buffer_size` bytes that is not in
+    /// use.
     #[inline]
     pub fn is_unused(&self, pointer: u32, buffer_size: u32) -> bool {
         self.read_header(pointer) == Ok((0, buffer_size))

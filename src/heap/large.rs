@@ -4,9 +4,9 @@
 //! [padding | header | bytes ... | behind]
 //! ```
 //!
-//! The pointer lies `1 << shift` bytes into the run: at its natural place for small alignments, at the
-//! start of the second unit for large ones. The last 8 bytes of the run are like a header of a block that is
-//! not in use, so that a write past the block's end meets one, as in a span.
+//! The pointer lies `1 << shift` bytes into the run: at its natural place for small alignments, at
+//! the start of the second unit for large ones. The last 8 bytes of the run are like a header of a
+//! block that is not in use, so that a write past the block's end meets one, as in a span.
 
 use super::measures::{GRAIN, HEADER, LISTED, UNIT};
 use super::run::Search;
@@ -68,7 +68,8 @@ impl<'m> Large<'m> {
         1 << self.shift == UNIT
     }
 
-    /// Bytes from the header to the block's end. What alignment leaves before the header is nobody's.
+    /// Bytes from the header to the block's end. What alignment leaves before the header is
+    /// nobody's.
     pub const fn buffer_size(&self) -> u32 {
         self.units * UNIT - (1 << self.shift)
     }
@@ -96,8 +97,8 @@ impl<'m> Large<'m> {
 }
 
 impl<'m> Heap<'m> {
-    /// The large block that starts at `unit`, its header and what lies behind it confirmed, and the bytes
-    /// that were asked for: 0 when a thread keeps it.
+    /// The large block that starts at `unit`, its header and what lies behind it confirmed, and the
+    /// bytes that were asked for: 0 when a thread keeps it.
     ///
     /// # Errors
     /// [`Fault::Corrupted`].
@@ -148,7 +149,8 @@ impl<'m> Heap<'m> {
     /// Resizes a large block where it is.
     ///
     /// # Errors
-    /// [`Fault::MustMove`] when there is no room behind it, [`Fault::Corrupted`]; the block is as it was.
+    /// [`Fault::MustMove`] when there is no room behind it, [`Fault::Corrupted`]; the block is as
+    /// it was.
     pub(super) fn resize_large(&self, large: Large<'m>, byte_length: u32) -> Result<()> {
         let units = large.units_for(byte_length);
         let end = large.unit + large.units;

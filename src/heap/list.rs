@@ -1,11 +1,11 @@
-//! Lists of units that start something: a head in the superblock, and two links at each member, which
-//! are looked at from both sides before they are followed.
+//! Lists of units that start something: a head in the superblock, and two links at each member,
+//! which are looked at from both sides before they are followed.
 
 use super::superblock::Heap;
 use crate::fault::{Fault, Result};
 
-/// Where the members of a list keep their links. Each answers [`Fault::Corrupted`] for a unit that cannot
-/// be a member.
+/// Where the members of a list keep their links. Each answers [`Fault::Corrupted`] for a unit that
+/// cannot be a member.
 pub trait Links {
     /// The member after `unit`; 0 for none.
     fn next(&self, unit: u32) -> Result<u32>;
@@ -25,8 +25,8 @@ pub struct Neighbours {
 }
 
 impl Heap<'_> {
-    /// Puts `unit` at the front of the list whose head is the superblock's field `head`. Returns whether the
-    /// list was empty.
+    /// Puts `unit` at the front of the list whose head is the superblock's field `head`. Returns
+    /// whether the list was empty.
     ///
     /// # Errors
     /// [`Fault::Corrupted`]; the list is as it was then.
@@ -40,8 +40,8 @@ impl Heap<'_> {
         Ok(next == 0)
     }
 
-    /// Takes `unit` out of the list whose head is the superblock's field `head`. Returns whether the list
-    /// is empty now.
+    /// Takes `unit` out of the list whose head is the superblock's field `head`. Returns whether
+    /// the list is empty now.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when a neighbour does not link back; nothing is changed then.

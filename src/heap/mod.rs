@@ -1,9 +1,10 @@
 //! The allocator: segments of pages, spans of equal blocks with free bitmaps, bins of free runs.
 //!
-//! All state lies in the memory itself, as offsets, so that it travels with the memory from
-//! thread to thread. The caller holds the heap's lock for the whole of each call. Every word read
-//! is untrusted: whatever is written over the heap, a call stays within the memory, ends after a
-//! bounded number of steps and answers [`Fault::Corrupted`](crate::fault::Fault) instead of panicking.
+//! All state lies in the memory itself, as offsets, so that it travels with the memory from thread
+//! to thread. The caller holds the heap's lock for the whole of each call. Every word read is
+//! untrusted: whatever is written over the heap, a call stays within the memory, ends after a
+//! bounded number of steps and answers [`Fault::Corrupted`](crate::fault::Fault) instead of
+//! panicking.
 //!
 //! ```text
 //! superblock   what a heap is known by: counts, heads of lists, the segments

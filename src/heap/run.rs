@@ -1,8 +1,10 @@
-//! Free runs of units: kept in bins by length, split when taken, joined with both neighbours when freed.
+//! Free runs of units: kept in bins by length, split when taken, joined with both neighbours when
+//! freed.
 //!
-//! All that is known of a run lies in its map words: the length in its first and its last, and the links
-//! of its bin in its second and third. In a run of three units the third has the link only. Runs of less than
-//! [`LISTED`] units have no room for links: nobody finds them until a neighbour is freed.
+//! All that is known of a run lies in its map words: the length in its first and its last, and the
+//! links of its bin in its second and third. In a run of three units the third has the link only.
+//! Runs of less than [`LISTED`] units have no room for links: nobody finds them until a neighbour
+//! is freed.
 
 use core::ops::Range;
 
@@ -22,8 +24,8 @@ const LOOKS: u32 = 16;
 pub enum Search {
     /// For as long as growing the memory is cheaper than looking on.
     Quick,
-    /// As [`Search::Quick`], for a large block that had to move because it grew: it is placed where it can
-    /// grow again.
+    /// As [`Search::Quick`], for a large block that had to move because it grew: it is placed where
+    /// it can grow again.
     Moving,
     /// Everywhere, free blocks of larger classes included: the memory cannot grow.
     Exhaustive,
@@ -40,7 +42,8 @@ pub const fn bin_of(units: u32) -> u32 {
 
 const _: () = assert!(bin_of(MAX_UNITS) < BINS);
 
-/// The lowest unit from `start` on that a run can begin at whose second unit is aligned to `align` bytes.
+/// The lowest unit from `start` on that a run can begin at whose second unit is aligned to `align`
+/// bytes.
 pub const fn first_place(start: u32, align: u32) -> u32 {
     if align <= UNIT { start } else { (start + 1).next_multiple_of(align / UNIT) - 1 }
 }
@@ -50,9 +53,10 @@ const fn last_place(last: u32, align: u32) -> Option<u32> {
     if align <= UNIT { Some(last) } else { (last + 1 - (last + 1) % (align / UNIT)).checked_sub(1) }
 }
 
-/// Where in a run `units` units can begin, so that their second unit is aligned to `align` bytes: as far down
-/// as possible, so that what is left of the heap's last run grows with the heap; or, for blocks that move, as
-/// far up, so that one at the heap's end stays there and can be extended when the memory grows.
+/// Where in a run `units` units can begin, so that their second unit is aligned to `align` bytes:
+/// as far down as possible, so that what is left of the heap's last run grows with the heap; or,
+/// for blocks that move, as far up, so that one at the heap's end stays there and can be extended
+/// when the memory grows.
 fn place(run: &Range<u32>, units: u32, align: u32, search: Search) -> Option<u32> {
     let last = run.end.checked_sub(units).filter(|&last| last >= run.start)?;
     let begin = match search {
@@ -126,15 +130,16 @@ fn label(segment: &Segment<'_>, run: Range<u32>) -> Result<()> {
     segment.set_kind(run.start, UnitKind::Free { units })
 }
 
-/// Whether a free run that becomes another one stays in its bin. No two short ones share a bin, so that the map
-/// words of both have room for length and links.
+/// Whether a free run that becomes another one stays in its bin. No two short ones share a bin, so
+/// that the map words of both have room for length and links.
 fn stays(run: &Range<u32>, other: &Range<u32>) -> bool {
     !run.is_empty()
         && !other.is_empty()
         && bin_of(run.end - run.start) == bin_of(other.end - other.start)
 }
 
-/// The links of free runs, in their second and third map words. Most members lie in the segment `near`.
+/// The links of free runs, in their second and third map words. Most members lie in the segment
+/// `near`.
 pub struct RunLinks<'h, 'm> {
     pub heap: &'h Heap<'m>,
     pub near: &'h Segment<'m>,
@@ -345,8 +350,8 @@ impl<'m> Heap<'m> {
         act().inspect_err(|_| drop(self.link_run(segment, run)))
     }
 
-    /// Makes a free run of units that are inside of nothing; of none, if there are none. Neighbours are
-    /// not looked at.
+    /// Makes a free run of units that are inside of nothing; of none, if there are none. Neighbours
+    /// are not looked at.
     ///
     /// # Errors
     /// [`Fault::Corrupted`]; nothing is changed then.

@@ -1,7 +1,7 @@
 //! Segments: contiguous ranges of units, each with a map that has a word for every unit.
 //!
-//! A map lies in units of its own segment and is made for more units than the segment has at first, so
-//! that pages grown right behind it extend it; `limit` is the unit that its map ends at.
+//! A map lies in units of its own segment and is made for more units than the segment has at first,
+//! so that pages grown right behind it extend it; `limit` is the unit that its map ends at.
 
 use super::measures::{MAX_UNITS, UNIT, WORDS_PER_UNIT};
 use super::superblock::{Heap, MAX_SEGMENTS, SEGMENT_WORDS, field};
@@ -111,8 +111,8 @@ impl<'m> Heap<'m> {
         Ok((0..self.segment_count()?).map(move |index| heap.segment(index)))
     }
 
-    /// All segments in ascending order of address, none of which overlap: a walk over them meets no unit
-    /// twice.
+    /// All segments in ascending order of address, none of which overlap: a walk over them meets no
+    /// unit twice.
     ///
     /// # Errors
     /// [`Fault::Corrupted`].
@@ -138,8 +138,8 @@ impl<'m> Heap<'m> {
         self.segment_of(unit)?.ok_or(Fault::Corrupted)
     }
 
-    /// Writes directory entry `index` and returns the segment: first unit, end, limit, word index of the
-    /// map.
+    /// Writes directory entry `index` and returns the segment: first unit, end, limit, word index
+    /// of the map.
     pub(super) fn set_segment(&self, index: u32, entry: [u32; 4]) -> Result<Segment<'m>> {
         let at = field::DIRECTORY + index * SEGMENT_WORDS;
         for (field, value) in (at..).zip(entry.into_iter().chain([check_of(entry)])) {

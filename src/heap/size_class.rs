@@ -1,9 +1,10 @@
 //! Size classes: how many bytes apart the blocks of a span lie, and how spans are made of them.
 //!
-//! The dense classes serve the default alignment: every multiple of 16 up to 512, then nine a doubling,
-//! evenly spaced by ratio, so that no request wastes more than a thirteenth. The first of each doubling is
-//! 16 bytes above a power of two: a request for that power (plus its 8-byte header) wastes next to nothing. The
-//! aligned classes serve larger alignments above 512 bytes, two a doubling.
+//! The dense classes serve the default alignment: every multiple of 16 up to 512, then nine a
+//! doubling, evenly spaced by ratio, so that no request wastes more than a thirteenth. The first of
+//! each doubling is 16 bytes above a power of two: a request for that power (plus its 8-byte
+//! header) wastes next to nothing. The aligned classes serve larger alignments above 512 bytes, two
+//! a doubling.
 
 use super::measures::{GRAIN, HEADER, LISTED, UNIT};
 
@@ -45,7 +46,8 @@ pub struct SizeClass {
     pub align: u32,
     /// Units of a span of many: those with the least left over.
     pub full_units: u32,
-    /// Units of the smallest span that is economical, and whose units are found again when it is freed.
+    /// Units of the smallest span that is economical, and whose units are found again when it is
+    /// freed.
     pub small_units: u32,
     /// Words of a span's bitmap.
     pub bitmap_words: u32,
@@ -114,9 +116,9 @@ impl SizeClass {
         (self.offset + self.slots(units) * self.stride).div_ceil(UNIT)
     }
 
-    /// The slot whose pointer lies `distance` bytes behind the first slot's; `None` when there is none.
-    /// The multiplication is a division that is exact for multiples of the stride: a span has at most
-    /// 2^8 slots, and a stride at most 2^12 grains, so that the error stays below 1.
+    /// The slot whose pointer lies `distance` bytes behind the first slot's; `None` when there is
+    /// none. The multiplication is a division that is exact for multiples of the stride: a span has
+    /// at most 2^8 slots, and a stride at most 2^12 grains, so that the error stays below 1.
     pub const fn slot_at(&self, distance: u32) -> Option<u32> {
         let slot = (distance / GRAIN).wrapping_mul(self.reciprocal) >> RECIPROCAL_BITS;
         if slot.wrapping_mul(self.stride) == distance { Some(slot) } else { None }

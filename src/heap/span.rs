@@ -5,10 +5,10 @@
 //! record   next, previous, counts, made, bitmap of free blocks
 //! ```
 //!
-//! Slot `k` has its pointer at `span + offset + k * stride` and its header right before. Slots are made
-//! when they are first taken: those from `made` on were never touched and count as free. Every slot that
-//! was made, and the place behind the last one, has a header that holds the stride, with a `byteLength` of
-//! 0 when the block is not in use. So a write past any block's end meets one.
+//! Slot `k` has its pointer at `span + offset + k * stride` and its header right before. Slots are
+//! made when they are first taken: those from `made` on were never touched and count as free. Every
+//! slot that was made, and the place behind the last one, has a header that holds the stride, with
+//! a `byteLength` of 0 when the block is not in use. So a write past any block's end meets one.
 
 use super::list::Links;
 use super::measures::{HEADER, LISTED, UNIT, WORDS_PER_UNIT};
@@ -23,7 +23,8 @@ use crate::fault::{Fault, Result};
 /// Offsets in a span, in words.
 const NEXT: u32 = 0;
 const PREVIOUS: u32 = 1;
-/// Units and, in the lower [`FREE_BITS`], free blocks: as many as there are bits and slots not made.
+/// Units and, in the lower [`FREE_BITS`], free blocks: as many as there are bits and slots not
+/// made.
 pub const COUNTS: u32 = 2;
 /// Slots that were made. In a word of its own: one that is wrong disagrees with [`COUNTS`].
 const MADE: u32 = 3;
@@ -149,9 +150,9 @@ impl<'m> Span<'m> {
         })
     }
 
-    /// Takes up to `most` free slots and calls `give` with their pointers: those that were in use before, the
-    /// lowest first, then new ones. Slots whose header was written over are taken but not given: they are
-    /// never used again.
+    /// Takes up to `most` free slots and calls `give` with their pointers: those that were in use
+    /// before, the lowest first, then new ones. Slots whose header was written over are taken but
+    /// not given: they are never used again.
     fn take_slots(
         &mut self,
         heap: &Heap<'m>,
@@ -260,13 +261,13 @@ impl Links for SpanLinks<'_, '_> {
 }
 
 impl<'m> Heap<'m> {
-    /// Takes all free blocks of spans of class `class`, one span after the other until there are `least`, and
-    /// calls `give` with their pointers; their headers hold the stride and a `byteLength` of 0. At most
-    /// one new span is cut.
+    /// Takes all free blocks of spans of class `class`, one span after the other until there are
+    /// `least`, and calls `give` with their pointers; their headers hold the stride and a
+    /// `byteLength` of 0. At most one new span is cut.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`]; [`Fault::Corrupted`] when the headers of all blocks found were written
-    /// over: they are not given out, and the next call looks for others.
+    /// [`Fault::OutOfMemory`]; [`Fault::Corrupted`] when the headers of all blocks found were
+    /// written over: they are not given out, and the next call looks for others.
     pub fn take_spans(
         &self,
         class: usize,

@@ -6,26 +6,28 @@ use crate::fault::{Fault, Result};
 
 /// "LSMH" in memory order: the first word of a formatted heap.
 const MAGIC: u32 = u32::from_le_bytes(*b"LSMH");
-/// Which build made the heap: what lies where, and who has its lock, is known to the same build only.
+/// Which build made the heap: what lies where, and who has its lock, is known to the same build
+/// only.
 const BUILD: u32 = {
     match u64::from_str_radix(env!("LSM_BUILD"), 16) {
         Ok(build) => build as u32,
         Err(_) => panic!("a digest"),
     }
 };
-/// What the heap of several processes has in the place of [`BUILD`]: whoever finds it in a memory without having
-/// attached the file leaves it alone.
+/// What the heap of several processes has in the place of [`BUILD`]: whoever finds it in a memory
+/// without having attached the file leaves it alone.
 const ATTACHED: u32 = !BUILD;
-/// The heap owns every page of the memory. Two words that no small damage turns into each other: a heap
-/// that takes itself for the owner of all pages takes in those of others.
+/// The heap owns every page of the memory. Two words that no small damage turns into each other: a
+/// heap that takes itself for the owner of all pages takes in those of others.
 const ALL_PAGES: u32 = u32::from_le_bytes(*b"all ");
 /// The heap has what it was given and the pages that it grew itself.
 const OWN_PAGES: u32 = !ALL_PAGES;
 
 /// The most segments a heap has.
 pub const MAX_SEGMENTS: u32 = 48;
-/// Words of one directory entry: first unit, end unit, limit unit, word index of the map, and a check
-/// on these four. Where the map lies follows from them, so one that is wrong must never be believed.
+/// Words of one directory entry: first unit, end unit, limit unit, word index of the map, and a
+/// check on these four. Where the map lies follows from them, so one that is wrong must never be
+/// believed.
 pub const SEGMENT_WORDS: u32 = 5;
 /// Bins of free runs: exact below 8 units, then eight for each doubling.
 pub const BINS: u32 = 160;
@@ -37,8 +39,8 @@ pub mod field {
     use super::{BIN_BITMAP_WORDS, BINS, MAX_SEGMENTS, SEGMENT_WORDS};
     use crate::heap::size_class::COUNT;
 
-    /// [`super::MAGIC`]. Written last: set iff the heap is whole. It and the next two are where they are in the
-    /// heaps of all builds, for good.
+    /// [`super::MAGIC`]. Written last: set iff the heap is whole. It and the next two are where
+    /// they are in the heaps of all builds, for good.
     pub const MAGIC: u32 = 0;
     /// The superblock's own byte offset: with the magic, what tells a heap from chance bytes.
     pub const OWN_OFFSET: u32 = 1;
@@ -62,7 +64,8 @@ pub mod field {
     pub const BIN_HEADS: u32 = BIN_BITMAP + BIN_BITMAP_WORDS;
     /// First unit of the first span of each class that has both free and taken blocks; 0 for none.
     pub const PARTIAL: u32 = BIN_HEADS + BINS;
-    /// First unit of the first span of each class that is kept though all its blocks are free; 0 for none.
+    /// First unit of the first span of each class that is kept though all its blocks are free; 0
+    /// for none.
     pub const SPARE: u32 = PARTIAL + COUNT as u32;
     /// Units of all spans of each class.
     pub const SPAN_UNITS: u32 = SPARE + COUNT as u32;
@@ -96,7 +99,8 @@ impl<'m> Heap<'m> {
         heap.build().is_some_and(|build| build != heap.own_build())
     }
 
-    /// Whether there is a heap of several processes at byte `start`, in a memory whose file this process has closed.
+    /// Whether there is a heap of several processes at byte `start`, in a memory whose file this
+    /// process has closed.
     pub fn is_detached(words: Words<'m>, start: u32) -> bool {
         let heap = Self { words, superblock: start / 4 };
         !words.is_logged() && heap.build() == Some(ATTACHED)
@@ -126,7 +130,8 @@ impl<'m> Heap<'m> {
     /// Whether the heap owns every page of the memory.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`] when the superblock cannot be read, or such a heap would begin elsewhere.
+    /// [`Fault::Corrupted`] when the superblock cannot be read, or such a heap would begin
+    /// elsewhere.
     pub fn owns_all(&self) -> Result<bool> {
         match self.field(field::OWNERSHIP)? {
             OWN_PAGES => Ok(false),

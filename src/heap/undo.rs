@@ -1,9 +1,11 @@
-//! What a heap that outlives its users has of a call that was cut short: the words as they were before the call
-//! wrote to them. A process may be killed at any instruction; whoever takes the lock next puts them back.
+//! What a heap that outlives its users has of a call that was cut short: the words as they were
+//! before the call wrote to them. A process may be killed at any instruction; whoever takes the
+//! lock next puts them back.
 //!
-//! Before a word is written, its place and its value are entered here; at the end of a step that leaves the heap
-//! whole, all entries are dropped at once. The entry comes before the write in the order of the program. That is
-//! enough: the one who reads the log has the lock from the kernel, after the other one's last instruction.
+//! Before a word is written, its place and its value are entered here; at the end of a step that
+//! leaves the heap whole, all entries are dropped at once. The entry comes before the write in the
+//! order of the program. That is enough: the one who reads the log has the lock from the kernel,
+//! after the other one's last instruction.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst, compiler_fence};
 
@@ -30,7 +32,8 @@ const ENTRIES: usize = (1 << 16) - 1;
 /// The log of one heap. All zero, it has no entries.
 #[repr(C)]
 pub struct UndoLog {
-    /// How many entries there are; one more than fit once an entry was refused: what was written is to be undone then.
+    /// How many entries there are; one more than fit once an entry was refused: what was written is
+    /// to be undone then.
     count: AtomicU64,
     /// What was written, and, in the lower half, what was there before.
     entries: [AtomicU64; ENTRIES],
@@ -40,7 +43,8 @@ impl UndoLog {
     /// Notes what `place` holds before it is written.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`] when there is no room: only records that were written over take so many steps.
+    /// [`Fault::Corrupted`] when there is no room: only records that were written over take so many
+    /// steps.
     #[inline(never)]
     pub fn note(&self, place: Place, before: u32) -> Result<()> {
         step();
@@ -79,8 +83,8 @@ impl UndoLog {
         self.count.load(Relaxed) > ENTRIES as u64
     }
 
-    /// Calls `put_back` with all that was noted, the last first. Whoever is killed meanwhile leaves the log as it was,
-    /// and it is done again from its end.
+    /// Calls `put_back` with all that was noted, the last first. Whoever is killed meanwhile leaves
+    /// the log as it was, and it is done again from its end.
     pub fn undo(&self, mut put_back: impl FnMut(Place, u32)) {
         let count = (self.count.load(Relaxed) as usize).min(ENTRIES);
         for entry in self.entries[..count].iter().rev() {

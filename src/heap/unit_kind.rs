@@ -15,7 +15,8 @@ pub enum UnitKind {
         /// Units from the span's first one.
         back: u32,
     },
-    /// The first unit of a large block of `units` units whose pointer lies `1 << shift` bytes into it.
+    /// The first unit of a large block of `units` units whose pointer lies `1 << shift` bytes into
+    /// it.
     Large {
         /// Base-2 logarithm of the pointer's distance from the start.
         shift: u32,
@@ -86,8 +87,8 @@ impl UnitKind {
         }
     }
 
-    /// The kind that a map word stands for; `None` when it stands for nothing. Numbers of units are as they
-    /// are: whoever uses them knows what they may be.
+    /// The kind that a map word stands for; `None` when it stands for nothing. Numbers of units are
+    /// as they are: whoever uses them knows what they may be.
     #[inline(always)]
     pub const fn unpack(word: u32) -> Option<Self> {
         let rest = word >> KIND_BITS;

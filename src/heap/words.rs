@@ -76,8 +76,8 @@ impl<'m> Words<'m> {
         Ok(())
     }
 
-    /// Writes the word at `index`, of which nothing that the heap knows makes use before the step is done: should it
-    /// be undone, it does not matter what is there.
+    /// Writes the word at `index`, of which nothing that the heap knows makes use before the step
+    /// is done: should it be undone, it does not matter what is there.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when `index` lies outside the memory.
@@ -88,7 +88,8 @@ impl<'m> Words<'m> {
         Ok(())
     }
 
-    /// Notes that the heap is whole as it is, and all that waits for it: a user who dies from here on leaves it so.
+    /// Notes that the heap is whole as it is, and all that waits for it: a user who dies from here
+    /// on leaves it so.
     #[inline(always)]
     pub fn commit(self) {
         if let Some(log) = self.log {
@@ -96,8 +97,8 @@ impl<'m> Words<'m> {
         }
     }
 
-    /// Writes the word at `index` and returns what it held. Whoever finds the new value there in an atomic
-    /// read also finds what was written before it.
+    /// Writes the word at `index` and returns what it held. Whoever finds the new value there in an
+    /// atomic read also finds what was written before it.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when `index` lies outside the memory.

@@ -1,4 +1,5 @@
-//! Files with the heap of several processes, for JavaScript: attached first, then mapped over a memory that is made for it.
+//! Files with the heap of several processes, for JavaScript: attached first, then mapped over a
+//! memory that is made for it.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -33,8 +34,8 @@ pub struct Attempt {
     pub maximum: u32,
 }
 
-/// Attaches the file at `path`. `initial` and `maximum` are the pages of a new memory; a maximum of 0 is the one that there
-/// is, or as many as `initial`.
+/// Attaches the file at `path`. `initial` and `maximum` are the pages of a new memory; a maximum of
+/// 0 is the one that there is, or as many as `initial`.
 #[napi]
 pub fn attach_file(path: String, initial: u32, maximum: u32, create: bool) -> Attempt {
     match attach(Path::new(&path), Wish { initial, maximum, create }) {
@@ -61,9 +62,10 @@ pub fn detach_file(file: &External<Waiting>) {
     drop(file.take());
 }
 
-/// Puts the bytes of an attached file in the place of V8's, for the memory that `view` covers: a shared one that was just
-/// made with the pages and the maximum of the file and that nobody has used. Opens the heap in it as [`super::open_heap`]
-/// does, or returns the fault for which it cannot be opened, or, as a text, why the bytes cannot be had there.
+/// Puts the bytes of an attached file in the place of V8's, for the memory that `view` covers: a
+/// shared one that was just made with the pages and the maximum of the file and that nobody has
+/// used. Opens the heap in it as [`super::open_heap`] does, or returns the fault for which it
+/// cannot be opened, or, as a text, why the bytes cannot be had there.
 ///
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
@@ -88,9 +90,9 @@ pub fn open_attached<'e>(
         let reason = "how much the engine has reserved for the memory is not known";
         return Ok(Either3::C(reason.into()));
     }
-    // SAFETY: only lib/attach.js calls this, right after it made the memory and before anyone else has it, with the maximum
-    // of the file. So many bytes are reserved: they are all accessible, or the engine reserves 4 GiB for every memory,
-    // which was proven.
+    // SAFETY: only lib/attach.js calls this, right after it made the memory and before anyone else
+    // has it, with the maximum of the file. So many bytes are reserved: they are all accessible, or
+    // the engine reserves 4 GiB for every memory, which was proven.
     if let Err((step, error)) = unsafe { memory.memory().overlay_file(&attachment) } {
         return Ok(Either3::C(format!("{step:?}: {error}")));
     }

@@ -1,4 +1,5 @@
-//! A memory of the engine's as a heap uses it: the bytes that this thread has seen of it, and more when it grows.
+//! A memory of the engine's as a heap uses it: the bytes that this thread has seen of it, and more
+//! when it grows.
 
 use std::ops::Range;
 

@@ -28,7 +28,8 @@ const PLAIN_PROPERTY: sys::napi_property_attributes = sys::PropertyAttributes::w
     | sys::PropertyAttributes::enumerable
     | sys::PropertyAttributes::configurable;
 
-/// The arguments of a call, behind the number of the heap. JavaScript checks them first; a missing one is 0.
+/// The arguments of a call, behind the number of the heap. JavaScript checks them first; a missing
+/// one is 0.
 pub struct Arguments {
     env: sys::napi_env,
     values: [sys::napi_value; 1 + MAX_ARGUMENTS],
@@ -45,8 +46,8 @@ impl Arguments {
 
     fn number_at(&self, place: usize) -> u32 {
         let mut number = 0;
-        // SAFETY: `values` are live handles of the running call in `env`, undefined ones included, and
-        // `number` is written only on success.
+        // SAFETY: `values` are live handles of the running call in `env`, undefined ones included,
+        // and `number` is written only on success.
         unsafe { sys::napi_get_value_uint32(self.env, self.values[place], &mut number) };
         number
     }
@@ -78,22 +79,23 @@ impl Arguments {
         name.map_or_else(|_| Vec::new(), |name| name.to_vec())
     }
 
-    /// A copy of argument `index`, an array of words that belongs to this thread; empty when it is none.
+    /// A copy of argument `index`, an array of words that belongs to this thread; empty when it is
+    /// none.
     pub fn words(&self, index: usize) -> Vec<u32> {
         // SAFETY: as in `text`.
         let words = unsafe { Uint32Array::from_napi_value(self.env, self.at(index)) };
         words.map_or_else(|_| Vec::new(), |words| words.to_vec())
     }
 
-    /// Copies `numbers` to the start of argument `index`, a Float64Array that JavaScript owns. One that was made
-    /// for each answer would be released only when the event loop turns.
+    /// Copies `numbers` to the start of argument `index`, a Float64Array that JavaScript owns. One
+    /// that was made for each answer would be released only when the event loop turns.
     ///
     /// # Errors
     /// [`Fault::Internal`] when it is no such array, or too short.
     pub fn fill(&self, index: usize, numbers: &[f64]) -> core::result::Result<(), Fault> {
         let (mut kind, mut length, mut data) = (0, 0, null_mut());
-        // SAFETY: `values` are live handles of the running call in `env`, undefined ones included; the out
-        // pointers are locals, or null where that is allowed.
+        // SAFETY: `values` are live handles of the running call in `env`, undefined ones included;
+        // the out pointers are locals, or null where that is allowed.
         let status = unsafe {
             sys::napi_get_typedarray_info(
                 self.env,
@@ -111,16 +113,17 @@ impl Arguments {
         if !usable {
             return Err(Fault::Internal);
         }
-        // SAFETY: `data` points at `length` numbers, as was just checked, which JavaScript does not move or free
-        // during the call. They are in JavaScript's hands, so that `numbers` cannot overlap with them.
+        // SAFETY: `data` points at `length` numbers, as was just checked, which JavaScript does not
+        // move or free during the call. They are in JavaScript's hands, so that `numbers` cannot
+        // overlap with them.
         unsafe { copy_nonoverlapping(numbers.as_ptr(), data.cast::<f64>(), numbers.len()) };
         Ok(())
     }
 
     /// Argument `index` as it is.
     pub fn value(&self, index: usize) -> JsValue {
-        // SAFETY: `values` are handles of the running call in `env`, and `Arguments` does not outlive
-        // it: only `call` makes one, on its stack, and lends it out.
+        // SAFETY: `values` are handles of the running call in `env`, and `Arguments` does not
+        // outlive it: only `call` makes one, on its stack, and lends it out.
         unsafe { JsValue::new(self.env, self.at(index)) }
     }
 }
@@ -135,7 +138,8 @@ pub trait Callback {
     fn run(heap: &OpenHeap, arguments: &Arguments) -> core::result::Result<Self::Output, Fault>;
 }
 
-/// Gives `object` a property of its own: a setter that someone has put on its prototype is not called.
+/// Gives `object` a property of its own: a setter that someone has put on its prototype is not
+/// called.
 ///
 /// # Safety
 /// `env` is the environment of the running call, `object` and `value` are handles of it.
@@ -155,7 +159,8 @@ pub unsafe fn define_property(
         attributes: PLAIN_PROPERTY,
         data: null_mut(),
     };
-    // SAFETY: the caller vouches for `env`, `object` and `value`; the descriptor is read in the call only.
+    // SAFETY: the caller vouches for `env`, `object` and `value`; the descriptor is read in the
+    // call only.
     check_status!(unsafe { sys::napi_define_properties(env, object, 1, &property) })
 }
 
@@ -165,8 +170,8 @@ pub unsafe fn define_property(
 /// `env` is the environment of the running call and `object` one of its handles.
 pub unsafe fn define<C: Callback>(env: sys::napi_env, object: sys::napi_value) -> Result<()> {
     let (name, mut function) = (C::NAME.as_ptr(), null_mut());
-    // SAFETY: the caller vouches for `env` and `object`; `name` ends in NUL, so its length may be given
-    // as -1, and the out pointer is a local.
+    // SAFETY: the caller vouches for `env` and `object`; `name` ends in NUL, so its length may be
+    // given as -1, and the out pointer is a local.
     unsafe {
         let callback = Some(call::<C> as _);
         let data = null_mut();
@@ -190,9 +195,9 @@ pub unsafe fn define_cache(
 ) -> Result<()> {
     let words = cache.rows().words();
     let (data, length) = (words.as_ptr().cast_mut().cast::<c_void>(), size_of_val(words));
-    // SAFETY: the caller vouches for `env` and `object`. `data` points at words that the cache neither moves
-    // nor frees while it lives. JavaScript writes its part of them on this thread only, and Rust reads
-    // them as atomics.
+    // SAFETY: the caller vouches for `env` and `object`. `data` points at words that the cache
+    // neither moves nor frees while it lives. JavaScript writes its part of them on this thread
+    // only, and Rust reads them as atomics.
     unsafe {
         let (buffer, loan) = Loan::new(env, data, length, Box::new(cache))?;
         handle.lend(loan);
@@ -219,8 +224,8 @@ impl<T: ToNapiValue> Answer for T {
     }
 }
 
-/// Numbers for JavaScript, in an array whose bytes are the engine's own: it collects them when it needs to,
-/// those of a buffer from outside only when the event loop turns.
+/// Numbers for JavaScript, in an array whose bytes are the engine's own: it collects them when it
+/// needs to, those of a buffer from outside only when the event loop turns.
 pub struct Numbers<T>(pub Vec<T>);
 
 /// A number that a typed array can hold.
@@ -241,8 +246,8 @@ impl<T: Element> ToNapiValue for Numbers<T> {
     unsafe fn to_napi_value(env: sys::napi_env, Self(numbers): Self) -> Result<sys::napi_value> {
         let (mut data, mut buffer, mut array) = (null_mut(), null_mut(), null_mut());
         let byte_length = size_of_val(numbers.as_slice());
-        // SAFETY: `env` is that of the running call and the out pointers are locals. `data` points at
-        // `byte_length` new bytes, aligned for any number, that nobody else has yet.
+        // SAFETY: `env` is that of the running call and the out pointers are locals. `data` points
+        // at `byte_length` new bytes, aligned for any number, that nobody else has yet.
         unsafe {
             check_status!(sys::napi_create_arraybuffer(env, byte_length, &mut data, &mut buffer))?;
             if byte_length > 0 {
@@ -281,9 +286,9 @@ impl Answer for SharedBytes {
     unsafe fn answer(self, env: sys::napi_env, handle: &Handle) -> Result<sys::napi_value> {
         let Self { entry, length } = self;
         let data = entry.live_blocks.bytes().as_ptr().cast_mut().cast::<c_void>();
-        // SAFETY: the caller vouches for `env`. `data` points at `length` bytes at least, which neither move nor
-        // go while `known` lives. All threads read and write them as atomics, or as single bytes in
-        // JavaScript.
+        // SAFETY: the caller vouches for `env`. `data` points at `length` bytes at least, which
+        // neither move nor go while `known` lives. All threads read and write them as atomics, or
+        // as single bytes in JavaScript.
         let (buffer, loan) = unsafe { Loan::new(env, data, length, Box::new(entry)) }?;
         handle.lend(loan);
         Ok(buffer)
@@ -296,8 +301,8 @@ unsafe extern "C" fn call<C: Callback>(
 ) -> sys::napi_value {
     let mut arguments = Arguments { env, values: [null_mut(); 1 + MAX_ARGUMENTS] };
     let mut count = arguments.values.len();
-    // SAFETY: `env` and `info` are those of the running call; `values` has room for `count` handles,
-    // and Node-API fills those beyond the given arguments with undefined.
+    // SAFETY: `env` and `info` are those of the running call; `values` has room for `count`
+    // handles, and Node-API fills those beyond the given arguments with undefined.
     let status = unsafe {
         let values = arguments.values.as_mut_ptr();
         sys::napi_get_cb_info(env, info, &mut count, values, null_mut(), null_mut())

@@ -1,5 +1,5 @@
-//! What a heap needs of JavaScript to grow its memory: the memory, which is not kept alive, and the engine's
-//! own functions on it. Nothing that a caller says later takes their place.
+//! What a heap needs of JavaScript to grow its memory: the memory, which is not kept alive, and the
+//! engine's own functions on it. Nothing that a caller says later takes their place.
 
 use std::ptr::null_mut;
 
@@ -16,8 +16,8 @@ pub struct Grower {
 }
 
 impl Grower {
-    /// Takes the properties `memory`, `grow` and `getBuffer` of an object: a WebAssembly.Memory, its prototype's
-    /// `grow` and the getter of its `buffer`.
+    /// Takes the properties `memory`, `grow` and `getBuffer` of an object: a WebAssembly.Memory,
+    /// its prototype's `grow` and the getter of its `buffer`.
     ///
     /// # Errors
     /// When one of them is not an object.
@@ -51,7 +51,8 @@ impl Reference {
     fn new(value: JsValue, strong: bool) -> Result<Self> {
         let (env, value) = value.parts();
         let mut reference = null_mut();
-        // SAFETY: both are those of the running call (promised to `JsValue::new`), the out pointer is a local.
+        // SAFETY: both are those of the running call (promised to `JsValue::new`), the out pointer
+        // is a local.
         check_status!(unsafe {
             sys::napi_create_reference(env, value, u32::from(strong), &mut reference)
         })?;
@@ -61,8 +62,9 @@ impl Reference {
     /// The object, in the running call; `None` when it has been collected.
     fn get(&self) -> Option<JsValue> {
         let mut value = null_mut();
-        // SAFETY: `new` made the reference in `env`, and it is there until `self` is dropped. Heaps are used on
-        // the thread of `env`, in a call from it, so that the value is a handle of that call.
+        // SAFETY: `new` made the reference in `env`, and it is there until `self` is dropped. Heaps
+        // are used on the thread of `env`, in a call from it, so that the value is a handle of that
+        // call.
         unsafe {
             let status = sys::napi_get_reference_value(self.env, self.reference, &mut value);
             (status == sys::Status::napi_ok && !value.is_null())
@@ -73,8 +75,9 @@ impl Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        // SAFETY: `new` made the reference in `env`, and it is given up here only, on the thread of `env`: in a
-        // call, in a finalizer or when the environment ends, in all of which that is allowed.
+        // SAFETY: `new` made the reference in `env`, and it is given up here only, on the thread of
+        // `env`: in a call, in a finalizer or when the environment ends, in all of which that is
+        // allowed.
         unsafe { sys::napi_delete_reference(self.env, self.reference) };
     }
 }

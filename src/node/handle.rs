@@ -1,9 +1,10 @@
-//! How long a thread has a heap open: until JavaScript's side of it has been collected or, if that comes
-//! first, until the thread's environment ends. Engines collect what is left by then in any order, the
-//! memory before the functions that work on it too.
+//! How long a thread has a heap open: until JavaScript's side of it has been collected or, if that
+//! comes first, until the thread's environment ends. Engines collect what is left by then in any
+//! order, the memory before the functions that work on it too.
 //!
-//! An engine tells of what it has collected when the event loop turns. In a program that never returns to
-//! the loop, handles that nobody can reach are looked for whenever many have been opened.
+//! An engine tells of what it has collected when the event loop turns. In a program that never
+//! returns to the loop, handles that nobody can reach are looked for whenever many have been
+//! opened.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -18,15 +19,16 @@ use super::loan::Loan;
 use crate::fault::{Fault, Result};
 use crate::node::bytes::OpenHeap;
 
-/// Bytes that an open heap holds outside the engine's sight, about: its tables, and what the thread keeps.
+/// Bytes that an open heap holds outside the engine's sight, about: its tables, and what the thread
+/// keeps.
 const HELD: i64 = 1 << 17;
 
 /// So many handles are opened before those that nobody can reach are looked for.
 const FEW: usize = 64;
 
 thread_local! {
-    /// The handles of this thread. They are left alone when it ends: it may be too late to close a heap then,
-    /// and the environment has closed all if it has ended before.
+    /// The handles of this thread. They are left alone when it ends: it may be too late to close a
+    /// heap then, and the environment has closed all if it has ended before.
     static HANDLES: ManuallyDrop<RefCell<Handles>> =
         const { ManuallyDrop::new(RefCell::new(Handles::new())) };
 }
@@ -83,7 +85,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// A handle on a heap that was opened in `env`, for as long as `token` can be reached, and what is lent.
+    /// A handle on a heap that was opened in `env`, for as long as `token` can be reached, and what
+    /// is lent.
     ///
     /// # Errors
     /// When the engine takes no hook, or the thread is being terminated; the heap is closed then.
@@ -100,8 +103,8 @@ impl Handle {
             loans: RefCell::default(),
         });
         handle.refer_to(token)?;
-        // SAFETY: `env` is that of the running call, and `end` may have the handle for as long as it is
-        // registered: closing the heap removes it.
+        // SAFETY: `env` is that of the running call, and `end` may have the handle for as long as
+        // it is registered: closing the heap removes it.
         check_status!(unsafe {
             sys::napi_add_env_cleanup_hook(handle.env, Some(end), handle.as_data())
         })?;
@@ -137,8 +140,9 @@ impl Handle {
     fn refer_to(self: &Rc<Self>, token: sys::napi_value) -> napi::Result<()> {
         let mut reference = null_mut();
         let data = Rc::into_raw(Rc::clone(self)).cast_mut().cast::<c_void>();
-        // SAFETY: the caller of `new` vouches for `env` and `token`. `data` owns one count, which `collected`
-        // gives back; without the finalizer it is given back here. The out pointer is a local.
+        // SAFETY: the caller of `new` vouches for `env` and `token`. `data` owns one count, which
+        // `collected` gives back; without the finalizer it is given back here. The out pointer is a
+        // local.
         unsafe {
             let (finalize, hint) = (Some(collected as _), null_mut());
             let status = sys::napi_add_finalizer(self.env, token, data, finalize, hint, null_mut());
@@ -151,8 +155,8 @@ impl Handle {
 
     fn is_unreachable(&self) -> bool {
         let (mut value, token) = (null_mut(), self.token.get());
-        // SAFETY: `self` has the reference until it is closed, `env` is that of the running call, and the out
-        // pointer is a local.
+        // SAFETY: `self` has the reference until it is closed, `env` is that of the running call,
+        // and the out pointer is a local.
         let status = unsafe { sys::napi_get_reference_value(self.env, token, &mut value) };
         status == sys::Status::napi_ok
             && value.is_null()
@@ -160,7 +164,8 @@ impl Handle {
             && self.loans.borrow().iter().all(Loan::is_over)
     }
 
-    /// Closes the heap, whether that was done or not. The environment has not ended, and the heap is not in use.
+    /// Closes the heap, whether that was done or not. The environment has not ended, and the heap
+    /// is not in use.
     pub fn close(&self) {
         if self.heap.borrow().is_some() {
             // SAFETY: `new` registered the hook, which has not run, as it takes the heap.
@@ -234,15 +239,15 @@ fn account(env: sys::napi_env, bytes: i64) {
 }
 
 unsafe extern "C" fn collected(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: `data` is the count that `refer_to` put there, and Node-API finalizes an object once, before its
-    // environment has ended.
+    // SAFETY: `data` is the count that `refer_to` put there, and Node-API finalizes an object once,
+    // before its environment has ended.
     unsafe { Rc::from_raw(data.cast_const().cast::<Handle>()) }.close();
 }
 
-// Closes the heap while the environment, and with it the memory, is still there. No function runs on the heap any
-// more; if one did, `take` would panic, which ends the process here.
+// Closes the heap while the environment, and with it the memory, is still there. No function runs
+// on the heap any more; if one did, `take` would panic, which ends the process here.
 unsafe extern "C" fn end(handle: *mut c_void) {
-    // SAFETY: it is what `new` registered, and closing the heap removes this hook. The hook runs once, and
-    // `collected` has a count of the handle until then at least.
+    // SAFETY: it is what `new` registered, and closing the heap removes this hook. The hook runs
+    // once, and `collected` has a count of the handle until then at least.
     unsafe { &*handle.cast_const().cast::<Handle>() }.let_go();
 }

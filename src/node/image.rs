@@ -1,5 +1,5 @@
-//! One image for all copies of a build: locks and tables are statics, so that a heap can be shared only by
-//! those who work in the same image. The first of them does the work of all; see [`image`].
+//! One image for all copies of a build: locks and tables are statics, so that a heap can be shared
+//! only by those who work in the same image. The first of them does the work of all; see [`image`].
 
 use std::ffi::{CStr, c_void};
 use std::ptr::{NonNull, null_mut};
@@ -24,8 +24,9 @@ const SYMBOL: &CStr = {
 
 type Register = unsafe extern "C" fn(sys::napi_env, sys::napi_value) -> sys::napi_value;
 
-/// Fills in the exports of another image of this build, with the functions of this one. Node.js's own way
-/// in is looked up, because other images have one of that name, which the linker may take for it.
+/// Fills in the exports of another image of this build, with the functions of this one. Node.js's
+/// own way in is looked up, because other images have one of that name, which the linker may take
+/// for it.
 ///
 /// # Safety
 /// `env` is the environment of the running call and `exports` one of its handles.
@@ -56,14 +57,15 @@ pub fn hand_over(exports: Object<'_>, env: Env) -> Result<()> {
     image::own(REGISTER).ok_or_else(lost)?;
     image::publish().map_err(|_| lost())?;
     let first_claims = image::first(claims::SYMBOL).ok_or_else(lost)?;
-    // SAFETY: it was found by that name, in an image that has published itself, and those stay loaded.
+    // SAFETY: it was found by that name, in an image that has published itself, and those stay
+    // loaded.
     unsafe { claims::ask(first_claims) };
     let first = image::first(SYMBOL).ok_or_else(lost)?;
     if image::is_here(first) {
         return Ok(());
     }
-    // SAFETY: it was found by its name, which only images of this build have, and so is of this type. `env`
-    // and `exports` are those of the running call.
+    // SAFETY: it was found by its name, which only images of this build have, and so is of this
+    // type. `env` and `exports` are those of the running call.
     let filled = unsafe { as_register(first)(env.raw(), exports.raw()) };
     if filled.is_null() { Err(lost()) } else { Ok(()) }
 }

@@ -15,14 +15,14 @@ use crate::attached::Attachment;
 use crate::heap::{PAGE, Words};
 use crate::os::{self, Reservation, Step, guards};
 
-/// A memory that one thread works on. Its bytes stay mapped for as long as this value lives if it is
-/// shared; one that is not must outlive each call.
+/// A memory that one thread works on. Its bytes stay mapped for as long as this value lives if it
+/// is shared; one that is not must outlive each call.
 pub struct Memory {
     env: sys::napi_env,
     view: Cell<View>,
-    /// A strong reference to a SharedArrayBuffer over the memory's bytes, which keeps them mapped; none
-    /// for a memory that is not shared. The buffer must not be the one that `memory.buffer` gives: that
-    /// keeps the memory alive, and with it all that holds this value.
+    /// A strong reference to a SharedArrayBuffer over the memory's bytes, which keeps them mapped;
+    /// none for a memory that is not shared. The buffer must not be the one that `memory.buffer`
+    /// gives: that keeps the memory alive, and with it all that holds this value.
     keeper: Option<sys::napi_ref>,
 }
 
@@ -34,8 +34,8 @@ struct View {
 }
 
 impl Memory {
-    /// Opens the memory that `array` is a view of. If `array` is over a SharedArrayBuffer, that buffer is
-    /// kept.
+    /// Opens the memory that `array` is a view of. If `array` is over a SharedArrayBuffer, that
+    /// buffer is kept.
     ///
     /// # Errors
     /// When `array` is not a Uint8Array over a buffer from its start.
@@ -83,12 +83,12 @@ impl Memory {
     /// The step that failed and why.
     ///
     /// # Safety
-    /// The memory was just made, is shared, nobody has read or written a byte of it, and the engine has
-    /// reserved `maximum` bytes for it.
+    /// The memory was just made, is shared, nobody has read or written a byte of it, and the engine
+    /// has reserved `maximum` bytes for it.
     pub unsafe fn overlay(&self, maximum: usize) -> core::result::Result<(), (Step, io::Error)> {
         let View { base, byte_length, .. } = self.view.get();
-        // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps; the
-        // caller vouches for the rest.
+        // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps;
+        // the caller vouches for the rest.
         os::overlay(unsafe { Reservation::new(base.as_ptr().cast(), byte_length, maximum) })
     }
 
@@ -109,16 +109,16 @@ impl Memory {
         attachment.overlay(unsafe { Reservation::new(base.as_ptr().cast(), byte_length, maximum) })
     }
 
-    /// Finds out what the engine reserves for memories; see [`guards::prove`]. `read` has a module read the
-    /// byte at an offset.
+    /// Finds out what the engine reserves for memories; see [`guards::prove`]. `read` has a module
+    /// read the byte at an offset.
     ///
     /// # Safety
     /// The memory was made for this and can grow by a page; nobody else has it.
     pub unsafe fn prove_guards(&self, memory: JsValue, read: JsValue) {
         let View { base, byte_length, .. } = self.view.get();
         let read_behind = || memory.call(read, Some(byte_length as u32)).is_some();
-        // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps if it is
-        // shared; the caller vouches for the rest.
+        // SAFETY: `base` and `byte_length` are those of the memory's buffer, which `self` keeps if
+        // it is shared; the caller vouches for the rest.
         unsafe { guards::prove(base.as_ptr().cast(), byte_length, read_behind) };
     }
 
@@ -136,12 +136,13 @@ impl Memory {
         if bytes.end > byte_length {
             return 0;
         }
-        // SAFETY: the range was just checked against the accessible bytes that `self` keeps. To whoever
-        // reads them as atomics, becoming zero is a write like any other.
+        // SAFETY: the range was just checked against the accessible bytes that `self` keeps. To
+        // whoever reads them as atomics, becoming zero is a write like any other.
         unsafe { os::give_back(base.as_ptr().cast(), bytes) }
     }
 
-    /// How many of `bytes` take up memory; see [`os::resident_bytes`]. 0 when the range is not inside the memory.
+    /// How many of `bytes` take up memory; see [`os::resident_bytes`]. 0 when the range is not
+    /// inside the memory.
     pub fn resident_bytes(&self, bytes: Range<usize>) -> usize {
         let View { base, byte_length, .. } = self.view.get();
         if bytes.end > byte_length {
@@ -154,14 +155,14 @@ impl Memory {
     /// The bytes seen so far as words.
     pub fn words(&self) -> Words<'_> {
         let View { base, byte_length, .. } = self.view.get();
-        // SAFETY: `base` is the data pointer that Node-API gave for a buffer of `byte_length` bytes, which is
-        // aligned to a page. The bytes of a shared memory stay mapped while `self` lives: `keeper` is a
-        // SharedArrayBuffer over the same backing store, which never shrinks or moves; growth makes more
-        // of it accessible. Those of another memory are used only by calls that lib/session.js makes, which
-        // holds the memory and refreshes the view first when the memory has grown. The view is
-        // replaced on this thread only (`Cell` makes the type !Sync), and never during a borrow, as no
-        // call into JavaScript is made. Other threads and JavaScript may write the bytes at any time:
-        // they are only read as atomics.
+        // SAFETY: `base` is the data pointer that Node-API gave for a buffer of `byte_length`
+        // bytes, which is aligned to a page. The bytes of a shared memory stay mapped while `self`
+        // lives: `keeper` is a SharedArrayBuffer over the same backing store, which never shrinks
+        // or moves; growth makes more of it accessible. Those of another memory are used only by
+        // calls that lib/session.js makes, which holds the memory and refreshes the view first when
+        // the memory has grown. The view is replaced on this thread only (`Cell` makes the type
+        // !Sync), and never during a borrow, as no call into JavaScript is made. Other threads and
+        // JavaScript may write the bytes at any time: they are only read as atomics.
         let words = unsafe { std::slice::from_raw_parts(base.as_ptr(), byte_length / 4) };
         Words::new(words)
     }
@@ -170,9 +171,10 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         if let Some(keeper) = self.keeper {
-            // SAFETY: `keep_if_shared` made the reference in `env`, and it is given up here only. Values of
-            // this type are dropped on the thread of `env`, in a call, in a finalizer or when the environment
-            // ends, at the latest by the hook of handle.rs: deleting references is allowed in all of them.
+            // SAFETY: `keep_if_shared` made the reference in `env`, and it is given up here only.
+            // Values of this type are dropped on the thread of `env`, in a call, in a finalizer or
+            // when the environment ends, at the latest by the hook of handle.rs: deleting
+            // references is allowed in all of them.
             unsafe { sys::napi_delete_reference(self.env, keeper) };
         }
     }
@@ -189,8 +191,8 @@ impl JsValue {
     /// Wraps an argument of the running call.
     ///
     /// # Safety
-    /// `env` is the environment of the running call and `value` one of its handles; the result is not
-    /// used after the call.
+    /// `env` is the environment of the running call and `value` one of its handles; the result is
+    /// not used after the call.
     pub const unsafe fn new(env: sys::napi_env, value: sys::napi_value) -> Self {
         Self { env, value }
     }
@@ -206,20 +208,22 @@ impl JsValue {
     /// When it has none.
     pub fn property(self, name: &CStr) -> Result<Self> {
         let mut value = null_mut();
-        // SAFETY: the value is a handle of the running call in `env` (promised to `JsValue::new`), the out pointer
-        // a local, and the name ends in NUL.
+        // SAFETY: the value is a handle of the running call in `env` (promised to `JsValue::new`),
+        // the out pointer a local, and the name ends in NUL.
         check_status!(unsafe {
             sys::napi_get_named_property(self.env, self.value, name.as_ptr(), &mut value)
         })?;
         Ok(Self { env: self.env, value })
     }
 
-    /// Calls `function` as a method of this value, with a number if there is one; `None` when it throws.
+    /// Calls `function` as a method of this value, with a number if there is one; `None` when it
+    /// throws.
     pub fn call(self, function: Self, argument: Option<u32>) -> Option<Self> {
         let Self { env, value } = self;
         let (mut number, mut result, mut error) = (null_mut(), null_mut(), null_mut());
-        // SAFETY: both are handles of the running call in `env` (promised to `JsValue::new`), what Node-API
-        // makes of the argument is another, and each out pointer is a local, read only on success.
+        // SAFETY: both are handles of the running call in `env` (promised to `JsValue::new`), what
+        // Node-API makes of the argument is another, and each out pointer is a local, read only on
+        // success.
         unsafe {
             let made = sys::napi_create_uint32(env, argument.unwrap_or(0), &mut number);
             let count = usize::from(argument.is_some());

@@ -58,12 +58,12 @@ pub struct HeapOptions {
     pub debug: bool,
 }
 
-/// Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`]. Returns
-/// the fault for which it cannot be opened, or an object that keeps it open. Its `number` is what
-/// [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached` whether other processes can have
-/// it, `kept` is the state of a block that a thread keeps, and `cache` is an ArrayBuffer of the words of the thread's
-/// cache, or null. All that lib/native.js reads is the object's own: code that
-/// has put accessors on its prototype never gets hold of it.
+/// Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`].
+/// Returns the fault for which it cannot be opened, or an object that keeps it open. Its `number`
+/// is what [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached`
+/// whether other processes can have it, `kept` is the state of a block that a thread keeps, and
+/// `cache` is an ArrayBuffer of the words of the thread's cache, or null. All that lib/native.js
+/// reads is the object's own: code that has put accessors on its prototype never gets hold of it.
 ///
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
@@ -135,8 +135,8 @@ pub fn close_heap(env: &Env, number: u32) {
     }
 }
 
-/// The functions on a heap, whose number they take before their arguments. They answer with numbers, those
-/// below 0 being faults.
+/// The functions on a heap, whose number they take before their arguments. They answer with
+/// numbers, those below 0 being faults.
 ///
 /// # Errors
 /// When the thread is being terminated.
@@ -175,24 +175,25 @@ pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
     Ok(object)
 }
 
-/// Closes the heaps of this thread that nobody can reach any more, without waiting for the event loop to
-/// turn. Returns how many there were.
+/// Closes the heaps of this thread that nobody can reach any more, without waiting for the event
+/// loop to turn. Returns how many there were.
 #[napi]
 pub fn sweep_heaps(env: &Env) -> u32 {
     handle::sweep(env) as u32
 }
 
-/// Finds out whether memories may have a maximum above their initial pages on native storage: what the
-/// engine reserves for a memory. `view` covers a shared one of one page that was made for this and may grow
-/// to two, and `read` is a function of a module that reads the byte at an offset of it.
+/// Finds out whether memories may have a maximum above their initial pages on native storage: what
+/// the engine reserves for a memory. `view` covers a shared one of one page that was made for this
+/// and may grow to two, and `read` is a function of a module that reads the byte at an offset of
+/// it.
 ///
 /// # Errors
 /// Status InvalidArg when `view` is not a Uint8Array over a whole memory.
 #[napi(ts_args_type = "view: Uint8Array, read: Function")]
 pub fn prove_guards(view: Argument, read: Argument) -> Result<()> {
     let memory = Memory::open(view.0)?;
-    // SAFETY: only lib/storage.js calls this, with a memory that it made just for it, after another of the
-    // kind has grown to two pages: so many are reserved.
+    // SAFETY: only lib/storage.js calls this, with a memory that it made just for it, after another
+    // of the kind has grown to two pages: so many are reserved.
     unsafe { memory.prove_guards(view.0, read.0) };
     Ok(())
 }
@@ -210,10 +211,10 @@ pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
     if maximum > memory.byte_length() && !guards::are_proven() {
         return Ok(Some("how much the engine has reserved for the memory is not known".into()));
     }
-    // SAFETY: only the constructor in index.js calls this, right after `super(descriptor)` and before
-    // anyone else has the object. `maximum` is the very number that the engine accepted, read from the
-    // caller's descriptor once. So many bytes are reserved: they are all accessible, or the engine
-    // reserves 4 GiB for every memory, which was proven.
+    // SAFETY: only the constructor in index.js calls this, right after `super(descriptor)` and
+    // before anyone else has the object. `maximum` is the very number that the engine accepted,
+    // read from the caller's descriptor once. So many bytes are reserved: they are all accessible,
+    // or the engine reserves 4 GiB for every memory, which was proven.
     let outcome = unsafe { memory.overlay(maximum) };
     Ok(outcome.err().map(|(step, error)| format!("{step:?}: {error}")))
 }

@@ -12,12 +12,13 @@ use napi_derive::napi;
 use crate::process::{registry, threads};
 
 thread_local! {
-    /// The tokens of this thread's environments, of which a host other than Node.js may have several.
+    /// The tokens of this thread's environments, of which a host other than Node.js may have
+    /// several.
     static TOKENS: RefCell<BTreeMap<usize, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no other's. It is
-/// alive until the environment ends, in whichever way.
+/// The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no
+/// other's. It is alive until the environment ends, in whichever way.
 ///
 /// # Errors
 /// When the environment is ending.

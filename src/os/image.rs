@@ -1,7 +1,9 @@
-//! The images of this library that a process has loaded: each copy of the package brings one. An image can
-//! make its symbols known to the whole process, and find those of the image that did so first.
+//! The images of this library that a process has loaded: each copy of the package brings one. An
+//! image can make its symbols known to the whole process, and find those of the image that did so
+//! first.
 //!
-//! Symbols are found by name and not by the path of a file, which may be gone or hold another build by now.
+//! Symbols are found by name and not by the path of a file, which may be gone or hold another build
+//! by now.
 
 use std::ffi::{CStr, c_void};
 use std::io;
@@ -33,8 +35,8 @@ fn open(flags: libc::c_int) -> Option<NonNull<c_void>> {
     NonNull::new(unsafe { libc::dlopen(path, libc::RTLD_LAZY | libc::RTLD_NOLOAD | flags) })
 }
 
-/// The function of that name in this image. The image stays loaded for good: what may run late, such as
-/// finalizers, lies in it.
+/// The function of that name in this image. The image stays loaded for good: what may run late,
+/// such as finalizers, lies in it.
 pub fn own(name: &CStr) -> Option<NonNull<c_void>> {
     static OWN: OnceLock<Option<Handle>> = OnceLock::new();
     let handle = OWN.get_or_init(|| open(libc::RTLD_NODELETE).map(Handle)).as_ref()?;
@@ -43,7 +45,8 @@ pub fn own(name: &CStr) -> Option<NonNull<c_void>> {
     is_here(address).then_some(address)
 }
 
-/// Makes the symbols of this image known to the whole process, behind those of images that did so before.
+/// Makes the symbols of this image known to the whole process, behind those of images that did so
+/// before.
 ///
 /// # Errors
 /// When the linker does not know the file that this image was loaded from.

@@ -1,5 +1,5 @@
-//! The same as image.rs on Windows, where the symbols of all modules are known to the whole process, and
-//! modules are listed in the order in which they were loaded.
+//! The same as image.rs on Windows, where the symbols of all modules are known to the whole
+//! process, and modules are listed in the order in which they were loaded.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::io;
@@ -37,8 +37,8 @@ fn find(module: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
     NonNull::new(unsafe { GetProcAddress(module, name.as_ptr()) })
 }
 
-/// The function of that name in this module, which stays loaded for good: what may run late, such as
-/// finalizers, lies in it.
+/// The function of that name in this module, which stays loaded for good: what may run late, such
+/// as finalizers, lies in it.
 pub fn own(name: &CStr) -> Option<NonNull<c_void>> {
     find(module_at((&raw const HERE).cast(), PIN)?.as_ptr(), name)
 }

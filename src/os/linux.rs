@@ -20,12 +20,12 @@ pub fn create_object() -> io::Result<File> {
 /// Notes that an object was mapped at `base`: there is nothing to note, as the kernel can be asked.
 pub fn remember(_base: *mut u8) {}
 
-/// Whether the page at `base` is an object's: V8's own pages are private, and only private pages can be
-/// wiped in a forked process.
+/// Whether the page at `base` is an object's: V8's own pages are private, and only private pages
+/// can be wiped in a forked process.
 pub fn is_remembered(base: *mut u8) -> bool {
     let advise = |advice: c_int| {
-        // SAFETY: the first page of the memory is mapped, as the caller vouches, and neither advice below
-        // changes what this process finds there.
+        // SAFETY: the first page of the memory is mapped, as the caller vouches, and neither advice
+        // below changes what this process finds there.
         unsafe { libc::madvise(base.cast(), host_page(), advice) == 0 }
     };
     let private = advise(libc::MADV_WIPEONFORK);
@@ -35,8 +35,8 @@ pub fn is_remembered(base: *mut u8) -> bool {
     !private
 }
 
-/// Drops what pages hold, on which nobody may rely. Shared pages are punched out of their object; for
-/// V8's private ones that is refused, and dropping them does.
+/// Drops what pages hold, on which nobody may rely. Shared pages are punched out of their object;
+/// for V8's private ones that is refused, and dropping them does.
 pub fn discard(address: *mut u8, length: usize) -> bool {
     let advise = |advice: c_int| {
         // SAFETY: nobody relies on what the range holds, as the caller vouches.

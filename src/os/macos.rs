@@ -16,8 +16,8 @@ pub fn create_object() -> io::Result<File> {
     let serial = NEXT.fetch_add(1, Relaxed);
     let name = CString::new(format!("/lsm-{}-{serial}", std::process::id()))?;
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
-    // SAFETY: `name` ends in NUL, and neither call keeps a pointer to it. The object stays without its name
-    // for as long as the descriptor or a mapping does. macOS sets FD_CLOEXEC by itself.
+    // SAFETY: `name` ends in NUL, and neither call keeps a pointer to it. The object stays without
+    // its name for as long as the descriptor or a mapping does. macOS sets FD_CLOEXEC by itself.
     let descriptor = unsafe {
         let descriptor = libc::shm_open(name.as_ptr(), flags, 0o600);
         libc::shm_unlink(name.as_ptr());
@@ -33,8 +33,8 @@ pub fn remember(base: *mut u8) {
     overlays().insert(base as usize);
 }
 
-/// Whether an object was mapped at `base`. An address that V8 uses again, for a memory that was not made by
-/// this package, is taken for one too: the system cannot be asked.
+/// Whether an object was mapped at `base`. An address that V8 uses again, for a memory that was not
+/// made by this package, is taken for one too: the system cannot be asked.
 pub fn is_remembered(base: *mut u8) -> bool {
     overlays().contains(&(base as usize))
 }

@@ -1,9 +1,9 @@
 //! Where the bytes live: the one place that talks to the operating system about memory.
 //!
-//! A memory object of the operating system is mapped over the address range that V8 has reserved for
-//! a WebAssembly.Memory, so that the memory's bytes are ones that Rust allocated. V8 goes on to make
-//! pages writable as the memory grows, and unmaps its range in the end, the overlay included; the
-//! object lives for as long as a mapping of it does, so its descriptor is closed at once.
+//! A memory object of the operating system is mapped over the address range that V8 has reserved
+//! for a WebAssembly.Memory, so that the memory's bytes are ones that Rust allocated. V8 goes on to
+//! make pages writable as the memory grows, and unmaps its range in the end, the overlay included;
+//! the object lives for as long as a mapping of it does, so its descriptor is closed at once.
 
 pub mod guards;
 #[cfg_attr(windows, path = "image_windows.rs")]
@@ -44,9 +44,9 @@ impl Reservation {
     /// Names the range that V8 has reserved for a memory.
     ///
     /// # Safety
-    /// V8 made a shared memory whose bytes lie at `base`, of which `initial` bytes are accessible, and
-    /// reserved `maximum` bytes there for it and nobody else; it still exists when the reservation is
-    /// used, and no thread has read or written it yet.
+    /// V8 made a shared memory whose bytes lie at `base`, of which `initial` bytes are accessible,
+    /// and reserved `maximum` bytes there for it and nobody else; it still exists when the
+    /// reservation is used, and no thread has read or written it yet.
     pub const unsafe fn new(base: *mut u8, initial: usize, maximum: usize) -> Self {
         Self { base, initial, maximum }
     }
@@ -59,7 +59,8 @@ impl Reservation {
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The range must be known to be the memory's and have no holes, in pages that divide those of WebAssembly.
+    /// The range must be known to be the memory's and have no holes, in pages that divide those of
+    /// WebAssembly.
     CheckReservation,
     /// Making the memory object.
     CreateObject,
@@ -81,12 +82,14 @@ type Outcome<T> = Result<T, (Step, io::Error)>;
 /// Puts bytes that Rust allocated in the place of V8's.
 ///
 /// # Errors
-/// The step that failed and why. V8's range is then as it was: zero, and accessible up to `initial`.
+/// The step that failed and why. V8's range is then as it was: zero, and accessible up to
+/// `initial`.
 pub fn overlay(reservation: Reservation) -> Outcome<()> {
     platform::overlay(reservation, |_| Ok(()))
 }
 
-/// Puts the bytes of a file from `offset` on in the place of V8's: a multiple of the system's pages.
+/// Puts the bytes of a file from `offset` on in the place of V8's: a multiple of the system's
+/// pages.
 ///
 /// # Errors
 /// As [`overlay`].
@@ -102,18 +105,18 @@ pub unsafe fn is_overlaid(base: *mut u8) -> bool {
     platform::is_overlaid(base)
 }
 
-/// Gives the pages wholly inside `bytes` back to the operating system; they read as zero afterwards.
-/// Returns how many bytes of them were resident; 0 when the system keeps them.
+/// Gives the pages wholly inside `bytes` back to the operating system; they read as zero
+/// afterwards. Returns how many bytes of them were resident; 0 when the system keeps them.
 ///
 /// # Safety
-/// `bytes` are accessible bytes of a memory at `base` that V8 keeps for as long as the call lasts, and
-/// nobody relies on what they hold.
+/// `bytes` are accessible bytes of a memory at `base` that V8 keeps for as long as the call lasts,
+/// and nobody relies on what they hold.
 pub unsafe fn give_back(base: *mut u8, bytes: Range<usize>) -> usize {
     platform::give_back(base, bytes)
 }
 
-/// How many of `bytes` take up memory, in pages that lie wholly inside them; all of them where the system does not
-/// tell.
+/// How many of `bytes` take up memory, in pages that lie wholly inside them; all of them where the
+/// system does not tell.
 ///
 /// # Safety
 /// `bytes` are accessible bytes of a memory at `base` that V8 keeps for as long as the call lasts.

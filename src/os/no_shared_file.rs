@@ -1,4 +1,5 @@
-//! Systems on which no file is mapped by several processes: none can be opened, so that nothing else is ever called.
+//! Systems on which no file is mapped by several processes: none can be opened, so that nothing
+//! else is ever called.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
-//! Systems on which V8 keeps its own pages: nothing can be mapped over them, and none are given back.
+//! Systems on which V8 keeps its own pages: nothing can be mapped over them, and none are given
+//! back.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
-//! Files that several processes map: who may have one, who is alive, and waiting for each other. Linux only.
+//! Files that several processes map: who may have one, who is alive, and waiting for each other.
+//! Linux only.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -22,11 +23,13 @@ const OTHERS_WRITE: u32 = 0o022;
 /// Between two attempts to get what another process has.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What identifies a file for as long as the system runs: a copy of it, or what a restart leaves of it, is another.
+/// What identifies a file for as long as the system runs: a copy of it, or what a restart leaves of
+/// it, is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity(pub [u64; 4]);
 
-/// Opens the file at `path`, and makes it if there is none and `create` says so. A symbolic link is not followed.
+/// Opens the file at `path`, and makes it if there is none and `create` says so. A symbolic link is
+/// not followed.
 ///
 /// # Errors
 /// The system's.
@@ -37,7 +40,8 @@ pub fn open(path: &Path, create: bool) -> io::Result<File> {
     options.read(true).write(true).create(create).mode(MODE).custom_flags(flags).open(path)
 }
 
-/// Why others than this user could change the file, or it is none; `None` when it is this user's alone.
+/// Why others than this user could change the file, or it is none; `None` when it is this user's
+/// alone.
 ///
 /// # Errors
 /// The system's.
@@ -105,7 +109,8 @@ pub fn map(file: &File, length: usize) -> io::Result<MmapRaw> {
     MmapOptions::new().len(length).no_reserve_swap().map_raw(file)
 }
 
-/// Keeps other processes from setting the file up, until the returned guard is dropped or the process ends.
+/// Keeps other processes from setting the file up, until the returned guard is dropped or the
+/// process ends.
 ///
 /// # Errors
 /// [`io::ErrorKind::TimedOut`]; the system's.
@@ -135,8 +140,8 @@ impl Drop for Setup {
     }
 }
 
-/// Takes the byte at `offset` for this opening of the file, until that is closed: with its process at the latest.
-/// Returns whether nobody else has it.
+/// Takes the byte at `offset` for this opening of the file, until that is closed: with its process
+/// at the latest. Returns whether nobody else has it.
 pub fn take_byte(file: &File, offset: u64) -> bool {
     // SAFETY: `lock` is a local of the type that the call reads.
     let control = |lock: &mut libc::flock| unsafe {
@@ -152,7 +157,8 @@ pub fn leave_byte(file: &File, offset: u64) {
     unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) };
 }
 
-/// Whether another opening of the file has the byte at `offset`. When the system does not tell, it has.
+/// Whether another opening of the file has the byte at `offset`. When the system does not tell, it
+/// has.
 pub fn is_byte_taken(file: &File, offset: u64) -> bool {
     let mut lock = byte_lock(libc::F_WRLCK, offset);
     // SAFETY: `lock` is a local of the type that the call reads and fills in.
@@ -170,15 +176,16 @@ fn byte_lock(kind: c_int, offset: u64) -> libc::flock {
     }
 }
 
-/// Sleeps until somebody calls [`wake`] for the word, for at most that long, unless it holds something else than
-/// `expected`: its lower half on a machine of 64 bits. The word may lie in memory that several processes map.
+/// Sleeps until somebody calls [`wake`] for the word, for at most that long, unless it holds
+/// something else than `expected`: its lower half on a machine of 64 bits. The word may lie in
+/// memory that several processes map.
 pub fn wait(word: &AtomicU64, expected: u64, most: Duration) {
     let timeout = libc::timespec {
         tv_sec: most.as_secs() as libc::time_t,
         tv_nsec: most.subsec_nanos() as libc::c_long,
     };
-    // SAFETY: the lower half of `word`, which comes first on the machines that are built for, is a word that the call
-    // reads, and the time a local that it reads.
+    // SAFETY: the lower half of `word`, which comes first on the machines that are built for, is a
+    // word that the call reads, and the time a local that it reads.
     unsafe {
         let (address, wait) = (word.as_ptr().cast::<u32>(), libc::FUTEX_WAIT);
         libc::syscall(libc::SYS_futex, address, wait, expected as u32, &raw const timeout);

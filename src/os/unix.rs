@@ -1,5 +1,5 @@
-//! What Linux and macOS have in common: mapping an object over V8's pages, step by step, and asking for
-//! and giving back what takes up memory.
+//! What Linux and macOS have in common: mapping an object over V8's pages, step by step, and asking
+//! for and giving back what takes up memory.
 
 use std::fs::File;
 use std::io;
@@ -85,12 +85,12 @@ fn check_mapped(address: *mut u8, length: usize) -> io::Result<()> {
     check(unsafe { libc::msync(address.cast(), length, libc::MS_ASYNC) } == 0)
 }
 
-/// Makes the first page behind `length` bytes at `base` readable, if it is not and the range has no hole
-/// within `reach` bytes. Returns whether that was done.
+/// Makes the first page behind `length` bytes at `base` readable, if it is not and the range has no
+/// hole within `reach` bytes. Returns whether that was done.
 ///
 /// # Safety
-/// The page belongs to a memory at `base` that is kept for as long as the call lasts, and nobody relies on
-/// its being inaccessible.
+/// The page belongs to a memory at `base` that is kept for as long as the call lasts, and nobody
+/// relies on its being inaccessible.
 pub unsafe fn make_guard_readable(base: *mut u8, length: usize, reach: usize) -> bool {
     let guard = base.wrapping_add(length);
     if is_readable(guard) || check_mapped(base, reach).is_err() {
@@ -117,8 +117,9 @@ fn map_own(file: &File) -> io::Result<MmapRaw> {
 
 fn map_over(range: &Reservation, file: &File, offset: usize) -> io::Result<()> {
     let flags = libc::MAP_SHARED | libc::MAP_FIXED;
-    // SAFETY: whoever made the reservation vouches that V8 keeps [base, base + maximum) for a memory
-    // that nobody has used yet, so that replacing its zero pages by others is seen by nobody.
+    // SAFETY: whoever made the reservation vouches that V8 keeps [base, base + maximum) for a
+    // memory that nobody has used yet, so that replacing its zero pages by others is seen by
+    // nobody.
     let address = unsafe {
         let (base, length) = (range.base.cast(), range.maximum);
         libc::mmap(base, length, libc::PROT_NONE, flags, file.as_raw_fd(), offset as libc::off_t)
@@ -171,7 +172,8 @@ fn check_end(range: &Reservation) -> io::Result<()> {
     if trapped { Ok(()) } else { Err(io::Error::other(UNSEEN)) }
 }
 
-// Whether the byte at `address` can be read: asks the kernel, which does not trap, whether that is a path.
+// Whether the byte at `address` can be read: asks the kernel, which does not trap, whether that is
+// a path.
 fn is_readable(address: *const u8) -> bool {
     // SAFETY: the kernel checks the address itself, and the call changes nothing.
     let status = unsafe { libc::access(address.cast(), libc::F_OK) };
@@ -189,7 +191,8 @@ pub fn resident_in(base: *mut u8, bytes: Range<usize>) -> usize {
     resident_bytes(address, length)
 }
 
-// Address and length of the pages that lie wholly inside `bytes`, which are accessible bytes at `base`.
+// Address and length of the pages that lie wholly inside `bytes`, which are accessible bytes at
+// `base`.
 fn whole_pages(base: *mut u8, bytes: Range<usize>) -> (*mut u8, usize) {
     let page = host_page();
     let (start, end) = (bytes.start.next_multiple_of(page), bytes.end / page * page);

@@ -1,8 +1,8 @@
-//! Which image of this library has a memory. Two images would each have a lock and tables of its own for
-//! it, so that only one may have it open, whatever their builds are.
+//! Which image of this library has a memory. Two images would each have a lock and tables of its
+//! own for it, so that only one may have it open, whatever their builds are.
 //!
-//! All images ask one table, that of the image which published itself first. It may be of another build:
-//! the name of the function, its arguments and what they mean stay as they are for good.
+//! All images ask one table, that of the image which published itself first. It may be of another
+//! build: the name of the function, its arguments and what they mean stay as they are for good.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_void};
@@ -22,8 +22,8 @@ static ASKED: OnceLock<Exchange> = OnceLock::new();
 /// Stands for nobody.
 const NOBODY: usize = 0;
 
-/// Puts the memory at `address` from the hands of `before` into those of `after`. Returns whether `before`
-/// had it. Images go by the address of something in them, nobody by 0.
+/// Puts the memory at `address` from the hands of `before` into those of `after`. Returns whether
+/// `before` had it. Images go by the address of something in them, nobody by 0.
 #[unsafe(export_name = "local_shared_memory_claim")]
 extern "C" fn exchange(address: usize, before: usize, after: usize) -> bool {
     let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);

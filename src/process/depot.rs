@@ -1,10 +1,10 @@
-//! Free blocks that every thread can have: those that wait here, and those that the caches of threads
-//! have published. None of them is looked at on the way: whoever takes one out of a cache, or puts it
-//! back into its span, does that.
+//! Free blocks that every thread can have: those that wait here, and those that the caches of
+//! threads have published. None of them is looked at on the way: whoever takes one out of a cache,
+//! or puts it back into its span, does that.
 //!
-//! Each thread has a shelf of its own, and blocks go to the shelf of the thread that took their span,
-//! whoever freed them. So threads do not mix their blocks, and one that allocates what another frees
-//! gets it back.
+//! Each thread has a shelf of its own, and blocks go to the shelf of the thread that took their
+//! span, whoever freed them. So threads do not mix their blocks, and one that allocates what
+//! another frees gets it back.
 
 use std::array::from_fn;
 use std::sync::Arc;
@@ -76,8 +76,8 @@ impl Depot {
         self.owners[unit] = thread as u16;
     }
 
-    /// Puts blocks of a class down, which thread `thread` had: each on the shelf of its owner, or on the
-    /// thread's own if the owner has gone.
+    /// Puts blocks of a class down, which thread `thread` had: each on the shelf of its owner, or
+    /// on the thread's own if the owner has gone.
     pub fn put(&mut self, thread: usize, class: usize, blocks: &[AtomicU32]) {
         let Self { shelves, owners } = self;
         for block in blocks {
@@ -90,8 +90,8 @@ impl Depot {
         }
     }
 
-    /// Takes the newest blocks of a class from the shelf of thread `thread`, as many as there are slots for.
-    /// Returns how many that were.
+    /// Takes the newest blocks of a class from the shelf of thread `thread`, as many as there are
+    /// slots for. Returns how many that were.
     pub fn take(&mut self, thread: usize, class: usize, slots: &[AtomicU32]) -> usize {
         let Some(shelf) = self.shelf(thread) else { return 0 };
         let blocks = &mut shelf.blocks[class];
@@ -100,8 +100,8 @@ impl Depot {
         taken.count()
     }
 
-    /// Takes one part in `part` of the blocks, the oldest; if that is all of them, those too that caches
-    /// have published.
+    /// Takes one part in `part` of the blocks, the oldest; if that is all of them, those too that
+    /// caches have published.
     pub fn take_oldest(&mut self, part: usize) -> Vec<Vec<u32>> {
         let mut taken = Vec::new();
         for shelf in self.shelves.iter_mut().flatten() {

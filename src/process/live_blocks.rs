@@ -1,11 +1,11 @@
-//! Which blocks are live: one byte for each 16 bytes of a memory, which tells the state of the block whose
-//! pointer that is. The bytes after that of a large block tell how long it is.
+//! Which blocks are live: one byte for each 16 bytes of a memory, which tells the state of the
+//! block whose pointer that is. The bytes after that of a large block tell how long it is.
 //!
 //! It lies outside the memory, out of reach of stray writes, and every thread has it: JavaScript
-//! reads and writes it when it frees a block into its thread's cache or takes one out, without a lock.
-//! A byte belongs to whoever holds the block. A block that two threads have freed at the same time is in
-//! the hands of both, so each looks at the state before it goes on to the next. Only the first of them gets
-//! there; for the other the block is gone.
+//! reads and writes it when it frees a block into its thread's cache or takes one out, without a
+//! lock. A byte belongs to whoever holds the block. A block that two threads have freed at the same
+//! time is in the hands of both, so each looks at the state before it goes on to the next. Only the
+//! first of them gets there; for the other the block is gone.
 //!
 //! ```text
 //! from          to             who                  under     when it has seen
@@ -18,9 +18,9 @@
 //! any           free           trim                 the lock  that the pages belong to a free run
 //! ```
 //!
-//! A cache that JavaScript works on is one thread's, and what it has published is taken under the lock, by a
-//! compare-exchange. In `push` the state comes before the header: a block that is neither live nor in a
-//! cache, because its thread was ended in between, is one that is kept.
+//! A cache that JavaScript works on is one thread's, and what it has published is taken under the
+//! lock, by a compare-exchange. In `push` the state comes before the header: a block that is
+//! neither live nor in a cache, because its thread was ended in between, is one that is kept.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub const FIRST_CLASS: i8 = 1;
 pub const KEPT: i8 = -1;
 /// The block is live and has no size class.
 pub const LARGE: i8 = i8::MIN;
-/// The first of the states behind [`LARGE`]: the digits of the block's whole space in grains, the lowest
-/// first. No state of a block is one of them.
+/// The first of the states behind [`LARGE`]: the digits of the block's whole space in grains, the
+/// lowest first. No state of a block is one of them.
 pub const DIGITS: i8 = i8::MAX - ((1 << DIGIT_BITS) - 1);
 pub const DIGIT_BITS: u32 = 4;
 /// How many digits there are. Every large block is longer than its state and they.
@@ -51,15 +51,16 @@ pub const DIGIT_COUNT: u32 = (u32::BITS - GRAIN.trailing_zeros()).div_ceil(DIGIT
 const _: () = assert!((1 + DIGIT_COUNT) * GRAIN < UNIT);
 // JavaScript masks a digit out of its state.
 const _: () = assert!(DIGITS & ((1 << DIGIT_BITS) - 1) == 0);
-// From the least negative state to the least but one there are only those of kept blocks: 127 values. Of the
-// positive ones those between the last class and the digits are free.
+// From the least negative state to the least but one there are only those of kept blocks: 127
+// values. Of the positive ones those between the last class and the digits are free.
 const _: () = assert!(KEPT == -1 && LARGE == i8::MIN);
 const _: () = assert!(FIRST_CLASS as usize + CLASSES.len() <= DIGITS as usize);
 
 /// Bytes of states that are given back at once: the largest page of the systems that this runs on.
 const STATE_PAGE: usize = 65_536;
 
-/// The state of a block that a thread keeps, of the process in that slot of an attached file, 1 to 127.
+/// The state of a block that a thread keeps, of the process in that slot of an attached file, 1 to
+/// 127.
 pub const fn kept_by(slot: u8) -> i8 {
     if slot == 0 { KEPT } else { -(slot as i8) }
 }
@@ -123,9 +124,9 @@ impl LiveBlocks {
     /// All states.
     pub fn bytes(&self) -> &[AtomicI8] {
         match &self.bytes {
-            // SAFETY: `bytes` is a mapping of that length that `self` owns and never changes, of zeroed bytes,
-            // which `AtomicI8` has the size, alignment and bit patterns of. Rust reads and writes them as
-            // atomics only; JavaScript's accesses are single bytes too.
+            // SAFETY: `bytes` is a mapping of that length that `self` owns and never changes, of
+            // zeroed bytes, which `AtomicI8` has the size, alignment and bit patterns of. Rust
+            // reads and writes them as atomics only; JavaScript's accesses are single bytes too.
             States::Own(bytes) => unsafe {
                 std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len())
             },
@@ -142,7 +143,8 @@ impl LiveBlocks {
     /// Confirms that a block which the heap has as live is known to be.
     ///
     /// # Errors
-    /// [`Fault::AlreadyFreed`] when it is not; [`Fault::Corrupted`] when another one is known there.
+    /// [`Fault::AlreadyFreed`] when it is not; [`Fault::Corrupted`] when another one is known
+    /// there.
     pub fn confirm(&self, block: &Live<'_>) -> Result<()> {
         let state = self.get(block.pointer());
         let same = match block.class() {
@@ -196,8 +198,8 @@ impl LiveBlocks {
         self.get(pointer) == self.kept
     }
 
-    /// The pointers of the blocks, as far as the memory is `byte_length` bytes long, that threads of the processes in
-    /// `slots` keep.
+    /// The pointers of the blocks, as far as the memory is `byte_length` bytes long, that threads
+    /// of the processes in `slots` keep.
     pub fn kept_in<'a>(
         &'a self,
         slots: &[u8],
@@ -217,18 +219,19 @@ impl LiveBlocks {
         self.get(pointer) == FREE
     }
 
-    /// Gives the pages of states back that tell of the free bytes `bytes` of the memory. Where the system
-    /// cannot do that, they stay.
+    /// Gives the pages of states back that tell of the free bytes `bytes` of the memory. Where the
+    /// system cannot do that, they stay.
     pub fn give_back(&self, bytes: Range<usize>) {
-        // Room in a file is kept: it would have to be found again when it is wanted, and may not be there.
+        // Room in a file is kept: it would have to be found again when it is wanted, and may not be
+        // there.
         let States::Own(states) = &self.bytes else { return };
         let start = Self::length_for(bytes.start).next_multiple_of(STATE_PAGE);
         let end = Self::length_for(bytes.end) / STATE_PAGE * STATE_PAGE;
         if start >= end || end > states.len() {
             return;
         }
-        // SAFETY: the pages are within the mapping, which is private and anonymous, and no block lies in the
-        // bytes that they tell of: they become zero, as if they had been written so.
+        // SAFETY: the pages are within the mapping, which is private and anonymous, and no block
+        // lies in the bytes that they tell of: they become zero, as if they had been written so.
         #[cfg(unix)]
         drop(unsafe {
             states.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start)

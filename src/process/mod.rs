@@ -1,4 +1,5 @@
-//! What the process knows of each memory, outside of it: under a lock, or in words that threads share.
+//! What the process knows of each memory, outside of it: under a lock, or in words that threads
+//! share.
 
 pub mod claims;
 pub mod depot;

@@ -1,10 +1,10 @@
-//! What the process knows of each memory: found by the address at which V8 has it, the same in every
-//! thread that has it open.
+//! What the process knows of each memory: found by the address at which V8 has it, the same in
+//! every thread that has it open.
 //!
 //! All of it lies outside the memory, so that no byte that JavaScript can write hangs a thread or
 //! sends it astray. An address may come to hold another memory later. So what is known of a heap is
-//! used only while a thread has the memory open, which keeps it there, or when there is a heap at the
-//! place in the memory where the known one was.
+//! used only while a thread has the memory open, which keeps it there, or when there is a heap at
+//! the place in the memory where the known one was.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
@@ -27,8 +27,8 @@ static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 struct Registry {
     /// Those that a thread has open.
     open: HashMap<usize, Arc<Entry>>,
-    /// For memories that no thread has open: where the heap lies in them, if it shares the memory with
-    /// other data. That of a heap that owns its whole memory is always at the same place.
+    /// For memories that no thread has open: where the heap lies in them, if it shares the memory
+    /// with other data. That of a heap that owns its whole memory is always at the same place.
     bounds: HashMap<usize, Bounds>,
 }
 
@@ -90,8 +90,8 @@ impl Guarded {
 }
 
 impl Entry {
-    /// What a thread knows of a memory that it is the first to open: it sees `words`, of which the heap
-    /// has or will have `bounds`. `debug` says whether it is in debug mode.
+    /// What a thread knows of a memory that it is the first to open: it sees `words`, of which the
+    /// heap has or will have `bounds`. `debug` says whether it is in debug mode.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory).
@@ -119,11 +119,12 @@ impl Entry {
         Self { live_blocks, attachment: Some(attachment), state }
     }
 
-    /// Locks the heap. A thread that panicked while it held the lock left nothing half done in what is
-    /// known, and a heap checks its own records, so a poisoned lock is taken.
+    /// Locks the heap. A thread that panicked while it held the lock left nothing half done in what
+    /// is known, and a heap checks its own records, so a poisoned lock is taken.
     ///
     /// # Errors
-    /// [`Fault::Busy`] when several processes have the heap, and one of them keeps it and does not go on.
+    /// [`Fault::Busy`] when several processes have the heap, and one of them keeps it and does not
+    /// go on.
     pub fn lock(&self) -> Result<Locked<'_>> {
         let state = self.state();
         let held = self.attachment.as_ref().map(|attachment| attachment.lock()).transpose()?;
@@ -136,9 +137,9 @@ impl Entry {
     }
 }
 
-/// Opens the shared memory at `address`, of which this thread sees `words`. Unless another thread has
-/// it open or its heap can be found by what was known before, `found` says what the heap may have;
-/// unless another thread has it open, `debug` says whether it is in debug mode.
+/// Opens the shared memory at `address`, of which this thread sees `words`. Unless another thread
+/// has it open or its heap can be found by what was known before, `found` says what the heap may
+/// have; unless another thread has it open, `debug` says whether it is in debug mode.
 ///
 /// # Errors
 /// Those of `found` and of [`Entry::new`]; [`Fault::OtherBuild`] when another image has it open.
@@ -168,7 +169,8 @@ pub fn open(
     Ok(entry)
 }
 
-/// Opens the memory in a file that this process has just attached and mapped at `address`, where there was no other.
+/// Opens the memory in a file that this process has just attached and mapped at `address`, where
+/// there was no other.
 ///
 /// # Errors
 /// [`Fault::OtherBuild`] when another image has a memory there.
@@ -184,9 +186,9 @@ pub fn open_attached(address: usize, attachment: Attachment) -> Result<Arc<Entry
     Ok(entry)
 }
 
-/// Notes that a thread is done with the memory at `address`. With the last one goes what is known of
-/// it, but for the place of a heap that could not be found without it; `last` is called before that, and returns
-/// whether nothing of this process is left in the heap.
+/// Notes that a thread is done with the memory at `address`. With the last one goes what is known
+/// of it, but for the place of a heap that could not be found without it; `last` is called before
+/// that, and returns whether nothing of this process is left in the heap.
 pub fn close(address: usize, entry: &Entry, last: impl FnOnce() -> bool) {
     let mut registry = lock();
     let registry = registry.get_or_insert_default();

@@ -1,10 +1,11 @@
-//! Named roots: pointers that threads find by a name. They lie outside the memory, where no stray write
-//! reaches them.
+//! Named roots: pointers that threads find by a name. They lie outside the memory, where no stray
+//! write reaches them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The roots of each shared memory that a thread has open, or that has any, by the memory's address.
+/// The roots of each shared memory that a thread has open, or that has any, by the memory's
+/// address.
 static ROOTS: Mutex<BTreeMap<usize, Arc<Roots>>> = Mutex::new(BTreeMap::new());
 
 /// The roots of one memory.
@@ -22,11 +23,11 @@ impl Roots {
 
     /// Those of the shared memory at `address`; `formatted` says whether there is a heap in it.
     ///
-    /// An address may have had another memory before. So the roots that are known for it are taken in two
-    /// cases only. Another thread has them, and so keeps the memory at its address. Or there is a heap in the
-    /// memory: a memory that came to the address later has none when it is opened first, which is here, and
-    /// is given roots of its own. The caller has to keep the memory at its address for as long as it has the
-    /// roots.
+    /// An address may have had another memory before. So the roots that are known for it are taken
+    /// in two cases only. Another thread has them, and so keeps the memory at its address. Or there
+    /// is a heap in the memory: a memory that came to the address later has none when it is opened
+    /// first, which is here, and is given roots of its own. The caller has to keep the memory at
+    /// its address for as long as it has the roots.
     pub fn of(address: usize, formatted: bool) -> Arc<Self> {
         let mut known = locked(&ROOTS);
         let in_use = |roots: &Arc<Self>| Arc::strong_count(roots) > 1;
@@ -59,7 +60,8 @@ impl Roots {
     }
 }
 
-// A map is whole between two calls of its methods, so what a thread that panicked left is taken as it is.
+// A map is whole between two calls of its methods, so what a thread that panicked left is taken as
+// it is.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! The words of a thread's cache: for each size class a stack of free blocks, whose upper part is the
-//! thread's own and whose lower part, the older blocks, any thread may take.
+//! The words of a thread's cache: for each size class a stack of free blocks, whose upper part is
+//! the thread's own and whose lower part, the older blocks, any thread may take.
 //!
-//! JavaScript pops and pushes the upper part without a lock and without atomics. It moves the border
-//! by one compare-exchange of a word that holds both ends of the lower part, and whoever has the
-//! heap's lock takes the lower part by one. So what a thread has to itself is little, though what it
-//! has is not.
+//! JavaScript pops and pushes the upper part without a lock and without atomics. It moves the
+//! border by one compare-exchange of a word that holds both ends of the lower part, and whoever has
+//! the heap's lock takes the lower part by one. So what a thread has to itself is little, though
+//! what it has is not.
 //!
 //! ```text
 //! heads        one for each state of a live block, 8 words; see TOP to END. State 0 is none: its words say
@@ -50,7 +50,8 @@ const DEEP_STRIDE: u32 = 512;
 const DEEP: usize = 1024;
 const SHALLOW: usize = 384;
 const LARGE_DEPTH: usize = 16;
-/// Words between stacks, so that their bottoms do not compete for the same lines of the processor's cache.
+/// Words between stacks, so that their bottoms do not compete for the same lines of the processor's
+/// cache.
 const GAP: usize = 16;
 /// Words in all.
 pub const WORDS: usize = STARTS[ROWS];
@@ -86,8 +87,8 @@ pub struct Rows {
     words: Box<[AtomicU32]>,
 }
 
-/// The stack of one class. But for [`Row::take_published`], only the thread whose cache it is works on
-/// it, or whoever closes that thread's heap, under the heap's lock.
+/// The stack of one class. But for [`Row::take_published`], only the thread whose cache it is works
+/// on it, or whoever closes that thread's heap, under the heap's lock.
 #[derive(Clone, Copy)]
 pub struct Row<'r> {
     head: &'r [AtomicU32],
@@ -138,8 +139,9 @@ impl Rows {
     /// Empty stacks.
     pub fn new() -> Self {
         let words = Box::into_raw(vec![0_u32; WORDS].into_boxed_slice());
-        // SAFETY: the box is taken apart and put together as one of the same size; `AtomicU32` has the
-        // size, the alignment and the bit patterns of `u32`. (Zeroed this way, untouched words cost nothing.)
+        // SAFETY: the box is taken apart and put together as one of the same size; `AtomicU32` has
+        // the size, the alignment and the bit patterns of `u32`. (Zeroed this way, untouched words
+        // cost nothing.)
         let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
         let rows = Self { words };
         for (class, geometry) in CLASSES.iter().enumerate() {
@@ -243,7 +245,8 @@ impl<'r> Row<'r> {
         self.settle(bottom, bottom + blocks.len());
     }
 
-    /// Takes the part that is everyone's. The slots are the taker's for as long as it has the heap's lock.
+    /// Takes the part that is everyone's. The slots are the taker's for as long as it has the
+    /// heap's lock.
     pub fn take_published(&self) -> &'r [AtomicU32] {
         let published = &self.head[PUBLISHED];
         // Acquire: JavaScript's compare-exchange comes after its writes of the blocks.

@@ -1,5 +1,5 @@
-//! Which threads are alive. A lock in a memory says by a number who holds it; whether that thread still
-//! runs is known here, outside the memory, where nobody writes over it.
+//! Which threads are alive. A lock in a memory says by a number who holds it; whether that thread
+//! still runs is known here, outside the memory, where nobody writes over it.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -23,8 +23,8 @@ impl Threads {
         Self { last: 0, alive: BTreeSet::new() }
     }
 
-    // Tokens begin at a number out of thin air: threads of other processes that have a heap together with this one have
-    // others.
+    // Tokens begin at a number out of thin air: threads of other processes that have a heap
+    // together with this one have others.
     fn begin(&mut self) {
         if self.last == 0 {
             self.last = RandomState::new().hash_one(self.alive.len()) as u32 % LAST;
@@ -54,7 +54,8 @@ pub fn leave(token: u32) {
     sync::lock(&THREADS).alive.remove(&token);
 }
 
-/// Whether the thread of a token runs in this process. A number that is nobody's token is one of a thread that does not.
+/// Whether the thread of a token runs in this process. A number that is nobody's token is one of a
+/// thread that does not.
 pub fn is_alive(token: u32) -> bool {
     sync::lock(&THREADS).alive.contains(&token)
 }

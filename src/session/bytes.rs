@@ -21,12 +21,12 @@ pub trait Bytes {
     /// The memory is shared and has at least `byte_length` bytes.
     unsafe fn extend(&self, byte_length: usize);
 
-    /// Has the engine grow the memory, and looks at all of it unless it is shared. Returns the pages that there
-    /// were; `None` when the engine refuses. JavaScript may run: no lock is held.
+    /// Has the engine grow the memory, and looks at all of it unless it is shared. Returns the
+    /// pages that there were; `None` when the engine refuses. JavaScript may run: no lock is held.
     fn grow(&self, pages: u32) -> Option<u32>;
 
-    /// Gives whole pages inside `bytes` back to the operating system; they read as zero afterwards. Returns
-    /// how many bytes were resident, 0 when the range is not inside the memory.
+    /// Gives whole pages inside `bytes` back to the operating system; they read as zero afterwards.
+    /// Returns how many bytes were resident, 0 when the range is not inside the memory.
     fn give_back(&self, bytes: Range<usize>) -> usize;
 
     /// How many of `bytes` take up memory; 0 when the range is not inside the memory.

@@ -8,8 +8,8 @@ use crate::process::registry::Guarded;
 use crate::process::rows::Rows;
 
 impl<B: Bytes> SharedHeap<B> {
-    /// Allocates; see [`Heap::malloc`]. The first call makes the heap. What no_room.rs says comes before
-    /// it is found to be full.
+    /// Allocates; see [`Heap::malloc`]. The first call makes the heap. What no_room.rs says comes
+    /// before it is found to be full.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].
@@ -33,7 +33,8 @@ impl<B: Bytes> SharedHeap<B> {
         Ok(pointer)
     }
 
-    /// Fetches blocks for the class with its head at word `head` of the cache; see [`ThreadCache::refill`].
+    /// Fetches blocks for the class with its head at word `head` of the cache; see
+    /// [`ThreadCache::refill`].
     ///
     /// # Errors
     /// The faults of [`ThreadCache::refill`]; [`Fault::OutOfMemory`] before the first allocation;
@@ -47,7 +48,8 @@ impl<B: Bytes> SharedHeap<B> {
         Ok(fetched as u32)
     }
 
-    /// Makes room in the row with its head at word `head` of the cache, if there is one; see [`ThreadCache::make_room`].
+    /// Makes room in the row with its head at word `head` of the cache, if there is one; see
+    /// [`ThreadCache::make_room`].
     ///
     /// # Errors
     /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
@@ -132,7 +134,8 @@ impl<B: Bytes> SharedHeap<B> {
         act(&mut self.free_blocks(state, heap))
     }
 
-    // Acts on a block if it is live. What the memory says is not enough: it must be known outside of it.
+    // Acts on a block if it is live. What the memory says is not enough: it must be known outside
+    // of it.
     fn with_live<T>(
         &self,
         state: &mut Guarded,

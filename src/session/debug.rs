@@ -1,6 +1,6 @@
-//! What debug mode does in place of the plain calls, and the examination of a heap in either mode. Each
-//! call works on the heap and its book under the lock, and keeps what can be told about a refusal for
-//! whoever words the error.
+//! What debug mode does in place of the plain calls, and the examination of a heap in either mode.
+//! Each call works on the heap and its book under the lock, and keeps what can be told about a
+//! refusal for whoever words the error.
 
 use super::{Bytes, SharedHeap};
 use crate::debug::{Book, Finding, Group, Trouble};
@@ -14,7 +14,8 @@ impl<B: Bytes> SharedHeap<B> {
         self.entry.state().book.is_some()
     }
 
-    /// Notes where the program is that makes the next call, and which kind of structure makes it, if one does.
+    /// Notes where the program is that makes the next call, and which kind of structure makes it,
+    /// if one does.
     pub fn set_caller(&self, thread_id: u32, stack: String, structure: Option<String>) {
         let mut state = self.entry.state();
         let book = state.book.as_mut();
@@ -91,8 +92,8 @@ impl<B: Bytes> SharedHeap<B> {
         self.examine(&mut *self.entry.lock()?, |heap, book| book.leaks(heap))
     }
 
-    /// Everything that is wrong with the heap; see [`Book::check`]. `seen` says that this thread sees all
-    /// of the memory: a heap that claims more is damaged then.
+    /// Everything that is wrong with the heap; see [`Book::check`]. `seen` says that this thread
+    /// sees all of the memory: a heap that claims more is damaged then.
     ///
     /// # Errors
     /// [`Fault::Stale`], unless `seen`.
@@ -120,8 +121,8 @@ impl<B: Bytes> SharedHeap<B> {
         self.told(act(&heap, book))
     }
 
-    // Works on a heap and its book, or, outside debug mode, an empty one; before the first allocation there
-    // is nothing to work on.
+    // Works on a heap and its book, or, outside debug mode, an empty one; before the first
+    // allocation there is nothing to work on.
     fn examine<T: Default>(
         &self,
         state: &mut Guarded,

@@ -8,8 +8,8 @@ use crate::heap::{Bounds, Heap, PAGE};
 use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
-    /// Grows the memory so that there is room for a block: as much as is usual, else as little as will do. Returns
-    /// by how many pages, 0 when the engine refuses.
+    /// Grows the memory so that there is room for a block: as much as is usual, else as little as
+    /// will do. Returns by how many pages, 0 when the engine refuses.
     ///
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`].
@@ -22,7 +22,8 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     /// Grows the memory so that the block at its end can be resized where it is; see
-    /// [`Heap::growth_to_extend`]. Returns by how many pages, 0 when there is no such block or the engine refuses.
+    /// [`Heap::growth_to_extend`]. Returns by how many pages, 0 when there is no such block or the
+    /// engine refuses.
     ///
     /// # Errors
     /// The faults of [`Heap::growth_to_extend`]; [`Fault::Stale`].
@@ -48,8 +49,9 @@ impl<B: Bytes> SharedHeap<B> {
         }
     }
 
-    // Grows the memory, looks at it anew and takes in the pages: a thread is terminated while it runs JavaScript,
-    // not here, so that no page is lost in between. JavaScript runs before the lock is taken.
+    // Grows the memory, looks at it anew and takes in the pages: a thread is terminated while it
+    // runs JavaScript, not here, so that no page is lost in between. JavaScript runs before the
+    // lock is taken.
     fn grow_by(&self, pages: u32) -> Result<u32> {
         let grown = (pages > 0).then(|| self.grow_memory(pages)).flatten();
         let Some((first, end)) = grown else { return Ok(0) };
@@ -70,8 +72,9 @@ impl<B: Bytes> SharedHeap<B> {
         Some((first, first.saturating_add(pages)))
     }
 
-    // How much a memory that several processes have is grown by here, so that it has `pages` more than this process knew
-    // of: as far as another one has grown it; else further, and there is room in the file before there are pages.
+    // How much a memory that several processes have is grown by here, so that it has `pages` more
+    // than this process knew of: as far as another one has grown it; else further, and there is
+    // room in the file before there are pages.
     fn growth_of(&self, attachment: &Attachment, pages: u32) -> Option<u32> {
         let (seen, reserved) = (self.seen_pages(), attachment.pages());
         if seen < reserved {
@@ -95,8 +98,9 @@ impl<B: Bytes> SharedHeap<B> {
     fn extend_to(&self, state: &mut Guarded, byte_length: usize) {
         state.see(byte_length);
         if self.memory.is_shared() {
-            // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a buffer of that
-            // many to another thread that has the memory open. It is shared, so it neither moves nor shrinks.
+            // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a
+            // buffer of that many to another thread that has the memory open. It is shared, so it
+            // neither moves nor shrinks.
             unsafe { self.memory.extend(state.byte_length) };
         }
     }
@@ -120,8 +124,8 @@ impl<B: Bytes> SharedHeap<B> {
         match heap {
             Ok(heap) if heap.owns_all()? => Ok(()),
             Ok(heap) => heap.add_pages(first, end),
-            // What the heap was given is too small for one. It is made at once of what was grown, so that
-            // the pages of another thread that grows now come in addition, not instead.
+            // What the heap was given is too small for one. It is made at once of what was grown,
+            // so that the pages of another thread that grows now come in addition, not instead.
             Err(Fault::OutOfMemory) => {
                 let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
                 let start = start.max(Heap::WHOLE_MEMORY_ROOT);

@@ -1,5 +1,5 @@
-//! A heap as one thread has it open: finds it, locks it for each call, and opens it up to the bytes that the
-//! thread sees. Of JavaScript it knows nothing: it is given bytes, and a way to grow them.
+//! A heap as one thread has it open: finds it, locks it for each call, and opens it up to the bytes
+//! that the thread sees. Of JavaScript it knows nothing: it is given bytes, and a way to grow them.
 
 mod bytes;
 mod calls;
@@ -28,7 +28,8 @@ pub use open::OpenOptions;
 
 /// One thread's access to the heap in a memory.
 pub struct SharedHeap<B: Bytes> {
-    /// Dropped before the memory, which has to be there for as long: fields are dropped in this order.
+    /// Dropped before the memory, which has to be there for as long: fields are dropped in this
+    /// order.
     roots: Arc<Roots>,
     memory: B,
     /// Byte offset of the superblock once the heap was found to be formatted: it never moves.
@@ -55,7 +56,8 @@ impl<B: Bytes> SharedHeap<B> {
     /// Lets other processes know that the thread of this token lives, if any have the memory.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`] when there are too many threads, or one of another process has the token.
+    /// [`Fault::OutOfMemory`] when there are too many threads, or one of another process has the
+    /// token.
     pub fn enter_thread(&self, token: u32) -> Result<()> {
         let Some(attachment) = &self.entry.attachment else { return Ok(()) };
         attachment.enter_token(token)?;
@@ -68,7 +70,8 @@ impl<B: Bytes> SharedHeap<B> {
         self.entry.state().see(self.memory.byte_length());
     }
 
-    // The bytes of the memory that this thread has seen. Those in a file are seen where this process has mapped all of it.
+    // The bytes of the memory that this thread has seen. Those in a file are seen where this
+    // process has mapped all of it.
     fn words(&self) -> Words<'_> {
         match &self.entry.attachment {
             None => self.memory.words(),
@@ -122,8 +125,8 @@ impl<B: Bytes> SharedHeap<B> {
     /// Gives a name to a pointer, or takes it away when the pointer is 0.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`]; [`Fault::OutOfMemory`] when several processes have the memory and there
-    /// is no room for another name.
+    /// [`Fault::Corrupted`], [`Fault::Stale`]; [`Fault::OutOfMemory`] when several processes have
+    /// the memory and there is no room for another name.
     pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
         self.set_root_in(&mut *self.entry.lock()?, name, pointer)
     }
@@ -170,7 +173,8 @@ impl<B: Bytes> SharedHeap<B> {
         heap.current().map(Some)
     }
 
-    // The same with all of the memory that other processes have grown, for what is done without JavaScript.
+    // The same with all of the memory that other processes have grown, for what is done without
+    // JavaScript.
     fn formatted_as_a_whole(&self, state: &mut Guarded) -> Result<Option<Heap<'_>>> {
         match &self.entry.attachment {
             None => self.formatted(state),

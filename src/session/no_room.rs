@@ -1,12 +1,14 @@
 //! What is done when a heap has no room for a block, in this order:
 //!
-//! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans that have
-//!    room and the spare ones, and cuts a new span; [`Heap::malloc`] looks for a span or a run of its own
-//!    (see its [`Search`](crate::heap::Search)), takes in pages that anyone has grown, and frees the spare spans.
-//! 2. What threads keep goes back into the spans: a quarter of what this thread has and of the depot, the
-//!    oldest, then half of the rest, then all of it and what the other threads have published. After each
-//!    step the spare spans are freed and step 1 is tried again: what is given back has to be fetched again.
-//!    If several processes have the heap, what dead ones kept comes last.
+//! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans
+//!    that have room and the spare ones, and cuts a new span; [`Heap::malloc`] looks for a span or
+//!    a run of its own (see its [`Search`](crate::heap::Search)), takes in pages that anyone has
+//!    grown, and frees the spare spans.
+//! 2. What threads keep goes back into the spans: a quarter of what this thread has and of the
+//!    depot, the oldest, then half of the rest, then all of it and what the other threads have
+//!    published. After each step the spare spans are freed and step 1 is tried again: what is given
+//!    back has to be fetched again. If several processes have the heap, what dead ones kept comes
+//!    last.
 //! 3. It is out of memory: lib/heap.js has malloc try what refill did not get.
 //! 4. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do.
 //! 5. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.

@@ -35,8 +35,9 @@ impl<B: Bytes> SharedHeap<B> {
     /// Opens the heap in a memory, or claims the memory for one.
     ///
     /// # Errors
-    /// [`Fault::NotAHeap`] when the memory holds something else, [`Fault::OtherBuild`] when another build
-    /// works on it or did, [`Fault::Closed`] when this process has closed its file; [`Fault::OutOfMemory`].
+    /// [`Fault::NotAHeap`] when the memory holds something else, [`Fault::OtherBuild`] when another
+    /// build works on it or did, [`Fault::Closed`] when this process has closed its file;
+    /// [`Fault::OutOfMemory`].
     pub fn open(memory: B, options: OpenOptions) -> Result<Self> {
         let words = memory.words();
         let bounds = || found(words, options);
@@ -48,8 +49,8 @@ impl<B: Bytes> SharedHeap<B> {
         Ok(Self::of(memory, entry))
     }
 
-    /// Opens the heap in a file that this process has just attached and mapped over `memory`, and puts back what dead
-    /// processes kept.
+    /// Opens the heap in a file that this process has just attached and mapped over `memory`, and
+    /// puts back what dead processes kept.
     ///
     /// # Errors
     /// [`Fault::OtherBuild`], [`Fault::Busy`], [`Fault::Corrupted`].
@@ -85,7 +86,8 @@ fn first_grain(heap_base: u32) -> u32 {
     heap_base.max(1).checked_next_multiple_of(grain).unwrap_or(u32::MAX - (grain - 1))
 }
 
-// The bounds of a heap that the registry does not know: what the memory itself says, or the options.
+// The bounds of a heap that the registry does not know: what the memory itself says, or the
+// options.
 fn found(words: Words<'_>, options: OpenOptions) -> Result<Bounds> {
     let wanted = Bounds {
         start: first_grain(options.heap_base.unwrap_or(0)),
@@ -118,9 +120,10 @@ impl<B: Bytes> Drop for SharedHeap<B> {
             attachment.leave_token(self.token.get());
         }
         let byte_length = self.entry.state().byte_length;
-        // SAFETY: what is known has the length from threads that had the memory open together with this one,
-        // directly or one after the other. Each keeps a buffer over the same backing store, which does
-        // not shrink, and neither does it move: it has kept the address that the registry goes by.
+        // SAFETY: what is known has the length from threads that had the memory open together with
+        // this one, directly or one after the other. Each keeps a buffer over the same backing
+        // store, which does not shrink, and neither does it move: it has kept the address that the
+        // registry goes by.
         unsafe { self.memory.extend(byte_length) };
         let drained = self.leave_heap();
         registry::close(self.memory.address(), &self.entry, || {
@@ -146,7 +149,8 @@ impl<B: Bytes> SharedHeap<B> {
         drained
     }
 
-    // Works on the heap, if there is one. Returns what `act` does, and false when the heap cannot be used.
+    // Works on the heap, if there is one. Returns what `act` does, and false when the heap cannot
+    // be used.
     fn on_leaving(&self, act: impl FnOnce(&mut Guarded, Heap<'_>) -> bool) -> bool {
         let Ok(mut state) = self.entry.lock() else { return false };
         match self.formatted_as_a_whole(&mut state) {

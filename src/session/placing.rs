@@ -1,6 +1,6 @@
-//! Blocks that are allocated together with what refers to them: a word of the memory, or a name. A thread
-//! may be terminated whenever it runs JavaScript, but not in here: so nobody finds half a block, and no
-//! block is lost between its allocation and the word that holds its pointer.
+//! Blocks that are allocated together with what refers to them: a word of the memory, or a name. A
+//! thread may be terminated whenever it runs JavaScript, but not in here: so nobody finds half a
+//! block, and no block is lost between its allocation and the word that holds its pointer.
 
 use super::{Bytes, SharedHeap};
 use crate::fault::{Fault, Result};
@@ -8,8 +8,8 @@ use crate::heap::Search;
 use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
-    /// Allocates a block and writes its pointer to the word at byte offset `slot`. Its bytes are not
-    /// cleared.
+    /// Allocates a block and writes its pointer to the word at byte offset `slot`. Its bytes are
+    /// not cleared.
     ///
     /// # Errors
     /// Those of malloc: the slot is as it was then. [`Fault::Stale`] when it is not in the memory.
@@ -37,8 +37,9 @@ impl<B: Bytes> SharedHeap<B> {
         self.free_and(pointer, || ()).inspect_err(|_| drop(words.exchange(index, pointer)))
     }
 
-    /// Allocates a block, a multiple of 4 bytes, that begins with `image` and is zero behind it, and gives it
-    /// a name unless that is empty. Returns what has the name then, which may be an older block: nothing is allocated then.
+    /// Allocates a block, a multiple of 4 bytes, that begins with `image` and is zero behind it,
+    /// and gives it a name unless that is empty. Returns what has the name then, which may be an
+    /// older block: nothing is allocated then.
     ///
     /// # Errors
     /// Those of malloc.
@@ -63,11 +64,12 @@ impl<B: Bytes> SharedHeap<B> {
         Ok(pointer)
     }
 
-    /// Frees a block and takes its names away, if its first word is `identity`. That word is 0 from then on
-    /// for those who still look at it, and of several who do this at once one does it.
+    /// Frees a block and takes its names away, if its first word is `identity`. That word is 0 from
+    /// then on for those who still look at it, and of several who do this at once one does it.
     ///
     /// # Errors
-    /// [`Fault::AlreadyFreed`] when the first word is another; those of free: nothing has changed then.
+    /// [`Fault::AlreadyFreed`] when the first word is another; those of free: nothing has changed
+    /// then.
     pub fn remove(&self, pointer: u32, identity: u32) -> Result<()> {
         let index = self.index_of(pointer)?;
         let words = self.words();

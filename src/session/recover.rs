@@ -1,5 +1,6 @@
-//! What is done about processes that died: their calls were undone when the lock was taken; what they kept for themselves
-//! goes back here. Blocks that were live stay live, for whoever knows them.
+//! What is done about processes that died: their calls were undone when the lock was taken; what
+//! they kept for themselves goes back here. Blocks that were live stay live, for whoever knows
+//! them.
 
 use super::{Bytes, SharedHeap};
 use crate::attached::Attachment;
@@ -7,7 +8,8 @@ use crate::fault::{Fault, Result};
 use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
-    /// Puts back what dead processes kept. Returns how many blocks that were; none when no others have the memory.
+    /// Puts back what dead processes kept. Returns how many blocks that were; none when no others
+    /// have the memory.
     ///
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Busy`].

@@ -10,9 +10,9 @@ use crate::heap::UNIT;
 const TRIM_UNITS: u32 = 16 * 1024 * 1024 / UNIT;
 
 impl<B: Bytes> SharedHeap<B> {
-    /// Puts what is kept back into the spans, all that this thread can have, and gives the pages of free runs
-    /// back to the operating system. Returns the bytes that were resident. The lock is held for one piece at a
-    /// time, and a piece that was allocated meanwhile is left alone.
+    /// Puts what is kept back into the spans, all that this thread can have, and gives the pages of
+    /// free runs back to the operating system. Returns the bytes that were resident. The lock is
+    /// held for one piece at a time, and a piece that was allocated meanwhile is left alone.
     ///
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Stale`], [`Fault::FreedTwice`].

@@ -56,7 +56,7 @@ impl Random {
 /// A log without an entry.
 pub fn boxed_log() -> Box<UndoLog> {
     let words = vec![0_u64; size_of::<UndoLog>() / 8].into_boxed_slice();
-    // SAFETY: the box is taken apart and put together as one of the same size and alignment: a log is nothing but words,
-    // for which any bits will do.
+    // SAFETY: the box is taken apart and put together as one of the same size and alignment: a log
+    // is nothing but words, for which any bits will do.
     unsafe { Box::from_raw(Box::into_raw(words).cast()) }
 }

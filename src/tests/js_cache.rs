@@ -1,4 +1,5 @@
-//! What lib/thread-cache.js, large-cache.js and stacks.js do, word for word, for tests without JavaScript.
+//! What lib/thread-cache.js, large-cache.js and stacks.js do, word for word, for tests without
+//! JavaScript.
 
 use std::sync::atomic::AtomicI8;
 use std::sync::atomic::AtomicU32;

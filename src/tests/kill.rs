@@ -1,5 +1,6 @@
-//! Where a process is killed that uses the heap of several: at a step of the log, which is before and behind each write
-//! that it notes, each time it is dropped, and each time something is put back.
+//! Where a process is killed that uses the heap of several: at a step of the log, which is before
+//! and behind each write that it notes, each time it is dropped, and each time something is put
+//! back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 

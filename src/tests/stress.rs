@@ -1,10 +1,11 @@
-//! Many threads on one heap, as several Node.js threads use it: they open the memory, allocate and free from the heap
-//! and from a cache of their own, free each other's blocks, grow the memory, close it and open it again.
-//! `LSM_STRESS_STEPS` sets how many calls each thread makes.
+//! Many threads on one heap, as several Node.js threads use it: they open the memory, allocate and
+//! free from the heap and from a cache of their own, free each other's blocks, grow the memory,
+//! close it and open it again. `LSM_STRESS_STEPS` sets how many calls each thread makes.
 //!
-//! The heap's own words are atomics, in which a race detector sees no race. So each block has a plain cell for every 16
-//! bytes, which only its owner touches: a block with two owners, or one that comes to its next owner without the lock
-//! in between, is a data race there. scripts/race.sh runs this under ThreadSanitizer.
+//! The heap's own words are atomics, in which a race detector sees no race. So each block has a
+//! plain cell for every 16 bytes, which only its owner touches: a block with two owners, or one
+//! that comes to its next owner without the lock in between, is a data race there. scripts/race.sh
+//! runs this under ThreadSanitizer.
 
 use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
@@ -39,8 +40,9 @@ const STEPS_OPEN: u64 = 8;
 /// Who owns each 16 bytes; 0 for nobody.
 struct Owners(Vec<UnsafeCell<u64>>);
 
-// SAFETY: a cell is touched only by the thread that owns the block around it, and ownership is handed on through the heap's
-// lock or a mutex. Whether that is so is what the test finds out, under ThreadSanitizer; the values are plain numbers.
+// SAFETY: a cell is touched only by the thread that owns the block around it, and ownership is
+// handed on through the heap's lock or a mutex. Whether that is so is what the test finds out,
+// under ThreadSanitizer; the values are plain numbers.
 unsafe impl Sync for Owners {}
 
 impl Owners {
@@ -440,7 +442,8 @@ fn replace_memories(steps: u64) {
     settle(&memory);
 }
 
-/// Threads that take turns, and free some blocks two at a time: both see a live block, then both keep it.
+/// Threads that take turns, and free some blocks two at a time: both see a live block, then both
+/// keep it.
 #[cfg(not(lsm_model))]
 fn free_twice(steps: u64) {
     let memory = Memory { freed_twice: true, ..Memory::new(None) };

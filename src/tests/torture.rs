@@ -1,6 +1,7 @@
-//! Processes that use one heap and are killed: at a step of the log, of a cache, or from outside, one or several at a time,
-//! while they attach, allocate, free, name, grow, recover and close. After each death the heap has to be whole, and every
-//! byte of it is free, or in a block that is listed. `LSM_KILLS` sets how many processes die.
+//! Processes that use one heap and are killed: at a step of the log, of a cache, or from outside,
+//! one or several at a time, while they attach, allocate, free, name, grow, recover and close.
+//! After each death the heap has to be whole, and every byte of it is free, or in a block that is
+//! listed. `LSM_KILLS` sets how many processes die.
 //!
 //! The processes are this test again, with what they are to do in `LSM_VICTIM`.
 
@@ -318,7 +319,8 @@ fn was_killed(status: ExitStatus) -> bool {
     std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGKILL)
 }
 
-/// Lets up to three processes use the heap until they are killed, or have done enough. Returns whether all ended so.
+/// Lets up to three processes use the heap until they are killed, or have done enough. Returns
+/// whether all ended so.
 fn round(path: &Path, random: &mut Random, forgetful: bool, killed: &mut u32) -> bool {
     let count = 1 + random.below(3);
     let mut children: Vec<_> = (0..count)

@@ -1,5 +1,5 @@
-//! Examining a heap that may be damaged: where a walk stops at the first impossible word, this goes on
-//! and reports each.
+//! Examining a heap that may be damaged: where a walk stops at the first impossible word, this goes
+//! on and reports each.
 //!
 //! Every piece of every segment is compared with its records and headers, then every list with what
 //! the walk has met. Lists are looked at only when the records of all pieces are sound: else

@@ -9,8 +9,8 @@ use crate::heap::superblock::Heap;
 use crate::heap::unit_kind::UnitKind;
 
 impl Heap<'_> {
-    /// Bytes from `pointer` to the end of the taken block there, padding included. Headers are not looked
-    /// at: another block's damage is no reason to refuse this one.
+    /// Bytes from `pointer` to the end of the taken block there, padding included. Headers are not
+    /// looked at: another block's damage is no reason to refuse this one.
     ///
     /// # Errors
     /// [`Fault::NeverAllocated`] when there is no block, [`Fault::Corrupted`].

@@ -53,8 +53,8 @@ impl Area {
 }
 
 impl<'m> Heap<'m> {
-    /// What the bytes of the memory are for. Blocks that are in use, but whose pointer `is_held`, count as held
-    /// back.
+    /// What the bytes of the memory are for. Blocks that are in use, but whose pointer `is_held`,
+    /// count as held back.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when a record or a header on the way is impossible.
@@ -74,8 +74,8 @@ impl<'m> Heap<'m> {
         Ok(map.0)
     }
 
-    // The unit that the superblock begins in is not all the heap's. What is before the superblock of a heap
-    // that owns all is kept at zero by it.
+    // The unit that the superblock begins in is not all the heap's. What is before the superblock
+    // of a heap that owns all is kept at zero by it.
     fn first_byte(&self, segment: &Segment<'m>) -> u64 {
         let begins_here = segment.start == self.superblock / WORDS_PER_UNIT;
         match begins_here && self.superblock * 4 != Self::WHOLE_MEMORY_ROOT {

@@ -1,5 +1,5 @@
-//! Looking at a heap from above: what it holds, what its bytes are for, whether it is sound. Nothing that
-//! allocates depends on it.
+//! Looking at a heap from above: what it holds, what its bytes are for, whether it is sound.
+//! Nothing that allocates depends on it.
 
 mod check;
 mod guard;

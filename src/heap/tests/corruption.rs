@@ -4,15 +4,17 @@
 //! 2. bytes 0-15 stay as they were
 //!
 //! One word of the records (root, directory, maps, records of units), blocks and their headers left
-//! alone: besides, no block that is given out, to a caller or to a thread's cache, shares a byte with
-//! one that was live or cached before, and the bytes of the live blocks stay what they were. A cached block itself may
-//! be given again, when the bit of another one has moved to it: its state outside the memory says that it is kept.
+//! alone: besides, no block that is given out, to a caller or to a thread's cache, shares a byte
+//! with one that was live or cached before, and the bytes of the live blocks stay what they were. A
+//! cached block itself may be given again, when the bit of another one has moved to it: its state
+//! outside the memory says that it is kept.
 //!
-//! A changed word of the directory, of a map, of a list's head, or of a block's whole space is found by a check, unless
-//! what was in the blocks before they were written to fits to it.
+//! A changed word of the directory, of a map, of a list's head, or of a block's whole space is
+//! found by a check, unless what was in the blocks before they were written to fits to it.
 //!
-//! `LSM_FUZZ_ROUNDS` sets how many heaps are damaged, each differently: `LSM_FUZZ_ROUNDS=100000 cargo test --release
-//! corruption -- --nocapture`. Each case is the same in every run.
+//! `LSM_FUZZ_ROUNDS` sets how many heaps are damaged, each differently:
+//! `LSM_FUZZ_ROUNDS=100000 cargo test --release corruption -- --nocapture`. Each case is the same
+//! in every run.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

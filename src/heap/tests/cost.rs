@@ -1,4 +1,5 @@
-//! What calls cost, in words that they read and write: it does not grow with the block, nor with the heap.
+//! What calls cost, in words that they read and write: it does not grow with the block, nor with
+//! the heap.
 
 use crate::heap::words::steps::{READ, WRITTEN};
 use crate::heap::{GRAIN, Heap, Search, UNIT};

@@ -1,5 +1,5 @@
-//! How far a memory has to grow: for a block at its end to become longer where it is, next to a search for the least pages
-//! that serve; and how much is sensible at once.
+//! How far a memory has to grow: for a block at its end to become longer where it is, next to a
+//! search for the least pages that serve; and how much is sensible at once.
 
 use std::sync::atomic::AtomicU32;
 

@@ -1,4 +1,5 @@
-//! A call that fails on a damaged heap leaves its block as it was: once the damage is mended, nothing is lost.
+//! A call that fails on a damaged heap leaves its block as it was: once the damage is mended,
+//! nothing is lost.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,8 +13,9 @@ use crate::tests::fixture::pages;
 /// Pages of the heap.
 const PAGES: u32 = 8;
 
-/// Damages each used word of the records, one at a time, and calls `act` with a block of its choice. When
-/// `act` fails and the word is mended, the heap is as it was. Returns how often `act` failed.
+/// Damages each used word of the records, one at a time, and calls `act` with a block of its
+/// choice. When `act` fails and the word is mended, the heap is as it was. Returns how often `act`
+/// failed.
 fn fails_whole(
     block_of: impl Fn(&Blocks) -> u32,
     act: impl Fn(&Heap<'_>, u32) -> Result<(), Fault>,

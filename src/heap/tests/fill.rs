@@ -1,6 +1,6 @@
-//! How much of a memory blocks can fill before there is no room: counts of blocks, next to how many would fit if each
-//! took its length and header, rounded up to 16 bytes, and nothing else. Memories grow from one page, or have all pages
-//! from the start.
+//! How much of a memory blocks can fill before there is no room: counts of blocks, next to how many
+//! would fit if each took its length and header, rounded up to 16 bytes, and nothing else. Memories
+//! grow from one page, or have all pages from the start.
 
 use std::sync::atomic::AtomicU32;
 
@@ -10,8 +10,8 @@ use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages};
 
 /// Blocks of more bytes than this have units of their own.
 const SMALL: u32 = 32 * 1024;
-/// What the heap's own records may take, in bytes of 1,000. A block that fits in theory only without them is not
-/// asked for.
+/// What the heap's own records may take, in bytes of 1,000. A block that fits in theory only
+/// without them is not asked for.
 const RECORDS: u64 = 10;
 
 /// A memory that grows as the JavaScript side has it grow.

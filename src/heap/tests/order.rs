@@ -1,5 +1,5 @@
-//! The files of the allocator come in an order, which mod.rs says: each uses only those before it. `impl Heap` blocks
-//! hide from `use` what they use, so calls count too.
+//! The files of the allocator come in an order, which mod.rs says: each uses only those before it.
+//! `impl Heap` blocks hide from `use` what they use, so calls count too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{read_dir, read_to_string};

@@ -242,7 +242,8 @@ impl Shadow {
         self.compare_figures();
     }
 
-    /// Compares the figures with the blocks that are known, and with the largest room that a walk meets.
+    /// Compares the figures with the blocks that are known, and with the largest room that a walk
+    /// meets.
     fn compare_figures(&self) {
         let stats = self.heap().stats().expect("a sound heap");
         let sum = |part: fn(&(u32, u32)) -> u32| -> u64 {

@@ -1,5 +1,5 @@
-//! When a block that is resized stays where it is, and what it takes and leaves there: for blocks of every class, and for
-//! large ones with any room behind them, next to a model in a few numbers.
+//! When a block that is resized stays where it is, and what it takes and leaves there: for blocks
+//! of every class, and for large ones with any room behind them, next to a model in a few numbers.
 
 use crate::fault::Fault;
 use crate::heap::measures::{HEADER, LISTED};
@@ -40,7 +40,8 @@ fn units_of(byte_length: u32, align: u32) -> u32 {
     (bytes.div_ceil(u64::from(UNIT)) as u32).max(LISTED)
 }
 
-/// A large block of `byte_length` bytes with free units right behind it, and a live block behind those.
+/// A large block of `byte_length` bytes with free units right behind it, and a live block behind
+/// those.
 fn block_before_free_units(heap: &Heap<'_>, byte_length: u32, align: u32, free: u32) -> u32 {
     let take = |length, align| heap.malloc(length, align, Search::Quick).unwrap();
     let block = take(byte_length, align);
