@@ -1,10 +1,14 @@
 // Structures in a heap that several processes have, some of which are killed. scripts/kill.js does it to thousands.
 
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { Channel, Mutex, SharedMap } from '../structures/index.js'
+import { HEADER_WORDS } from '../structures/structure.js'
+import { wake } from '../structures/waiting.js'
 import { end, newPath, STRUCTURES, startProcess } from './fixtures/attached.mjs'
+import { launch } from './fixtures/launch.mjs'
 import { killInProcesses } from './fixtures/process-kills.mjs'
 import { STRUCTURES as KILLS } from './fixtures/structure-kills.mjs'
 
@@ -106,6 +110,53 @@ onLinux('what a process reserved that was killed is dropped', async (t) => {
   const received = channel.receiveAsync(LONG)
   await end(child, 'SIGKILL')
   t.is(await received, 'behind it')
+})
+
+onLinux('who sleeps in one process is woken from another one', async (t) => {
+  const path = newPath()
+  const channel = Channel.open(attach(path), 'channel')
+  const child = await start(path, 'receive, and say how')
+  let woken = 0
+  /* oxlint-disable no-await-in-loop -- one after the other */
+  for (let number = 0; number < 30; number++) {
+    const told = once(child, 'message')
+    await setTimeout(5)
+    channel.send(number)
+    const [answer] = await told
+    t.is(answer.number, number)
+    woken += answer.isWoken
+  }
+  /* oxlint-enable no-await-in-loop */
+  t.true(woken > 15)
+  await end(child, 'SIGKILL')
+})
+
+onLinux('who waits without sleeping is woken by its own process', async (t) => {
+  const memory = attach(newPath())
+  const words = memory.arrayView(Int32Array, memory.calloc(4), 1)
+  const { value } = Atomics.waitAsync(words, 0, 0, LONG.timeout)
+  wake(words, 0)
+  t.is(await value, 'ok')
+})
+
+onLinux('a thread that sleeps is terminated', async (t) => {
+  const memory = attach(newPath())
+  const mutex = Mutex.create(memory)
+  mutex.lock()
+  const { worker, end: ending } = launch('mutex-holder.mjs', { memory, ptr: mutex.ptr })
+  // oxlint-disable-next-line no-await-in-loop -- until it waits
+  while (memory.load(Int32Array, mutex.ptr / 4 + HEADER_WORDS) > 0) await setTimeout(1)
+  await worker.terminate()
+  t.is((await ending).code, 1)
+  mutex.unlock()
+  t.is(mutex.tryLock(), 'locked')
+})
+
+onLinux('a structure of a heap that was closed can be waited for no longer than that', (t) => {
+  const memory = attach(newPath())
+  const channel = Channel.create(memory)
+  memory.close()
+  t.throws(() => channel.receive({ timeout: 10 }), { code: 'ERR_TIMED_OUT' })
 })
 
 for (const [structure, { kill, operations }] of Object.entries(KILLS)) {

@@ -60,8 +60,8 @@ class Views {
 /** What a memory has until its first access: constructing stays cheap, and the first access refreshes. */
 const NO_VIEWS = new Views(new SharedArrayBuffer(0))
 
-/** What a memory that one process has to itself is missing. */
-const NONE_MISSING = () => 0
+/** What a memory that one process has to itself has of others. */
+const NOBODY = () => undefined
 
 /** A new WebAssembly.Memory, or one that exists already and becomes an instance of the class under construction. */
 export class Memory extends EngineMemory {
@@ -107,11 +107,23 @@ export let limitOf
 let missingOf
 
 /**
- * Notes who knows by how many pages other processes have grown a memory.
+ * Notes who knows what other processes do with a memory: `missingPages()`, by how many pages they have grown it, and what
+ * peerOf is for.
  *
- * @type {(memory: Pages, missing: () => number) => void}
+ * @type {(memory: Pages, peer: () => object) => void}
  */
-export let followGrowth
+export let shareWith
+
+/** For each buffer of a memory that other processes have too, who reaches them. */
+const peers = new WeakMap()
+
+/**
+ * Who reaches the other processes that have the bytes of a buffer, with `wait` and `wake`; undefined when there are none.
+ *
+ * @param {SharedArrayBuffer} buffer
+ * @returns {object | undefined}
+ */
+export const peerOf = (buffer) => peers.get(buffer)?.()
 
 /**
  * Makes the views again if the memory has grown since they were made.
@@ -150,13 +162,14 @@ export class Pages extends Memory {
   // Two of the views' fields once more: one load less is a third of what an accessor adds to a DataView's own work.
   #data = NO_VIEWS.data
   #limit = NO_VIEWS.limit
-  #missing = NONE_MISSING
+  #peer = NOBODY
 
   static {
-    missingOf = (memory) => memory.#missing()
+    missingOf = (memory) => memory.#peer()?.missingPages() ?? 0
 
-    followGrowth = (memory, missing) => {
-      memory.#missing = missing
+    shareWith = (memory, peer) => {
+      memory.#peer = peer
+      peers.set(memory.#views.buffer, peer)
     }
 
     viewsOf = (memory) => memory.#views
@@ -168,6 +181,7 @@ export class Pages extends Memory {
       const views = memory.#views
       if (buffer === views.buffer && buffer.byteLength === views.byteLength) return false
       memory.#keep(new Views(buffer))
+      if (memory.#peer !== NOBODY) peers.set(buffer, memory.#peer)
       return true
     }
   }

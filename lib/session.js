@@ -9,7 +9,7 @@ import { debugUnavailable } from './errors.js'
 import { errorOf, Fault } from './faults.js'
 import { CLOSED, nativeOf } from './native.js'
 import { freePending } from './new-block.js'
-import { followGrowth, refresh, refreshNow, viewsOf } from './pages.js'
+import { refresh, refreshNow, shareWith, viewsOf } from './pages.js'
 
 const WHOLE_MEMORY = -1
 
@@ -160,6 +160,6 @@ export class Session {
   #use(native) {
     this.native = native.debug ? withCallers(native, () => this.current()) : native
     if (native.cache !== null) this.cache.open(native.cache, native.kept)
-    if (native.attached) followGrowth(this.memory, () => this.native.missingPages())
+    if (native.attached) shareWith(this.memory, () => this.native)
   }
 }

@@ -1,5 +1,6 @@
 // Waiting on a word of the memory, in slices: whoever waits looks around every now and then, so that no notification that
-// was lost with a terminated thread, and no owner that died, keeps it for ever.
+// was lost with a terminated thread, and no owner that died, keeps it for ever. In a memory that other processes have too, a
+// thread sleeps by the operating system, so that they can wake it.
 //
 //   checkWait(options)         { timeout, signal } of them; throws for what is no number of milliseconds, or no AbortSignal
 //   deadlineOf(timeout)        the moment when it has passed, to give to the next two
@@ -11,9 +12,14 @@
 
 import { invalidArgType, outOfRange } from '../lib/errors.js'
 import { keepAlive } from '../lib/keep-alive.js'
+import { peerOf } from '../lib/pages.js'
 
 /** Milliseconds until a waiter looks around: half of what it may take to notice that an owner died. */
 export const SLICE_MS = 50
+/** The same for who waits without sleeping for what another process may change: nobody can tell it of that. */
+const POLL_MS = 5
+/** As many as a native number can say. */
+const ALL = 2 ** 32 - 1
 
 const checkTimeout = (timeout) => {
   if (typeof timeout !== 'number') throw invalidArgType('timeout', 'a number', timeout)
@@ -51,8 +57,14 @@ export const checkWait = (options = {}) => {
 export const deadlineOf = (timeout = Infinity) =>
   timeout === Infinity ? Infinity : performance.now() + timeout
 
-const sliceUntil = (deadline) =>
-  deadline === Infinity ? SLICE_MS : Math.min(SLICE_MS, deadline - performance.now())
+const sliceUntil = (deadline, slice = SLICE_MS) =>
+  deadline === Infinity ? slice : Math.min(slice, deadline - performance.now())
+
+const wordOf = (words, index) => words.byteOffset / 4 + index
+
+/** Another process reaches this thread only where the system has put it to sleep. Whether that was possible. */
+const napAmongProcesses = (peer, words, index, value, slice) =>
+  peer.wait(wordOf(words, index), value >>> 0, Math.ceil(slice * 1000)) >= 0
 
 /**
  * Sleeps while a word holds a value, for a slice at the most.
@@ -66,7 +78,10 @@ const sliceUntil = (deadline) =>
 export const nap = (words, index, value, deadline) => {
   const slice = sliceUntil(deadline)
   if (slice <= 0) return false
-  Atomics.wait(words, index, value, slice)
+  const peer = peerOf(words.buffer)
+  if (peer === undefined || !napAmongProcesses(peer, words, index, value, slice)) {
+    Atomics.wait(words, index, value, slice)
+  }
   return true
 }
 
@@ -79,6 +94,7 @@ export const nap = (words, index, value, deadline) => {
  */
 export const wake = (words, index, count = Infinity) => {
   Atomics.notify(words, index, count)
+  peerOf(words.buffer)?.wake(wordOf(words, index), Math.min(count, ALL))
 }
 
 /** The outcome, or the signal's reason; a notification that comes too late goes to the next waiter. */
@@ -107,7 +123,7 @@ const unlessAborted = (outcome, signal, passOn) =>
  */
 export const napAsync = async (words, index, value, deadline, signal) => {
   signal?.throwIfAborted()
-  const slice = sliceUntil(deadline)
+  const slice = sliceUntil(deadline, peerOf(words.buffer) && POLL_MS)
   if (slice <= 0) return false
   const { async, value: outcome } = Atomics.waitAsync(words, index, value, slice)
   if (!async) return true

@@ -68,7 +68,7 @@ pub fn lock(
         }
         let waiting = before | WAITERS;
         if before == waiting || word.compare_exchange(before, waiting, Relaxed, Relaxed).is_ok() {
-            shared_file::wait(word, waiting, SLICE);
+            shared_file::wait(shared_file::half(word), waiting as u32, SLICE);
         }
     }
 }
@@ -77,7 +77,7 @@ pub fn lock(
 pub fn unlock(word: &AtomicU64) {
     let before = word.fetch_and(!(OWNER | WAITERS), Release);
     if before & WAITERS != 0 {
-        shared_file::wake(word);
+        shared_file::wake(shared_file::half(word), 1);
     }
 }
 

@@ -67,13 +67,29 @@ impl Attachment {
 
     /// The first bytes of the memory as words, but none that the file has no room for.
     pub fn words(&self, byte_length: usize) -> Words<'_> {
+        Words::logged(self.slice(byte_length), self.log())
+    }
+
+    fn slice(&self, byte_length: usize) -> &[AtomicU32] {
         let length = byte_length.min(self.pages() as usize * PAGE as usize) / 4;
         // SAFETY: the heap's part of the file is that long, as `Layout` says, and so is the
         // mapping, which `self` has and never changes. The words are aligned to a page, and read
         // and written as atomics only, by all processes.
-        let words =
-            unsafe { std::slice::from_raw_parts(self.at::<AtomicU32>(self.layout.heap()), length) };
-        Words::logged(words, self.log())
+        unsafe { std::slice::from_raw_parts(self.at::<AtomicU32>(self.layout.heap()), length) }
+    }
+
+    /// Sleeps while the word at `index` of the memory holds `value`, until a process wakes those
+    /// that wait for it, for at most that long. Returns whether all of the time has passed; `None`
+    /// when there is no such word.
+    pub fn wait(&self, index: u32, value: u32, most: Duration) -> Option<bool> {
+        let word = self.slice(usize::MAX).get(index as usize)?;
+        Some(shared_file::wait(word, value, most))
+    }
+
+    /// Wakes so many of those that wait for the word at `index`, in whichever process. Returns how
+    /// many there were; `None` when there is no such word.
+    pub fn wake(&self, index: u32, most: u32) -> Option<u32> {
+        self.slice(usize::MAX).get(index as usize).map(|word| shared_file::wake(word, most))
     }
 
     /// All of the memory that there is room for.

@@ -16,6 +16,7 @@ pub mod threads;
 
 use std::ffi::CStr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Either, FromNapiValue, Null, Object, ToNapiValue};
 use napi::{Env, JsValue as _, Result, sys};
@@ -170,6 +171,8 @@ pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
         define::<Remove>(env.raw(), object.raw())?;
         define::<Recover>(env.raw(), object.raw())?;
         define::<MissingPages>(env.raw(), object.raw())?;
+        define::<Wait>(env.raw(), object.raw())?;
+        define::<Wake>(env.raw(), object.raw())?;
         debug_calls::define_all(env.raw(), object.raw())?;
     }
     Ok(object)
@@ -333,6 +336,13 @@ callbacks! {
     }
     MissingPages c"missingPages" (heap, _arguments) -> u32 {
         Ok(heap.missing_pages())
+    }
+    Wait c"wait" (heap, arguments) -> u32 {
+        let [index, value, micros] = [0, 1, 2].map(|index| arguments.number(index));
+        heap.wait(index, value, Duration::from_micros(micros.into())).map(u32::from)
+    }
+    Wake c"wake" (heap, arguments) -> u32 {
+        heap.wake(arguments.number(0), arguments.number(1))
     }
     MallocInto c"mallocInto" (heap, arguments) -> u32 {
         let [slot, byte_length, align] = [0, 1, 2].map(|index| arguments.number(index));

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -176,24 +176,31 @@ fn byte_lock(kind: c_int, offset: u64) -> libc::flock {
     }
 }
 
-/// Sleeps until somebody calls [`wake`] for the word, for at most that long, unless it holds
-/// something else than `expected`: its lower half on a machine of 64 bits. The word may lie in
-/// memory that several processes map.
-pub fn wait(word: &AtomicU64, expected: u64, most: Duration) {
+/// The half of a word that [`wait`] and [`wake`] take: the lower one on the machines that are built for.
+pub fn half(word: &AtomicU64) -> &AtomicU32 {
+    // SAFETY: the half lies in `word`, which lives as long and is aligned to more; all accesses to both are atomic.
+    unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
+}
+
+/// Sleeps until somebody calls [`wake`] for the word, for at most that long, unless it holds something else than
+/// `expected`. The word may lie in memory that several processes map. Returns whether all of the time has passed.
+pub fn wait(word: &AtomicU32, expected: u32, most: Duration) -> bool {
     let timeout = libc::timespec {
         tv_sec: most.as_secs() as libc::time_t,
         tv_nsec: most.subsec_nanos() as libc::c_long,
     };
-    // SAFETY: the lower half of `word`, which comes first on the machines that are built for, is a
-    // word that the call reads, and the time a local that it reads.
-    unsafe {
-        let (address, wait) = (word.as_ptr().cast::<u32>(), libc::FUTEX_WAIT);
-        libc::syscall(libc::SYS_futex, address, wait, expected as u32, &raw const timeout);
-    }
+    // SAFETY: the call reads `word`, atomically, and the time, a local.
+    let ended = check(unsafe {
+        let (address, wait) = (word.as_ptr(), libc::FUTEX_WAIT);
+        libc::syscall(libc::SYS_futex, address, wait, expected, &raw const timeout) == 0
+    });
+    ended.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
-/// Wakes one of those that wait for the word.
-pub fn wake(word: &AtomicU64) {
+/// Wakes so many of those that wait for the word, in whichever process. Returns how many there were.
+pub fn wake(word: &AtomicU32, most: u32) -> u32 {
+    let most = most.min(i32::MAX as u32);
     // SAFETY: the call takes the address as a name only.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr().cast::<u32>(), libc::FUTEX_WAKE, 1) };
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, most) };
+    u32::try_from(woken).unwrap_or(0)
 }

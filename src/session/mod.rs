@@ -11,6 +11,7 @@ mod placing;
 mod recover;
 mod survey;
 mod trim;
+mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
