@@ -51,8 +51,8 @@ const makeLarge = (cache, ptr, units, byteLength = units * 1024 - 24) => {
   words[ptr / 4 - 1] = size
   words[(ptr + size) / 4 - 1] = size
   states[ptr / 16] = LIVE_LARGE
-  for (let digit = 0; digit < 7; digit++)
-    states[ptr / 16 + 1 + digit] = 112 + (((size / 16) >>> (4 * digit)) & 15)
+  for (let digit = 0; digit < 6; digit++)
+    states[ptr / 16 + 1 + ((digit + 2) % 6)] = DIGIT + ((units >>> (4 * digit)) & 15)
   return ptr
 }
 
@@ -265,7 +265,9 @@ test('what is not plainly a live large block is not kept, and none with a damage
   const ptr = 16 + 1024
   const spoil = [
     (cache) => (cache.states[ptr / 16] = KEPT),
+    (cache) => (cache.states[ptr / 16 + 1] += 1),
     (cache) => (cache.states[ptr / 16 + 2] += 1),
+    (cache) => (cache.states[ptr / 16 + 3] += 1),
     (cache) => (cache.words[ptr / 4 - 2] = 0),
     (cache) => (cache.words[ptr / 4 - 2] = 66 * 1024),
     (cache) => (cache.words[ptr / 4 - 1] += 1024),

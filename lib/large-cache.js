@@ -5,6 +5,12 @@ import { Stacks } from './stacks.js'
 
 const LARGE_HEADS = 3080
 const LIVE = -128
+/** The states around a live block's pointer as a word: of the grain before it, its own, and the higher two digits. */
+const LIVE_WORD = 0x70708000
+/** Bytes of the shortest and the longest large blocks that are kept, header included: 32 and 1151 units. */
+const [LEAST_SIZE, MOST_SIZE] = [32_752, 1_178_608]
+/** Bytes that may be asked for in a block of 1023 units. */
+const MOST_BYTES = 1_047_528
 
 // The head of the stack for blocks of so many units, 32 at least: the last one that has none longer than they.
 const headFor = (units) => {
@@ -12,12 +18,29 @@ const headFor = (units) => {
   return LARGE_HEADS + (((shift - 2) << 6) + (((units >>> shift) & 7) << 3))
 }
 
-// The whole space of a block, as the states behind that of its pointer have it.
-const sizeOf = (states, ptr) => {
-  const grain = ptr >>> 4
-  let grains = 0
-  for (let digit = 7; digit > 0; digit--) grains = (grains << 4) | (states[grain + digit] & 15)
-  return grains * 16
+// The whole space of a block, as the states behind that of its pointer have it: four digits of its units, one in each
+// byte of a word.
+const sizeOf = (digits) => {
+  const pairs = (digits & 0x0f0f0f0f) | ((digits & 0x0f0f0f0f) >>> 4)
+  return ((((pairs & 0xff00ff) | ((pairs & 0xff00ff) >>> 8)) & 0xffff) << 10) - 16
+}
+
+// The newest block of a stack, if it is long enough.
+const popFrom = (cache, head, byteLength) => {
+  const { words, rows, states, digits } = cache
+  const top = rows[head] - 1
+  if (top < rows[head + 1] && !cache.lower(head)) return 0
+  const ptr = rows[top] >>> 0
+  const size = sizeOf(digits[(ptr >>> 6) + 1])
+  const header = (ptr - 8) >>> 2
+  // A memory that is not shared and has grown has left these words, a stray write has met the header, or it is too short.
+  if (words[header + 1] !== size || byteLength > size - 8) return 0
+  rows[head] = top
+  // Two threads have freed it at the same time, and it was given out since.
+  if (states[ptr >>> 4] !== cache.kept) return 0
+  words[header] = byteLength
+  states[ptr >>> 4] = LIVE
+  return ptr
 }
 
 /** The large blocks among those that one thread keeps. */
@@ -29,11 +52,10 @@ export class LargeCache extends Stacks {
    * @returns {number} pointer; 0 when there is none that is long enough and not much longer
    */
   popLarge(byteLength) {
-    const units = Math.ceil((byteLength + 24) / 1024)
-    if (units > 1023) return 0
+    if (byteLength > MOST_BYTES) return 0
     // Most programs ask for what they have just freed; else a block of the next length is long enough.
-    const head = headFor(units)
-    return this.#popFrom(head, byteLength) || this.#popFrom(head + 8, byteLength)
+    const head = headFor((byteLength + 1047) >>> 10)
+    return popFrom(this, head, byteLength) || popFrom(this, head + 8, byteLength)
   }
 
   /**
@@ -58,34 +80,17 @@ export class LargeCache extends Stacks {
   /** The head of the stack for the large block at a pointer, whose header and what is behind it are whole; 0 on any doubt. */
   headOfLarge(ptr) {
     if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 1023) !== 16) return 0
-    const { words, states } = this
-    if (ptr >>> 4 >= states.length || states[ptr >>> 4] !== LIVE) return 0
-    const size = sizeOf(states, ptr)
-    const units = (size + 16) / 1024
+    const { words, digits } = this
+    const at = ptr >>> 6
+    if (at >= digits.length || digits[at] !== LIVE_WORD) return 0
+    const size = sizeOf(digits[at + 1])
     const header = (ptr - 8) >>> 2
-    return units >= 32 &&
-      units <= 1151 &&
+    return size >= LEAST_SIZE &&
+      size <= MOST_SIZE &&
       words[header + 1] === size &&
       words[header + 1 + (size >>> 2)] === size &&
       (words[header] - 1) >>> 0 < size - 8
-      ? headFor(units)
+      ? headFor((size + 16) >>> 10)
       : 0
-  }
-
-  #popFrom(head, byteLength) {
-    const { words, rows, states } = this
-    if (rows[head] <= rows[head + 1] && !this.lower(head)) return 0
-    const top = rows[head] - 1
-    const ptr = rows[top] >>> 0
-    const header = (ptr - 8) >>> 2
-    const size = sizeOf(states, ptr)
-    // A memory that is not shared and has grown has left these words, a stray write has met the header, or it is too short.
-    if (words[header + 1] !== size || byteLength > size - 8) return 0
-    rows[head] = top
-    // Two threads have freed it at the same time, and it was given out since.
-    if (states[ptr >>> 4] !== this.kept) return 0
-    words[header] = byteLength
-    states[ptr >>> 4] = LIVE
-    return ptr
   }
 }

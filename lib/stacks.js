@@ -14,7 +14,7 @@ const LAYOUT = {
   liveLarge: -128,
   digits: 112,
   digitBits: 4,
-  digitCount: 7,
+  digitCount: 6,
   headWords: 8,
   top: 0,
   floor: 1,
@@ -43,6 +43,7 @@ const MOST_WIDTH = 256 // blocks
 const KEPT = LAYOUT.kept
 const NO_WORDS = new Int32Array(0)
 const NO_STATES = new Int8Array(0)
+const NO_DIGITS = new Int32Array(0)
 /** Stacks without blocks, for a heap that is not open. */
 const NO_ROWS = new Int32Array(layout.words)
 
@@ -54,6 +55,8 @@ export class Stacks {
   rows = NO_ROWS
   /** The states of the memory's blocks, as src/process/live_blocks.rs has them. */
   states = NO_STATES
+  /** The same, four at once: large blocks have digits behind their state. */
+  digits = NO_DIGITS
   /** The state of a block that is kept: another one in each process that has the heap, -1 where one has it to itself. */
   kept = KEPT
 
@@ -71,6 +74,7 @@ export class Stacks {
     this.words = NO_WORDS
     this.rows = NO_ROWS
     this.states = NO_STATES
+    this.digits = NO_DIGITS
   }
 
   /**
@@ -80,6 +84,7 @@ export class Stacks {
   refresh(words, states) {
     this.words = words
     this.states = new Int8Array(states)
+    this.digits = new Int32Array(states)
   }
 
   /** Whether there are stacks: the heap is open, and the engine takes their words from outside. */

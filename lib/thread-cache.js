@@ -100,8 +100,9 @@ export class ThreadCache extends LargeCache {
 
   /** Puts a live block into the cache, and older ones into the part that all threads may take; or a large block. As push. */
   pushNewer(ptr) {
+    if (this.pushLarge(ptr)) return true
     const head = headOf(this.words, this.rows, this.states, ptr)
-    return head === 0 ? this.pushLarge(ptr) : this.raise(head) && this.push(ptr)
+    return head !== 0 && this.raise(head) && this.push(ptr)
   }
 
   /**

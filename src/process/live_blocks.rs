@@ -42,13 +42,15 @@ pub const FIRST_CLASS: i8 = 1;
 pub const KEPT: i8 = -1;
 /// The block is live and has no size class.
 pub const LARGE: i8 = i8::MIN;
-/// The first of the states behind [`LARGE`]: the digits of the block's whole space in grains, the
-/// lowest first. No state of a block is one of them.
+/// The first of the states behind [`LARGE`]: the digits of the units that the block's whole space
+/// takes. No state of a block is one of them. JavaScript reads four states as a word, so the lowest
+/// digits are one: those of a block at the start of a unit, 3 to 6 grains behind its pointer, the
+/// lowest first. The higher ones come before, with [`LARGE`] in a word: 0 but for very large blocks.
 pub const DIGITS: i8 = i8::MAX - ((1 << DIGIT_BITS) - 1);
 pub const DIGIT_BITS: u32 = 4;
 /// How many digits there are. Every large block is longer than its state and they.
-pub const DIGIT_COUNT: u32 = (u32::BITS - GRAIN.trailing_zeros()).div_ceil(DIGIT_BITS);
-const _: () = assert!((1 + DIGIT_COUNT) * GRAIN < UNIT);
+pub const DIGIT_COUNT: u32 = (u32::BITS - UNIT.trailing_zeros()).div_ceil(DIGIT_BITS);
+const _: () = assert!(DIGIT_COUNT == 6 && (1 + DIGIT_COUNT) * GRAIN < UNIT);
 // JavaScript masks a digit out of its state.
 const _: () = assert!(DIGITS & ((1 << DIGIT_BITS) - 1) == 0);
 // From the least negative state to the least but one there are only those of kept blocks: 127
@@ -63,6 +65,11 @@ const STATE_PAGE: usize = 65_536;
 /// 127.
 pub const fn kept_by(slot: u8) -> i8 {
     if slot == 0 { KEPT } else { -(slot as i8) }
+}
+
+/// The pointer whose state is that digit, the lowest being 0, of the block at `pointer`.
+const fn digit_place(pointer: u32, digit: u32) -> u32 {
+    pointer + ((digit + 2) % DIGIT_COUNT + 1) * GRAIN
 }
 
 /// Whether a state is that of a block that some thread keeps.
@@ -160,10 +167,11 @@ impl LiveBlocks {
 
     /// The whole space in bytes of the live block at `pointer`, if it is one without a size class.
     pub fn large_size(&self, pointer: u32) -> Option<u32> {
-        let digits = (1..=DIGIT_COUNT).rev().map(|grains| self.get(pointer + grains * GRAIN));
+        let digit = |digit| u32::from((self.get(digit_place(pointer, digit)) ^ DIGITS) as u8);
         (self.get(pointer) == LARGE).then(|| {
-            digits.fold(0, |grains, digit| grains << DIGIT_BITS | u32::from((digit ^ DIGITS) as u8))
-                * GRAIN
+            let units = (0..DIGIT_COUNT).rev().fold(0, |units, at| units << DIGIT_BITS | digit(at));
+            // What is left of its last unit is what comes before its header in the first one.
+            (units * UNIT).wrapping_sub(pointer % UNIT)
         })
     }
 
@@ -175,9 +183,10 @@ impl LiveBlocks {
     /// Notes that the block at `pointer`, which has no size class, takes `buffer_size` bytes.
     pub fn set_large(&self, pointer: u32, buffer_size: u32) {
         self.set(pointer, LARGE);
+        let units = buffer_size.div_ceil(UNIT);
         for digit in 0..DIGIT_COUNT {
-            let value = (buffer_size / GRAIN) >> (digit * DIGIT_BITS) & ((1 << DIGIT_BITS) - 1);
-            self.set(pointer + (digit + 1) * GRAIN, DIGITS | value as i8);
+            let value = units >> (digit * DIGIT_BITS) & ((1 << DIGIT_BITS) - 1);
+            self.set(digit_place(pointer, digit), DIGITS | value as i8);
         }
     }
 
@@ -266,8 +275,9 @@ mod tests {
     fn the_length_of_a_large_block_is_known_until_it_is_freed() {
         let states = LiveBlocks::new(2).unwrap();
         let pointer = PAGE + GRAIN;
-        let sizes = (0..u32::BITS).flat_map(|bit| [1 << bit, u32::MAX >> bit]);
-        for buffer_size in sizes.map(|size| size / GRAIN * GRAIN) {
+        let most = u32::MAX / UNIT;
+        let units = (0..most.ilog2()).flat_map(|bit| [1 << bit, most >> bit]);
+        for buffer_size in units.map(|units| units * UNIT - GRAIN) {
             states.set_large(pointer, buffer_size);
             assert_eq!(states.large_size(pointer), Some(buffer_size));
             assert!(

@@ -6,9 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use crate::heap::{GRAIN, HEADER, UNIT};
-use crate::process::live_blocks::{
-    DIGIT_BITS, DIGIT_COUNT, DIGITS, FIRST_CLASS, LARGE as LIVE_LARGE,
-};
+use crate::process::live_blocks::{DIGIT_BITS, DIGITS, FIRST_CLASS, LARGE as LIVE_LARGE};
 use crate::process::rows::{
     CEILING, END, FIRST_LARGE_UNITS, FLOOR, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS,
     MOST_LARGE_UNITS, PUBLISHED, SIZES, SPARE, STRIDE, TOP, WIDTH,
@@ -83,7 +81,8 @@ impl JsCache<'_> {
 
     /// The head of the stack for a live large block; 0 on any doubt.
     pub fn head_of_large(&self, pointer: u32) -> usize {
-        let live = self.states[(pointer / GRAIN) as usize].load(Relaxed) == LIVE_LARGE;
+        let state = |grains: u32| self.states[(pointer / GRAIN + grains) as usize].load(Relaxed);
+        let live = [state(0), state(1), state(2)] == [LIVE_LARGE, DIGITS, DIGITS];
         if !live || pointer % UNIT != GRAIN {
             return 0;
         }
@@ -125,12 +124,13 @@ impl JsCache<'_> {
         Some(pointer)
     }
 
+    // Of one that has less than 1 << 16 units.
     fn size_of(&self, pointer: u32) -> u32 {
         let digit = |digit: u32| {
-            let state = &self.states[(pointer / GRAIN + digit) as usize];
+            let state = &self.states[(pointer / GRAIN + 3 + digit) as usize];
             u32::from((state.load(Relaxed) ^ DIGITS) as u8)
         };
-        (1..=DIGIT_COUNT).rev().fold(0, |grains, index| grains << DIGIT_BITS | digit(index)) * GRAIN
+        (0..4).rev().fold(0, |units, index| units << DIGIT_BITS | digit(index)) * UNIT - GRAIN
     }
 
     /// The head of the class of a live block; 0 on any doubt.
