@@ -74,6 +74,8 @@ export interface CacheLayout {
   spare: number
   /** A word of the head of state 0. */
   largeBelow: number
+  /** A word of the head of state 0. */
+  largeSpare: number
   /** Index of the sizes. */
   sizes: number
   /** Bytes, header included, of the largest block of a size class. */

@@ -6,7 +6,7 @@ import LocalSharedMemory from '../index.js'
 import { ThreadCache } from '../lib/thread-cache.js'
 
 const [TOP, FLOOR, CEILING, PUBLISHED, WIDTH, END] = [0, 1, 2, 4, 5, 6]
-const [LARGE, SPARE, LARGE_BELOW] = [0, 1, 2]
+const [LARGE, SPARE, LARGE_BELOW, LARGE_SPARE] = [0, 1, 2, 4]
 const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3408, 64]
 const [KEPT, LIVE_LARGE, DIGIT] = [-1, -128, 112]
 const BYTES = 1 << 21
@@ -230,6 +230,15 @@ test('own parts double if that takes but an eighth of what is to spare, and the 
   const poor = makeCache({ width: 4, spare: spare - 1 })
   for (let index = 1; index <= 5; index++) push(poor, makeLive(poor, 1024 * index))
   t.deepEqual([poor.rows[HEAD + WIDTH], poor.rows[SPARE], poor.isLarge], [4, spare - 1, false])
+})
+
+test('large blocks take nothing of what classes have to spare', (t) => {
+  const cache = makeCache({ width: 1, spare: 1 << 20 })
+  for (const index of [0, 1]) push(cache, makeLarge(cache, 1024 + 16 + index * 66 * 1024, 66))
+  t.deepEqual([cache.rows[BIG + WIDTH], cache.rows[SPARE]], [1, 1 << 20])
+  cache.rows[LARGE_SPARE] = 8 * 72 * 1024
+  push(cache, makeLarge(cache, 1024 + 16 + 2 * 66 * 1024, 66))
+  t.deepEqual([cache.rows[BIG + WIDTH], cache.rows[LARGE_SPARE]], [2, 7 * 72 * 1024])
 })
 
 test('realloc stays, or moves within the cache with the bytes up to the shorter length', (t) => {

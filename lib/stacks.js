@@ -26,6 +26,7 @@ const LAYOUT = {
   large: 0,
   spare: 1,
   largeBelow: 2,
+  largeSpare: 4,
   sizes: 1024,
   largest: 32_784,
   largeHeads: 3080,
@@ -145,9 +146,10 @@ export class Stacks {
     const { rows } = this
     const width = rows[head + 5]
     const bytes = width * rows[head + 3]
-    if (width === 0 || width >= MOST_WIDTH || bytes > rows[1] >>> 3) return width
-    rows[1] -= bytes
-    if (rows[1] < rows[2]) rows[0] = 1
+    const spare = head < 3080 ? 1 : 4
+    if (width === 0 || width >= MOST_WIDTH || bytes > rows[spare] >>> 3) return width
+    rows[spare] -= bytes
+    if (rows[spare] < rows[2]) rows[0] = 1
     rows[head + 5] = 2 * width
     rows[head + 2] = Math.min(rows[head + 1] + 2 * width, rows[head + 6])
     return 2 * width

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_COUNT, UNIT};
-use crate::process::rows::{BUDGET, LARGE, LARGE_BELOW, ROWS, Row, Rows, SPARE, row_bytes};
+use crate::process::rows::{
+    BUDGET, LARGE, LARGE_BELOW, LARGE_SPARE, ROWS, Row, Rows, SPARE, row_bytes, spare_of,
+};
 
 /// Bytes of blocks that an idle thread may keep to itself.
 const IDLE_BYTES: u32 = 56 * 1024;
@@ -17,6 +19,8 @@ const BUSY_SHARE: u64 = 16;
 /// A row begins with one part in this many of what its thread may have, but for one block at least
 /// ...
 const FIRST_SHARE: u32 = 64;
+/// ... in one of large blocks, which are few, with one in this many ...
+const FIRST_LARGE_SHARE: u32 = 16;
 /// ... if there could be this many, and with this many blocks at most.
 const LEAST_BLOCKS: u32 = 4;
 const MOST_FIRST: u32 = 32;
@@ -137,8 +141,10 @@ impl ThreadCache {
         if row.width() == 0 && bytes > budget / LEAST_BLOCKS {
             return Ok(None);
         }
-        let first = (budget / FIRST_SHARE / bytes).clamp(1, MOST_FIRST);
-        row.set_width(if row.width() == 0 { self.reserve(first, bytes) } else { row.width() });
+        let share = if index < DENSE_COUNT { FIRST_SHARE } else { FIRST_LARGE_SHARE };
+        let first = (budget / share / bytes).clamp(1, MOST_FIRST);
+        let width = if row.width() == 0 { self.reserve(index, first) } else { row.width() };
+        row.set_width(width);
         Ok(Some(row))
     }
 
@@ -153,18 +159,22 @@ impl ThreadCache {
         if more > 0 {
             free_blocks.depot.set_busy(free_blocks.thread, true);
             self.rows.set_figure(BUDGET, budget);
-            self.rows.set_figure(SPARE, self.rows.figure(SPARE) + more);
+            for spare in [SPARE, LARGE_SPARE] {
+                self.rows.set_figure(spare, self.rows.figure(spare) + more);
+            }
             self.rows.set_figure(LARGE_BELOW, budget.saturating_sub(IDLE_BYTES));
         }
         Ok(budget)
     }
 
-    // How many blocks of `wanted` there may be: one at least.
-    fn reserve(&self, wanted: u32, stride: u32) -> u32 {
-        let spare = self.rows.figure(SPARE);
-        let width = wanted.min(spare / stride).max(1);
-        let spare = spare.saturating_sub(width * stride);
-        self.rows.set_figure(SPARE, spare);
+    // How many blocks of `wanted` there may be in a row: one at least. Large blocks have bytes of
+    // their own to spare: one of each length would leave none for the classes.
+    fn reserve(&self, index: usize, wanted: u32) -> u32 {
+        let (bytes, figure) = (row_bytes(index), spare_of(index));
+        let spare = self.rows.figure(figure);
+        let width = wanted.min(spare / bytes).max(1);
+        let spare = spare.saturating_sub(width * bytes);
+        self.rows.set_figure(figure, spare);
         if spare < self.rows.figure(LARGE_BELOW) {
             self.rows.set_figure(LARGE, 1);
         }
@@ -177,7 +187,7 @@ impl ThreadCache {
             row.fill(0);
             row.set_width(0);
         }
-        for figure in [LARGE, SPARE, LARGE_BELOW, BUDGET] {
+        for figure in [LARGE, SPARE, LARGE_BELOW, BUDGET, LARGE_SPARE] {
             self.rows.set_figure(figure, 0);
         }
         free_blocks.depot.set_busy(free_blocks.thread, false);
@@ -371,6 +381,10 @@ mod tests {
             assert_eq!(fixture.live_blocks.large_size(block), None);
             block
         });
+        // The classes have all that they may have, and yet an idle thread would not keep as much.
+        let figures = [SPARE, LARGE_SPARE, LARGE].map(|figure| cache.rows.figure(figure));
+        let budget = cache.rows.figure(BUDGET);
+        assert!(figures[0] == budget && figures[1] < budget && figures[2] == 1);
         let heap = fixture.free_blocks(0).heap;
         assert_eq!(heap.inspect(blocks[0]), Err(Fault::AlreadyFreed));
         assert_eq!(heap.stats().unwrap().block_count, 0);

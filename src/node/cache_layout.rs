@@ -49,6 +49,8 @@ pub struct CacheLayout {
     pub spare: i32,
     /// A word of the head of state 0.
     pub large_below: i32,
+    /// A word of the head of state 0.
+    pub large_spare: i32,
     /// Index of the sizes.
     pub sizes: i32,
     /// Bytes, header included, of the largest block of a size class.
@@ -87,6 +89,7 @@ pub fn cache_layout() -> CacheLayout {
         large: rows::LARGE as i32,
         spare: rows::SPARE as i32,
         large_below: rows::LARGE_BELOW as i32,
+        large_spare: rows::LARGE_SPARE as i32,
         sizes: rows::SIZES as i32,
         largest: rows::LARGEST as i32,
         large_heads: rows::LARGE_HEADS as i32,

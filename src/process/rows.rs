@@ -75,12 +75,15 @@ pub const END: usize = 6;
 
 /// In the head of state 0: whether the cache is larger than that of an idle thread may be.
 pub const LARGE: usize = 0;
-/// Bytes that the own parts may still be widened by.
+/// Bytes that the own parts of classes may still be widened by.
 pub const SPARE: usize = 1;
 /// The cache is large when less is spare.
 pub const LARGE_BELOW: usize = 2;
-/// Bytes that the own parts together may have, those to spare included.
+/// Bytes that the own parts of all classes together may have, those to spare included; those of
+/// large blocks may have as many.
 pub const BUDGET: usize = 3;
+/// Bytes that the own parts of large blocks may still be widened by.
+pub const LARGE_SPARE: usize = 4;
 
 /// The words of one thread's cache.
 pub struct Rows {
@@ -107,6 +110,11 @@ const STARTS: [usize; ROWS + 1] = {
     }
     starts
 };
+
+/// The figure that has the bytes to spare for a row.
+pub const fn spare_of(row: usize) -> usize {
+    if row < DENSE_COUNT { SPARE } else { LARGE_SPARE }
+}
 
 /// The bytes of the longest block of a row; of a large one more than it has.
 pub const fn row_bytes(row: usize) -> u32 {

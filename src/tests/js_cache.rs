@@ -9,7 +9,7 @@ use crate::heap::{GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, FIRST_CLASS, LARGE as LIVE_LARGE};
 use crate::process::rows::{
     CEILING, END, FIRST_LARGE_UNITS, FLOOR, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS,
-    MOST_LARGE_UNITS, PUBLISHED, SIZES, SPARE, STRIDE, TOP, WIDTH,
+    LARGE_SPARE, MOST_LARGE_UNITS, PUBLISHED, SIZES, SPARE, STRIDE, TOP, WIDTH,
 };
 use crate::tests::kill::step;
 
@@ -207,11 +207,12 @@ impl JsCache<'_> {
 
     fn widen(&self, head: usize) -> u32 {
         let width = self.row(head, WIDTH);
-        let (bytes, spare) = (width * self.row(head, STRIDE), self.row(0, SPARE));
+        let figure = if head < LARGE_HEADS { SPARE } else { LARGE_SPARE };
+        let (bytes, spare) = (width * self.row(head, STRIDE), self.row(0, figure));
         if width == 0 || width >= MOST_WIDTH || bytes > spare >> 3 {
             return width;
         }
-        self.set_row(0, SPARE, spare - bytes);
+        self.set_row(0, figure, spare - bytes);
         if spare - bytes < self.row(0, LARGE_BELOW) {
             self.set_row(0, LARGE, 1);
         }
