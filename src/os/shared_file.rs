@@ -186,7 +186,8 @@ pub fn half(word: &AtomicU64) -> &AtomicU32 {
 /// `expected`. The word may lie in memory that several processes map. Returns whether all of the time has passed.
 pub fn wait(word: &AtomicU32, expected: u32, most: Duration) -> bool {
     let timeout = libc::timespec {
-        tv_sec: most.as_secs() as libc::time_t,
+        // Its type has a name too, which libc warns of for musl.
+        tv_sec: most.as_secs() as _,
         tv_nsec: most.subsec_nanos() as libc::c_long,
     };
     // SAFETY: the call reads `word`, atomically, and the time, a local.
