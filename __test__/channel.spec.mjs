@@ -8,7 +8,6 @@ import LocalSharedMemory from '../index.js'
 import { HEAD, RING, TAIL } from '../structures/channel/ring.js'
 import { Channel } from '../structures/index.js'
 import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
-import { CHANNEL_OPERATIONS, killChannelWorkers } from './fixtures/channel-killing.mjs'
 import { filled } from './fixtures/channel-scenario.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { randomFrom } from './fixtures/random.mjs'
@@ -502,14 +501,3 @@ test.serial(
     t.true((await killAtEachStep({ ...what, before, lead: 3, check })) > 8)
   },
 )
-
-for (const [seed, operation] of CHANNEL_OPERATIONS.entries()) {
-  test.serial(`workers are killed in the middle of ${operation}`, async (t) => {
-    const memory = new LocalSharedMemory(10, 10)
-    memory.free(memory.malloc(1))
-    const how = { operation, workers: 9, seed: seed + 1 }
-    const { killed, operations } = await killChannelWorkers(memory, how)
-    t.is(killed, 9)
-    t.true(operations > 0)
-  })
-}

@@ -7,7 +7,6 @@ import { SELF } from '../structures/liveness.js'
 import { Mutex } from '../structures/index.js'
 import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
-import { killMutexWorkers, MUTEX_OPERATIONS } from './fixtures/mutex-killing.mjs'
 import { Note } from './fixtures/mutex-scenario.mjs'
 import { explore, killAtEachStep } from './fixtures/stepping.mjs'
 import {
@@ -375,14 +374,3 @@ test('a thread that is terminated at any of its operations is followed by one th
     t.deepEqual([...told].toSorted(), [0, 1])
   }
 })
-
-for (const [seed, operation] of MUTEX_OPERATIONS.entries()) {
-  test.serial(`workers are killed in the middle of ${operation}`, async (t) => {
-    const memory = new LocalSharedMemory(10, 10)
-    memory.free(memory.malloc(1))
-    const how = { operation, workers: 9, seed: seed + 1 }
-    const { killed, operations } = await killMutexWorkers(memory, how)
-    t.is(killed, 9)
-    t.true(operations > 0)
-  })
-}

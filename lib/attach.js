@@ -13,12 +13,10 @@ import {
   outOfRange,
   storageUnavailable,
 } from './errors.js'
-import { errorOf } from './faults.js'
 import { nativeOf } from './native.js'
-import { Memory } from './pages.js'
+import { MAX_PAGES, Memory } from './pages.js'
 import { prepareStorage } from './storage.js'
 
-const MAX_PAGES = 65_536
 /** The maximum that the file has, or as many pages as there are initially. */
 const AS_IT_IS = 0
 
@@ -49,7 +47,6 @@ const openFile = (memory, file) => {
   const view = new Uint8Array(bufferOf(cloneOf(memory)))
   const opened = binding.openAttached(view, { memory, grow, getBuffer }, file)
   if (typeof opened === 'string') throw storageUnavailable(`The file cannot be mapped: ${opened}`)
-  if (typeof opened === 'number') throw errorOf(opened)
   return nativeOf(opened)
 }
 

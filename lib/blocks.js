@@ -10,7 +10,8 @@ import { storageOf } from './storage.js'
 import { ThreadCache } from './thread-cache.js'
 
 const DEFAULT_ALIGN = 16
-const MAX_ALIGN = 65_536
+/** Bytes. */
+export const MAX_ALIGN = 65_536
 
 export const checkAlign = (alignBytes) => {
   checkInteger('alignBytes', alignBytes, 1, MAX_ALIGN, 'bytes')

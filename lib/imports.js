@@ -2,13 +2,13 @@
 // to C's rules: what cannot be allocated is NULL, not an exception. Only a broken heap or a bad pointer is thrown, through
 // the module, since a C program has no way to be told of it. WebAssembly hands over signed numbers: `>>> 0` undoes that.
 
+import { MAX_ALIGN } from './blocks.js'
 import { MAX_BYTES } from './errors.js'
 import { withNewBlock } from './new-block.js'
 
 const NULL = 0
 const WORD = 4
 const MIN_ALIGN = 16
-const MAX_ALIGN = 65_536
 
 /** Linux's numbers, which posix_memalign returns. */
 const EINVAL = 22

@@ -2,7 +2,7 @@
 // first. The functions are made once for all heaps of a thread, so that opening another costs little.
 
 import binding from './binding.js'
-import { Fault } from './faults.js'
+import { errorOf, Fault } from './faults.js'
 
 class Native {
   // Declared, so that no setter of a prototype is called.
@@ -36,8 +36,12 @@ for (const [name, run] of Object.entries(binding.heapFunctions())) {
 }
 
 /**
- * @param {object} opened what the native side answered when it opened the heap
+ * @param {object | number} opened what the native side answered when it opened the heap
  * @returns {object} the native functions as methods; whether the memory is in debug mode; the words of the thread's cache,
  * or null
+ * @throws {Error} when that was a fault
  */
-export const nativeOf = (opened) => new Native(opened)
+export const nativeOf = (opened) => {
+  if (typeof opened === 'number') throw errorOf(opened)
+  return new Native(opened)
+}

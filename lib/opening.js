@@ -4,11 +4,11 @@ import { checkAddress, checkAddressOf } from './address.js'
 import { checkDebug, DEBUG_BY_DEFAULT } from './debug-heap.js'
 import { bufferOf } from './engine.js'
 import { checkInteger, invalidArgType } from './errors.js'
+import { MAX_PAGES } from './pages.js'
 import { openHeap } from './session.js'
 import { checkStorage, placeBytes, prepareStorage } from './storage.js'
 
 const PAGE = 65_536
-const MAX_PAGES = 65_536
 
 export const isObject = (value) => typeof value === 'object' || typeof value === 'function'
 

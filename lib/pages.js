@@ -8,6 +8,9 @@ import { nameUnshared } from './unshared.js'
 
 const { Float16Array } = globalThis
 
+/** As many as WebAssembly's addresses of 32 bits reach. */
+export const MAX_PAGES = 65_536
+
 /** No accessor is wider than this, in bytes. */
 const WIDEST = 8
 

@@ -43,7 +43,6 @@ export const openHeap = (memory, bytes, options) => {
     { memory, grow, getBuffer },
     { heapBase, initial, maximum, madeHere, debug: debug ?? DEBUG_BY_DEFAULT },
   )
-  if (typeof opened === 'number') throw errorOf(opened)
   const native = nativeOf(opened)
   if (debug && !native.debug) throw debugUnavailable('The memory is in use without debug mode')
   return native
