@@ -1,5 +1,6 @@
-// Mutex and struct against the raw calls that they stand for, in the same loop.
+// Mutex and struct against the raw calls that they stand for, in the same loop; Mutex against Node.js's own locks too.
 
+import workerThreads from 'node:worker_threads'
 import { ours } from '../contenders/index.js'
 import { Mutex, struct } from '../../structures/index.js'
 import { accessCase } from './access.js'
@@ -24,9 +25,37 @@ const COUNTED = {
   own: 'sum += target.add(at, 1)',
 }
 
+const LOCKS = 'locks (Node.js)'
+/** An operation of theirs takes about so many times as long. */
+const LOCKS_COST = 100
+
+const requestAll = async (locks, ops) => {
+  const start = process.hrtime.bigint()
+  // oxlint-disable-next-line no-await-in-loop -- one after the other, as the others do it
+  for (let i = 0; i < ops; i++) await locks.request('benchmark', () => {})
+  return Number(process.hrtime.bigint() - start)
+}
+
+const locksEntrant = ({ locks }, most) => {
+  if (locks === undefined) return { row: LOCKS, why: 'this Node.js has none' }
+  return { row: LOCKS, most, run: (ops) => requestAll(locks, ops), finish() {} }
+}
+
+/** The same with one more contender, if it can do it. */
+const beside = (each, other) => ({
+  ...each,
+  async enter() {
+    const { entrants, absent } = await each.enter()
+    return other.why
+      ? { entrants, absent: [...absent, other] }
+      : { entrants: [...entrants, other], absent }
+  },
+})
+
 const mutexCase = (memory, most) => {
   const words = memory.arrayView(Int32Array, memory.calloc(64), 16)
-  return accessCase(LOCKED, most, Mutex.create(memory), words, 0)
+  const locked = accessCase(LOCKED, most, Mutex.create(memory), words, 0)
+  return beside(locked, locksEntrant(workerThreads, most / LOCKS_COST))
 }
 
 const fieldCase = (memory, most) => {
