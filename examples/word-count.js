@@ -19,9 +19,17 @@ const BUCKETS = 2 ** 16
 const INITIAL_PAGES = 16
 const MAXIMUM_PAGES = 65_536
 
+const findCorpus = () => {
+  try {
+    return new URL('../../builds/', import.meta.resolve('nlp-corpus'))
+  } catch (cause) {
+    throw new Error('name a text file: the package nlp-corpus is not installed', { cause })
+  }
+}
+
 /** Reads the documents of the development dependency nlp-corpus as one text. */
 const readCorpus = async () => {
-  const folder = new URL('../../builds/', import.meta.resolve('nlp-corpus'))
+  const folder = findCorpus()
   const documents = (await readdir(folder)).map(async (name) => {
     const sentences = JSON.parse(await readFile(new URL(name, folder)))
     return sentences.join('\n')
