@@ -53,10 +53,6 @@ impl Reservation {
 }
 
 /// A step on the way to native storage, each of which the operating system may refuse.
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "macos")),
-    expect(dead_code, reason = "native storage is not tried there")
-)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The range must be known to be the memory's and have no holes, in pages that divide those of
