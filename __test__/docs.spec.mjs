@@ -1,7 +1,8 @@
 // The documents point at what exists: links lead to files and headings, and the map of the code has every file on it.
 
+import { execSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 
@@ -30,9 +31,14 @@ const linksIn = (markdown) =>
     .map(([, link]) => link)
     .filter((link) => !/^\w+:/.test(link))
 
-const leadsNowhere = (document) => (link) => {
+/** The file that a link leads to, as a path in the repository, and the heading in it. */
+const targetOf = (document, link) => {
   const [path, heading] = link.split('#')
-  const target = path === '' ? document : join(dirname(document), path)
+  return [path === '' ? document : posix.join(dirname(document), path), heading]
+}
+
+const leadsNowhere = (document) => (link) => {
+  const [target, heading] = targetOf(document, link)
   if (!existsSync(join(ROOT, target))) return true
   return heading !== undefined && !anchorsIn(read(target)).includes(heading)
 }
@@ -45,6 +51,19 @@ for (const document of DOCUMENTS) {
     t.deepEqual(linksIn(read(document)).filter(leadsNowhere(document)), [])
   })
 }
+
+test('the tarball has what its documents link to', (t) => {
+  const options = { cwd: ROOT, stdio: 'pipe' }
+  const [{ files }] = JSON.parse(execSync('npm pack --dry-run --json --ignore-scripts', options))
+  const packed = files.map(({ path }) => path)
+  const has = (target) => packed.some((path) => path === target || path.startsWith(`${target}/`))
+  const documents = packed.filter((path) => path.endsWith('.md'))
+  t.true(documents.length > 20)
+  for (const document of documents) {
+    const targets = linksIn(read(document)).map((link) => targetOf(document, link)[0])
+    t.true(targets.every(has), document)
+  }
+})
 
 test('the front page is short, and leads to every page', (t) => {
   const README = read('README.md')

@@ -12,6 +12,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PUBLISHED = [
   '.cargo/config.toml',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
   'Cargo.lock',
   'Cargo.toml',
   'LICENSE',
@@ -40,6 +41,11 @@ const filesIn = (folder) =>
       const path = `${folder}/${entry.name}`
       return entry.isDirectory() ? filesIn(path) : [path]
     })
+
+/** The figures that documents refer to. */
+const results = readdirSync(`${ROOT}/benchmark`)
+  .filter((name) => /\.(md|svg)$/.test(name))
+  .map((name) => `benchmark/${name}`)
 
 const README = read('README.md').replaceAll(/\s+/g, ' ')
 const manifest = JSON.parse(read('package.json'))
@@ -134,7 +140,7 @@ test('the tarball holds what is needed to load, build and understand the package
   t.true(source.length > 20 && tests.length > 2)
   t.deepEqual(
     sorted(files.map(({ path }) => path).filter((path) => !ADDON.test(path))),
-    sorted([...PUBLISHED, ...PUBLISHED_FOLDERS.flatMap(filesIn), ...source]),
+    sorted([...PUBLISHED, ...results, ...PUBLISHED_FOLDERS.flatMap(filesIn), ...source]),
   )
 })
 
