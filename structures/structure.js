@@ -201,7 +201,7 @@ export class Structure {
     if (this.#words[OPTIONS] === hashOf(settings)) return this
     const { name } = this.constructor.kind
     throw structureMismatch(
-      `The ${name} at byte ${this.#ptr} was made with other options than ${JSON.stringify(settings)}`,
+      `The ${name} at byte ${this.#ptr} was made with other options than ${inspect(settings)}`,
     )
   }
 
