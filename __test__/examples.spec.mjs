@@ -16,6 +16,7 @@ const isInstalled = (example) =>
 for (const example of [
   'c-list',
   'channel',
+  'cluster',
   'crc32',
   'argon2',
   'image-filter',

@@ -1,14 +1,16 @@
-// Terminates workers at random moments of every operation, for as many workers as it is told to, and counts. Ends with an
+// Terminates workers, or kills processes, at random moments of every operation, for as many workers as it is told to, and counts. Ends with an
 // error as soon as a heap is not whole, a block is lost, a value torn or a thread does not end.
 //
 //   node scripts/kill.js --workers 5000 --at-once 4 --seed 1
 //   node scripts/kill.js --structures --workers 10000
+//   node scripts/kill.js --processes 2000 --sole 100
 
 import assert from 'node:assert/strict'
 import { parseArgs } from 'node:util'
 import LocalSharedMemory from '../index.js'
 import { OPERATIONS, killWorkers } from '../__test__/fixtures/killing.mjs'
 import { STRUCTURES } from '../__test__/fixtures/structure-kills.mjs'
+import { killManyProcesses } from './kill-processes.js'
 
 const PAGE = 65_536
 /** Workers on one memory; then it has to be as it was, and the next one is made. */
@@ -29,6 +31,8 @@ const { values } = parseArgs({
     'at-once': { type: 'string', default: '4' },
     seed: { type: 'string', default: '1' },
     structures: { type: 'boolean', default: false },
+    processes: { type: 'string' },
+    sole: { type: 'string', default: '100' },
   },
 })
 
@@ -79,20 +83,33 @@ const add = (row, totals) => {
   row.memories = (row.memories ?? 0) + 1
 }
 
-const since = Date.now()
-const kinds = values.structures ? inStructures() : inHeap()
-const table = Object.fromEntries(kinds.map(([title]) => [title, {}]))
-let killed = 0
-for (let round = 0; killed < Number(values.workers); round++) {
-  const [title, kill] = kinds[round % kinds.length]
-  // oxlint-disable-next-line no-await-in-loop -- one memory after the other
-  const totals = await kill(round)
-  add(table[title], totals)
-  killed += totals.killed
+const killManyWorkers = async () => {
+  const kinds = values.structures ? inStructures() : inHeap()
+  const table = Object.fromEntries(kinds.map(([title]) => [title, {}]))
+  let killed = 0
+  for (let round = 0; killed < Number(values.workers); round++) {
+    const [title, kill] = kinds[round % kinds.length]
+    // oxlint-disable-next-line no-await-in-loop -- one memory after the other
+    const totals = await kill(round)
+    add(table[title], totals)
+    killed += totals.killed
+  }
+  console.table(table)
+  return { killed }
 }
-console.table(table)
+
+const { processes, sole, seed } = values
+const since = Date.now()
+const totals =
+  processes === undefined
+    ? await killManyWorkers()
+    : await killManyProcesses({
+        processes: Number(processes),
+        sole: Number(sole),
+        seed: Number(seed),
+      })
 console.log({
-  killed,
+  ...totals,
   seconds: Math.round((Date.now() - since) / 1000),
   'resident MiB': Math.round(process.memoryUsage.rss() / 2 ** 20),
 })
