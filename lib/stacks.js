@@ -40,7 +40,7 @@ for (const [name, value] of Object.entries(LAYOUT)) {
     throw new Error(`The native addon is of another version (${name}): build it again`)
 }
 
-const MOST_WIDTH = 256 // blocks
+const MOST_WIDTH = 1024 // blocks
 const KEPT = LAYOUT.kept
 const NO_WORDS = new Int32Array(0)
 const NO_STATES = new Int8Array(0)

@@ -278,7 +278,7 @@ mod tests {
         let byte_length = CLASSES[4].stride - HEADER;
         let heap = fixture.free_blocks(0).heap;
         let blocks: Vec<_> =
-            (0..2_000).map(|_| heap.malloc(byte_length, GRAIN, Search::Quick).unwrap()).collect();
+            (0..3_000).map(|_| heap.malloc(byte_length, GRAIN, Search::Quick).unwrap()).collect();
         for &block in &blocks {
             fixture.live_blocks.set_live(block, 4);
             let pushed = js(&cache, &fixture).push(block) || js(&cache, &fixture).push_newer(block);

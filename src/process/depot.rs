@@ -80,8 +80,14 @@ impl Depot {
     /// on the thread's own if the owner has gone.
     pub fn put(&mut self, thread: usize, class: usize, blocks: &[AtomicU32]) {
         let Self { shelves, owners } = self;
+        let blocks = blocks.iter().map(|block| block.load(Relaxed));
+        let mut all = shelves.iter_mut().flatten();
+        // Most programs have one thread: nobody's blocks need sorting.
+        if let (Some(shelf), None) = (all.next(), all.next()) {
+            shelf.blocks[class].extend(blocks);
+            return;
+        }
         for block in blocks {
-            let block = block.load(Relaxed);
             let owner = owners.get((block / UNIT) as usize).map_or(thread, |&owner| owner.into());
             let owner = if matches!(shelves.get(owner), Some(Some(_))) { owner } else { thread };
             if let Some(Some(shelf)) = shelves.get_mut(owner) {
@@ -96,8 +102,11 @@ impl Depot {
         let Some(shelf) = self.shelf(thread) else { return 0 };
         let blocks = &mut shelf.blocks[class];
         let rest = blocks.len().saturating_sub(slots.len());
-        let taken = blocks.drain(rest..).zip(slots).map(|(block, slot)| slot.store(block, Relaxed));
-        taken.count()
+        let taken = blocks[rest..].iter().zip(slots);
+        let count = taken.len();
+        taken.for_each(|(&block, slot)| slot.store(block, Relaxed));
+        blocks.truncate(rest);
+        count
     }
 
     /// Takes one part in `part` of the blocks, the oldest; if that is all of them, those too that

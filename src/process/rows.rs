@@ -45,10 +45,13 @@ const LARGE_ROWS: usize = LARGE_DOUBLINGS * 8 + 1;
 pub const ROWS: usize = DENSE_COUNT + LARGE_ROWS;
 // The heads of states that are no class stay zero: with a stride of 0 no block matches its header.
 const _: () = assert!(CLASSES.len() + FIRST_CLASS as usize <= STATES);
-/// Strides up to this many bytes have deep stacks: there may be many blocks of them.
+/// Strides up to this many bytes have deeper stacks than those up to [`DEEP_STRIDE`], and those than
+/// others: there may be many blocks of them.
+const DEEPEST_STRIDE: u32 = 128;
+const DEEPEST: usize = 2048;
 const DEEP_STRIDE: u32 = 512;
 const DEEP: usize = 1024;
-const SHALLOW: usize = 384;
+const SHALLOW: usize = 320;
 const LARGE_DEPTH: usize = 16;
 /// Words between stacks, so that their bottoms do not compete for the same lines of the processor's
 /// cache.
@@ -128,6 +131,8 @@ pub const fn row_bytes(row: usize) -> u32 {
 const fn depth(row: usize) -> usize {
     if row >= DENSE_COUNT {
         LARGE_DEPTH
+    } else if CLASSES[row].stride <= DEEPEST_STRIDE {
+        DEEPEST
     } else if CLASSES[row].stride <= DEEP_STRIDE {
         DEEP
     } else {

@@ -13,7 +13,7 @@ use crate::process::rows::{
 };
 use crate::tests::kill::step;
 
-const MOST_WIDTH: u32 = 256;
+const MOST_WIDTH: u32 = 1024;
 
 /// The part of a thread's cache that is JavaScript.
 #[derive(Clone, Copy)]
