@@ -216,8 +216,8 @@ test('a stack ends, and a class without room for own blocks takes none', (t) => 
   t.false(push(closed, makeLive(closed, 1024)))
 })
 
-test('own parts double if that takes but an eighth of what is to spare, and the cache is large when little is left', (t) => {
-  const [more, spare] = [4 * 64, 8 * 4 * 64]
+test('own parts double if that takes but a quarter of what is to spare, and the cache is large when little is left', (t) => {
+  const [more, spare] = [4 * 64, 4 * 4 * 64]
   const cache = makeCache({ width: 4, spare, largeBelow: spare - more + 1 })
   for (let index = 1; index <= 4; index++) push(cache, makeLive(cache, 1024 * index))
   t.is(cache.rows[LARGE], 0)
@@ -236,9 +236,9 @@ test('large blocks take nothing of what classes have to spare', (t) => {
   const cache = makeCache({ width: 1, spare: 1 << 20 })
   for (const index of [0, 1]) push(cache, makeLarge(cache, 1024 + 16 + index * 66 * 1024, 66))
   t.deepEqual([cache.rows[BIG + WIDTH], cache.rows[SPARE]], [1, 1 << 20])
-  cache.rows[LARGE_SPARE] = 8 * 72 * 1024
+  cache.rows[LARGE_SPARE] = 4 * 72 * 1024
   push(cache, makeLarge(cache, 1024 + 16 + 2 * 66 * 1024, 66))
-  t.deepEqual([cache.rows[BIG + WIDTH], cache.rows[LARGE_SPARE]], [2, 7 * 72 * 1024])
+  t.deepEqual([cache.rows[BIG + WIDTH], cache.rows[LARGE_SPARE]], [2, 3 * 72 * 1024])
 })
 
 test('realloc stays, or moves within the cache with the bytes up to the shorter length', (t) => {

@@ -139,7 +139,7 @@ export class Stacks {
   }
 
   /**
-   * Doubles what the thread may have to itself, if that takes but an eighth of the bytes to spare: else the first stacks that are
+   * Doubles what the thread may have to itself, if that takes but a quarter of the bytes to spare: else the first stacks that are
    * used would leave none for others. Returns what it may have, in blocks.
    */
   widen(head) {
@@ -147,7 +147,7 @@ export class Stacks {
     const width = rows[head + 5]
     const bytes = width * rows[head + 3]
     const spare = head < 3080 ? 1 : 4
-    if (width === 0 || width >= MOST_WIDTH || bytes > rows[spare] >>> 3) return width
+    if (width === 0 || width >= MOST_WIDTH || bytes > rows[spare] >>> 2) return width
     rows[spare] -= bytes
     if (rows[spare] < rows[2]) rows[0] = 1
     rows[head + 5] = 2 * width

@@ -132,7 +132,11 @@ export class ThreadCache extends LargeCache {
     if (moved === 0) return 0
     // There is no call from here on: at the end of the stack it would fail, and the new block be lost.
     const to = moved >>> 2
-    for (let word = 0; word < count; word++) words[to + word] = words[from + word]
+    // Every block has an even number of words.
+    for (let word = 0; word < count; word += 2) {
+      words[to + word] = words[from + word]
+      words[to + word + 1] = words[from + word + 1]
+    }
     const top = rows[head]
     states[ptr >>> 4] = this.kept
     words[from - 2] = 0

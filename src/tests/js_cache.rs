@@ -209,7 +209,7 @@ impl JsCache<'_> {
         let width = self.row(head, WIDTH);
         let figure = if head < LARGE_HEADS { SPARE } else { LARGE_SPARE };
         let (bytes, spare) = (width * self.row(head, STRIDE), self.row(0, figure));
-        if width == 0 || width >= MOST_WIDTH || bytes > spare >> 3 {
+        if width == 0 || width >= MOST_WIDTH || bytes > spare >> 2 {
             return width;
         }
         self.set_row(0, figure, spare - bytes);
