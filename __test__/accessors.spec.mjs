@@ -154,15 +154,16 @@ test('a conversion that grows a memory which is not shared loses nothing', (t) =
   t.is(new Int32Array(memory.buffer)[16], 7)
 })
 
-test("an error of the value's own is the cause", (t) => {
-  const mine = new Error('mine')
-  const value = {
-    valueOf() {
-      throw mine
-    },
+test("what the value's own conversion throws is the cause, an error or not", (t) => {
+  for (const mine of [new Error('mine'), null, undefined, 'text']) {
+    const value = {
+      valueOf() {
+        throw mine
+      },
+    }
+    const error = t.throws(() => small().setInt32(64, value), { code: 'ERR_INVALID_ARG_TYPE' })
+    t.is(error.cause, mine)
   }
-  const error = t.throws(() => small().setInt32(64, value), { code: 'ERR_INVALID_ARG_TYPE' })
-  t.is(error.cause, mine)
 })
 
 test('offsets go up to 2 ** 32 - 1', (t) => {

@@ -4,6 +4,8 @@ import { Console } from 'node:console'
 import { PassThrough } from 'node:stream'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { heapOf } from '../lib/blocks.js'
+import { Fault } from '../lib/faults.js'
 import { PAGE } from './fixtures/pages.mjs'
 import { allBytes, intact, stamp } from './fixtures/pattern.mjs'
 import { randomFrom } from './fixtures/random.mjs'
@@ -381,4 +383,22 @@ test('two heaps at once have nothing to do with each other', (t) => {
     shadow.end()
   }
   t.pass()
+})
+
+test('a block that the cache was given and does not give out is made without it, and the memory stays as long as it is', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 8, shared: true, debug: false })
+  memory.malloc(40)
+  heapOf(memory).cache.pop = () => 0
+  const ptr = memory.malloc(40)
+  t.is(memory.sizeof(ptr), 40)
+  t.is(memory.buffer.byteLength, PAGE)
+})
+
+test('free frees its block, and reports damage that it finds in others', (t) => {
+  const memory = new LocalSharedMemory(1)
+  const ptr = memory.malloc(40)
+  heapOf(memory).makeRoomFor = () => Fault.Corrupted
+  heapOf(memory).cache.push = () => false
+  t.throws(() => memory.free(ptr), { code: 'ERR_HEAP_CORRUPTED' })
+  t.is(memory.length, 0)
 })

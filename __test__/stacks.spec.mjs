@@ -3,6 +3,7 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { heapOf } from '../lib/blocks.js'
 import { ThreadCache } from '../lib/thread-cache.js'
 
 const [TOP, FLOOR, CEILING, PUBLISHED, WIDTH, END] = [0, 1, 2, 4, 5, 6]
@@ -94,7 +95,10 @@ test('a block that was put in comes out again, the last one first', (t) => {
 
 test('lengths that no class serves are not popped, nor what is no length', (t) => {
   const cache = makeCache()
+  cache.rows.fill(HEAD, SIZES, LARGE_HEADS)
   cache.push(makeLive(cache, 1024))
+  cache.push(makeLarge(cache, 16 + 64 * 1024, 66))
+  const live = makeLive(cache, 2048)
   for (const byteLength of [
     0,
     -1,
@@ -110,9 +114,15 @@ test('lengths that no class serves are not popped, nor what is no length', (t) =
   ]) {
     t.is(cache.pop(byteLength), 0)
     t.is(cache.popOlder(byteLength), 0)
-    t.is(cache.realloc(1024, byteLength), 0)
+    t.is(cache.realloc(live, byteLength), 0)
   }
-  t.is(cache.pop(56), 1024)
+  t.is(cache.realloc(live, 65_000), 0)
+  t.is(cache.pop(32_776), 1024)
+  t.is(cache.pop(1), 0)
+  cache.push(makeLive(cache, 1024))
+  t.is(cache.pop(1), 1024)
+  cache.push(makeLive(cache, 1024))
+  t.is(cache.realloc(live, 1), 1024)
 })
 
 test('what is not plainly a live block is not pushed', (t) => {
@@ -321,4 +331,35 @@ test('the rows of a heap serve every length, each from its own', (t) => {
     memory.stats().requestedBytes,
     lengths.reduce((sum, byteLength) => sum + byteLength),
   )
+})
+
+test('what was closed has nothing, takes nothing, and keeps no memory', (t) => {
+  const cache = makeCache()
+  push(cache, makeLive(cache, 1024))
+  makeLive(cache, 2048)
+  t.true(cache.isOpen)
+  cache.close()
+  t.false(cache.isOpen)
+  t.deepEqual([cache.words.length, cache.states.length], [0, 0])
+  t.is(pop(cache, 50), 0)
+  t.false(push(cache, 2048))
+  t.is(cache.headForLength(50), 0)
+})
+
+test('blocks beyond 2 GiB are kept as others are', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 65_536, shared: true, debug: false })
+  memory.malloc(2 ** 31)
+  const { cache } = heapOf(memory)
+  for (const byteLength of [40, 5000, 100_000]) {
+    const ptrs = Array.from({ length: 100 }, () => memory.malloc(byteLength))
+    const [first, ptr] = ptrs.filter((each) => each > 2 ** 31)
+    memory.free(first)
+    t.not(cache.headFor(ptr), 0)
+    t.is(cache.isSmall(ptr), byteLength < 100_000)
+    memory.free(ptr)
+    t.is(cache.states[ptr / 16], cache.kept)
+    t.is(memory.malloc(byteLength), ptr)
+    t.is(memory.sizeof(ptr), byteLength)
+  }
+  t.deepEqual(memory.check(), [])
 })

@@ -5,7 +5,7 @@ import LocalSharedMemory from '../index.js'
 import { isAlive, SELF } from '../structures/liveness.js'
 import { HEADER_WORDS, magicOf, Structure, wordsOf } from '../structures/structure.js'
 import * as structures from '../structures/index.js'
-import { freeFrom, mallocInto } from '../lib/placing.js'
+import { freeFrom, mallocInto, place } from '../lib/placing.js'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { Sample } from './fixtures/sample-structure.mjs'
 import {
@@ -186,6 +186,27 @@ test('a pointer that is in a word comes and goes with its block', (t) => {
     t.is(memory.getUint32(slot), 24)
     t.throws(() => mallocInto(memory, 2 ** 31, 8, 'Sample'), OUT_OF_RANGE)
     t.deepEqual(memory.check(), [])
+  }
+})
+
+test('the word with the pointer can be the last one of the memory', (t) => {
+  const memory = newMemory({ maximum: 1, heapBase: 1024 })
+  const last = 65_536 - 4
+  const block = memory.malloc(65_536 - 8 * 1024 - memory.stats().usedBytes)
+  const ptr = mallocInto(memory, 256, 40, 'Sample')
+  t.is(memory.getUint32(256), ptr)
+  memory.free(block)
+  memory.setUint32(last, 0)
+  t.notThrows(() => freeFrom(memory, last))
+  t.throws(() => freeFrom(memory, last + 4), OUT_OF_RANGE)
+})
+
+test('a block that is placed has whole words', (t) => {
+  const memory = newMemory()
+  for (const byteLength of [1, 4, 5, 6, 8, 1001]) {
+    const ptr = place(memory, Uint32Array.of(7), byteLength, 16, '', 'Sample')
+    t.is(memory.sizeof(ptr), Math.ceil(byteLength / 4) * 4)
+    t.is(memory.getUint32(ptr), 7)
   }
 })
 

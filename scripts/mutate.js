@@ -4,9 +4,17 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { randomFrom } from '../__test__/fixtures/random.mjs'
@@ -16,44 +24,87 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const LEFT_OUT = new Set(['.git', 'node_modules', 'target', 'benchmark'])
 const LATEST_MS = 120_000
 
-/** The tests that should notice a fault in a file, the quickest first. */
+/** The tests that should notice a fault in a file, or in those of a folder, the quickest first. */
 const TESTS = {
   'index.js': ['memory', 'heap', 'hostile', 'alloc', 'errors'],
-  'lib/accessors.js': ['accessors', 'errors'],
+  'lib/accessors.js': ['accessors', 'environments', 'errors'],
   'lib/address.js': ['address'],
   'lib/adopting.js': ['hostile'],
-  'lib/arrays.js': ['arrays', 'hostile', 'errors'],
-  'lib/atomics.js': ['atomics', 'growth'],
+  'lib/arrays.js': ['arrays', 'environments', 'hostile', 'errors'],
+  'lib/atomics.js': ['atomics', 'environments', 'growth'],
+  'lib/attach.js': ['attach'],
   'lib/blocks.js': ['heap', 'roots', 'errors'],
   'lib/debug-heap.js': ['debug', 'check'],
   'lib/disposable.js': ['alloc', 'hostile'],
   'lib/engine.js': ['hostile', 'environments', 'growth'],
-  'lib/errors.js': ['errors', 'api'],
-  'lib/faults.js': ['figures', 'errors', 'debug'],
+  'lib/errors.js': [
+    'roots',
+    'shared',
+    'structures',
+    'mutex',
+    'channel',
+    'storage',
+    'copies',
+    'environments',
+    'attach',
+    'errors',
+  ],
+  'lib/faults.js': ['figures', 'copies', 'debug', 'errors'],
   'lib/growth.js': ['growth', 'heap-base', 'realloc'],
   'lib/heap-map.js': ['heap-map'],
-  'lib/heap.js': ['heap', 'debug', 'cache', 'growth'],
+  'lib/heap-picture/svg.js': ['heap-map'],
+  'lib/heap-picture/text.js': ['heap-map'],
+  'lib/heap-picture/uses.js': ['heap-map'],
+  'lib/heap.js': ['heap', 'realloc', 'debug', 'roots', 'growth', 'environments', 'cache'],
   'lib/imports.js': ['imports'],
   'lib/inspect.js': ['inspect'],
   'lib/keep-alive.js': ['keep-alive'],
+  'lib/large-cache.js': ['stacks', 'cache'],
   'lib/names.js': ['roots', 'shared'],
+  'lib/native.js': ['memory', 'heap', 'attach'],
   'lib/new-block.js': ['hostile'],
   'lib/opening.js': ['memory', 'heap-base', 'hostile', 'storage', 'debug'],
-  'lib/pages.js': ['accessors', 'memory', 'growth', 'arrays'],
+  'lib/pages.js': ['accessors', 'memory', 'growth', 'arrays', 'environments'],
   'lib/placing.js': ['structures'],
   'lib/realloc.js': ['realloc', 'heap', 'growth', 'hostile', 'debug'],
-  'lib/session.js': ['heap', 'figures', 'growth', 'heap-base', 'cache'],
+  'lib/session.js': ['heap', 'figures', 'growth', 'heap-base', 'environments', 'cache'],
   'lib/shared.js': ['shared'],
+  'lib/stacks.js': ['stacks', 'cache'],
   'lib/storage.js': ['storage'],
   'lib/strings.js': ['strings', 'hostile'],
-  'lib/thread-cache.js': ['cache', 'heap', 'failure'],
+  'lib/thread-cache.js': ['stacks', 'heap', 'failure', 'cache'],
+  'lib/unshared.js': ['memory'],
+  'structures/codec.js': ['channel', 'shared-map'],
+  'structures/liveness.js': ['structures'],
+  'structures/lock.js': ['mutex'],
+  'structures/mutex.js': ['mutex'],
+  'structures/structure.js': ['structures', 'struct'],
+  'structures/waiting.js': ['mutex', 'channel'],
+  'structures/channel': ['channel'],
+  'structures/shared-map': [
+    'shared-map',
+    'shared-map-limits',
+    'shared-map-threads',
+    'shared-map-crash',
+  ],
+  'structures/struct': ['struct'],
 }
+
+const testsOf = (file) => TESTS[file] ?? TESTS[dirname(file)] ?? []
+
+const FILES = ['index.js', 'lib', 'structures'].flatMap((path) =>
+  path === 'index.js'
+    ? path
+    : readdirSync(join(ROOT, path), { recursive: true })
+        .filter((name) => name.endsWith('.js'))
+        .map((name) => `${path}/${name}`),
+)
 
 const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '100' },
     seed: { type: 'string', default: '1' },
-    only: { type: 'string', multiple: true, default: Object.keys(TESTS) },
+    only: { type: 'string', multiple: true, default: FILES },
     list: { type: 'boolean', default: false },
   },
 })
@@ -113,7 +164,7 @@ const isKilled = async (copy, { file, text }) => {
   const original = readFileSync(path)
   writeFileSync(path, text)
   try {
-    return await isNoticedByAny(copy, TESTS[file])
+    return await isNoticedByAny(copy, testsOf(file))
   } finally {
     writeFileSync(path, original)
   }
