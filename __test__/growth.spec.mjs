@@ -187,6 +187,15 @@ for (const shared of [true, false]) {
     t.is(memory.stats().blockCount, 2)
   })
 
+  test(`a block at the end of the memory is extended rather than moved, shared: ${shared}`, (t) => {
+    const memory = new LocalSharedMemory({ initial: 8, maximum: 100, shared, debug: false })
+    memory.malloc(40_000)
+    const byteLength = memory.stats().largestFreeBlock
+    const ptr = memory.malloc(byteLength)
+    t.is(memory.realloc(ptr, byteLength + 60_000), ptr)
+    t.is(pagesOf(memory), 9)
+  })
+
   test(`the first page of a memory without any is the heap’s, shared: ${shared}`, (t) => {
     const memory = new LocalSharedMemory({ initial: 0, maximum: 1, shared, heapBase: 0 })
     t.is(memory.sizeof(memory.malloc(100)), 100)

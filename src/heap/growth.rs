@@ -207,7 +207,7 @@ impl<'m> Heap<'m> {
     ///
     /// # Errors
     /// [`Fault::Corrupted`].
-    pub(super) fn absorb_pages(&self) -> Result<()> {
+    pub fn absorb_pages(&self) -> Result<()> {
         let end = self.field(field::END_PAGE)?;
         let length = (self.words.byte_length() / u64::from(PAGE)) as u32;
         if !self.owns_all()? || length <= end {

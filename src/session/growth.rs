@@ -105,7 +105,7 @@ impl<B: Bytes> SharedHeap<B> {
         }
     }
 
-    /// Takes in pages that the caller grew. A heap that owns its whole memory does so by itself.
+    /// Takes in pages that the caller grew. One that owns its whole memory takes in all there are.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`] when the pages cannot hold a block; [`Fault::Corrupted`],
@@ -122,7 +122,7 @@ impl<B: Bytes> SharedHeap<B> {
             None => self.format(state),
         };
         match heap {
-            Ok(heap) if heap.owns_all()? => Ok(()),
+            Ok(heap) if heap.owns_all()? => heap.absorb_pages(),
             Ok(heap) => heap.add_pages(first, end),
             // What the heap was given is too small for one. It is made at once of what was grown,
             // so that the pages of another thread that grows now come in addition, not instead.
