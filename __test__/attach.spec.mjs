@@ -330,6 +330,18 @@ onLinux('a limit of file sizes is out of memory, not the end of the process', as
   t.deepEqual([code, stdout], [0, 'ERR_OUT_OF_MEMORY'])
 })
 
+onLinux(
+  'a memory that cannot be grown as far as others have it is full, not damaged',
+  async (t) => {
+    const { code, stdout } = await runChild('attached-behind.mjs', [newPath()])
+    t.is(code, 0)
+    const [refused, done, findings] = JSON.parse(stdout)
+    t.deepEqual(new Set(refused), new Set(['ERR_OUT_OF_MEMORY']))
+    t.deepEqual(new Set(done), new Set(['done', 'ERR_INVALID_POINTER']))
+    t.deepEqual(findings, [])
+  },
+)
+
 const mountSmall = () => {
   const folder = fs.mkdtempSync('/tmp/lsm-small-')
   try {

@@ -5,13 +5,14 @@
 import binding from './binding.js'
 import { DEBUG_BY_DEFAULT, withCallers } from './debug-heap.js'
 import { bufferOf, cloneOf, getBuffer, grow, isShared } from './engine.js'
-import { debugUnavailable } from './errors.js'
+import { debugUnavailable, outOfMemory } from './errors.js'
 import { errorOf, Fault } from './faults.js'
 import { CLOSED, nativeOf } from './native.js'
 import { freePending } from './new-block.js'
 import { refresh, refreshNow, shareWith, viewsOf } from './pages.js'
 
 const WHOLE_MEMORY = -1
+const BEHIND = 'The engine cannot grow the memory as far as another process has'
 
 /**
  * What a thread knows of a memory when it opens the heap in it.
@@ -144,6 +145,7 @@ export class Session {
 
   /** @returns {Error} for a fault, with what debug mode has to tell about it */
   errorOf(fault, ptr) {
+    if (fault === Fault.Stale && this.native?.missingPages() > 0) return outOfMemory(BEHIND)
     return errorOf(fault, ptr, this.native === CLOSED ? null : this.native?.takeFinding())
   }
 
