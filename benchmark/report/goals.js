@@ -14,6 +14,7 @@ import {
 } from './compare.js'
 import { figure, signed } from './format.js'
 import { mapGoals } from './map-goals.js'
+import { processGoals } from './process-goals.js'
 
 const LARGE = 32 * 1024
 
@@ -142,6 +143,7 @@ const goals = [
   },
   ...mapGoals,
   ...channelGoals,
+  ...processGoals,
 ]
 
 /**

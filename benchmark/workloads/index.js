@@ -16,6 +16,7 @@ import { groups as construct } from './construct.js'
 import { groups as live } from './live.js'
 import { groups as maps } from './maps.js'
 import { groups as order } from './order.js'
+import { groups as processes } from './processes.js'
 import { groups as sizes } from './sizes.js'
 import { groups as space } from './space.js'
 import { groups as structures } from './structures.js'
@@ -37,4 +38,5 @@ export const groups = [
   ...maps,
   ...structures,
   ...channels,
+  ...processes,
 ]
