@@ -8,8 +8,8 @@
 //!
 //! ```text
 //! heads        one for each state of a live block, 8 words; see TOP to END. State 0 is none: its words say
-//!              whether the cache is large, how many bytes the own parts may still grow by, below how
-//!              many it is large, and how many there are in all
+//!              whether the cache is large, how many bytes the own parts of classes may still grow by,
+//!              below how many it is large, how many there are in all, and those of large blocks
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
 //! large heads  of large blocks, which have one state: eight lengths for each doubling
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
