@@ -97,21 +97,32 @@ impl<'m> Words<'m> {
         }
     }
 
-    /// Writes the word at `index` and returns what it held. Whoever finds the new value there in an
-    /// atomic read also finds what was written before it.
+    /// Writes the word at `index`, for one who has the heap's lock, and returns what it held.
+    /// Whoever finds the new value there in an atomic read also finds what was written before it.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when `index` lies outside the memory.
     pub fn exchange(self, index: u32, value: u32) -> Result<u32> {
-        self.words.get(index as usize).map(|word| word.swap(value, AcqRel)).ok_or(Fault::Corrupted)
+        let word = self.words.get(index as usize).ok_or(Fault::Corrupted)?;
+        if let Some(log) = self.log {
+            log.note(Place::Word(index), word.load(Relaxed))?;
+        }
+        Ok(word.swap(value, AcqRel))
     }
 
-    /// Writes the word at `index` if it holds `expected`, and returns whether it did.
+    /// Writes the word at `index` if it holds `expected`, for one who has the heap's lock, and
+    /// returns whether it did.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when `index` lies outside the memory.
     pub fn replace(self, index: u32, expected: u32, value: u32) -> Result<bool> {
         let word = self.words.get(index as usize).ok_or(Fault::Corrupted)?;
+        if word.load(Relaxed) != expected {
+            return Ok(false);
+        }
+        if let Some(log) = self.log {
+            log.note(Place::Word(index), expected)?;
+        }
         Ok(word.compare_exchange(expected, value, AcqRel, Relaxed).is_ok())
     }
 }

@@ -78,16 +78,20 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`Heap::free`]; [`Fault::Stale`].
     pub fn free(&self, pointer: u32) -> Result<()> {
-        self.free_and(pointer, || ())
+        self.free_and(&mut *self.entry.lock()?, pointer, || ())
     }
 
     // Frees a block, and then does what must have happened before anyone else can have it.
-    pub(super) fn free_and(&self, pointer: u32, then: impl FnOnce()) -> Result<()> {
-        let mut state = self.entry.lock()?;
+    pub(super) fn free_and(
+        &self,
+        state: &mut Guarded,
+        pointer: u32,
+        then: impl FnOnce(),
+    ) -> Result<()> {
         if state.book.is_some() {
-            return self.debug_free(&mut state, pointer, then);
+            return self.debug_free(state, pointer, then);
         }
-        self.with_live(&mut state, pointer, |heap, live| {
+        self.with_live(state, pointer, |heap, live| {
             heap.free_live(live)?;
             self.entry.live_blocks.set_free(pointer);
             then();

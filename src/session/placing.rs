@@ -1,6 +1,7 @@
 //! Blocks that are allocated together with what refers to them: a word of the memory, or a name. A
 //! thread may be terminated whenever it runs JavaScript, but not in here: so nobody finds half a
-//! block, and no block is lost between its allocation and the word that holds its pointer.
+//! block, and no block is lost between its allocation and the word that holds its pointer. A process
+//! may be killed in here: both are done under one lock, and so undone together.
 
 use super::{Bytes, SharedHeap};
 use crate::fault::{Fault, Result};
@@ -30,11 +31,13 @@ impl<B: Bytes> SharedHeap<B> {
     pub fn free_from(&self, slot: u32) -> Result<()> {
         let index = self.index_of(slot)?;
         let words = self.words();
+        let mut state = self.entry.lock()?;
         let pointer = words.exchange(index, 0)?;
         if pointer == 0 {
             return Ok(());
         }
-        self.free_and(pointer, || ()).inspect_err(|_| drop(words.exchange(index, pointer)))
+        self.free_and(&mut state, pointer, || ())
+            .inspect_err(|_| drop(words.exchange(index, pointer)))
     }
 
     /// Allocates a block, a multiple of 4 bytes, that begins with `image` and is zero behind it,
@@ -73,10 +76,11 @@ impl<B: Bytes> SharedHeap<B> {
     pub fn remove(&self, pointer: u32, identity: u32) -> Result<()> {
         let index = self.index_of(pointer)?;
         let words = self.words();
+        let mut state = self.entry.lock()?;
         if !words.replace(index, identity, 0)? {
             return Err(Fault::AlreadyFreed);
         }
-        self.free_and(pointer, || self.forget_roots(pointer))
+        self.free_and(&mut state, pointer, || self.forget_roots(pointer))
             .inspect_err(|_| drop(words.exchange(index, identity)))
     }
 
@@ -86,7 +90,8 @@ impl<B: Bytes> SharedHeap<B> {
         allocate: impl FnOnce(&mut Guarded) -> Result<u32>,
     ) -> Result<u32> {
         let index = self.index_of(slot)?;
-        let pointer = allocate(&mut *self.entry.lock()?)?;
+        let mut state = self.entry.lock()?;
+        let pointer = allocate(&mut state)?;
         self.words().exchange(index, pointer)?;
         Ok(pointer)
     }

@@ -25,6 +25,9 @@ use crate::tests::js_cache::JsCache;
 use crate::tests::kill;
 
 const VICTIM: &str = "LSM_VICTIM";
+const PLACING_VICTIM: &str = "LSM_PLACING_VICTIM";
+/// The name of the word that a block is placed into.
+const SLOT: [u16; 1] = [1];
 const WISH: Wish = Wish { initial: 2, maximum: 300, create: true };
 const MOST_LIVE: usize = 200;
 const NAMES: u16 = 8;
@@ -447,4 +450,45 @@ fn without_the_log_it_does_not() {
     }
     assert!(!whole, "{killed} processes killed");
     eprintln!("broken after {killed} processes killed");
+}
+
+/// The process of the next test.
+#[test]
+fn placing_victim() {
+    let Ok(orders) = env::var(PLACING_VICTIM) else { return };
+    let (steps, path) = orders.split_once(' ').expect("two orders");
+    let user = User::attach(Path::new(path), 1);
+    let slot = user.ask(|heap| heap.root(&SLOT)).expect("a name");
+    kill::after(steps.parse().expect("a number"));
+    user.ask(|heap| heap.malloc_into(slot, 100, GRAIN, Search::Quick)).expect("a block");
+    user.ask(|heap| heap.free_from(slot)).expect("a block");
+}
+
+fn is_killed_placing(path: &Path, steps: u64) -> bool {
+    let status = Command::new(env::current_exe().expect("this test"))
+        .args(["--exact", "tests::torture::placing_victim", "--test-threads", "1", "--quiet"])
+        .env(PLACING_VICTIM, format!("{steps} {}", path.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    was_killed(status.expect("a process"))
+}
+
+#[test]
+fn a_word_refers_to_a_block_iff_that_is_live_wherever_its_process_is_killed() {
+    let file = TestFile::new("placing");
+    let user = User::attach(&file.0, 1);
+    let place = |heap: &SharedHeap<Pages>| heap.place(&[0], 16, GRAIN, &SLOT, Search::Quick);
+    let slot = user.ask(place).expect("a block");
+    let mut steps = 1;
+    while is_killed_placing(&file.0, steps) {
+        let blocks = user.ask(SharedHeap::blocks).expect("a heap").len() - 1;
+        let pointer = user.word(slot).swap(0, Relaxed);
+        assert_eq!(blocks, usize::from(pointer != 0), "killed at step {steps}");
+        if pointer != 0 {
+            user.ask(|heap| heap.free(pointer)).expect("a live block");
+        }
+        steps += 1;
+    }
+    assert!(steps > 4, "{steps} steps");
 }
