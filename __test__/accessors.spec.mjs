@@ -161,8 +161,10 @@ test("what the value's own conversion throws is the cause, an error or not", (t)
         throw mine
       },
     }
-    const error = t.throws(() => small().setInt32(64, value), { code: 'ERR_INVALID_ARG_TYPE' })
-    t.is(error.cause, mine)
+    for (const method of ['setInt32', 'setUint8', 'setFloat32', 'setFloat64', 'setBigInt64']) {
+      const error = t.throws(() => small()[method](64, value), { code: 'ERR_INVALID_ARG_TYPE' })
+      t.is(error.cause, mine)
+    }
   }
 })
 

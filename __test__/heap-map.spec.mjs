@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { BLOCK_USES, sizesOf } from '../lib/heap-picture/uses.js'
 import { launch, reportsOf } from './fixtures/launch.mjs'
 import { PAGE } from './fixtures/pages.mjs'
 import { randomFrom } from './fixtures/random.mjs'
@@ -269,6 +270,38 @@ const pictures = async (map) =>
     draw(file('heap.json'), file('heap.svg'))
     return [filled(await readFile(file('heap.svg'), 'utf8')), draw(file('heap.json')).stdout]
   })
+
+/** Whether boxes lie on top of each other; their numbers are rounded to a tenth. */
+const overlap = (a, b) =>
+  Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.2 &&
+  Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.2
+
+test('what is drawn lies inside the picture, and nothing on top of anything else', async (t) => {
+  await inFolder(async (file) => {
+    await writeFile(file('heap.json'), JSON.stringify(usedMemory().heapMap()))
+    draw(file('heap.json'), file('heap.svg'))
+    const svg = await readFile(file('heap.svg'), 'utf8')
+    const [, width, height] = /viewBox="0 0 ([\d.]+) ([\d.]+)"/.exec(svg).map(Number)
+    const paths = [...svg.matchAll(/<path fill="#\w{6}" d="([^"]*)"/g)].map(([, path]) => path)
+    const boxes = [...paths.join('').matchAll(/M(\S+) (\S+)h([\d.]+)v([\d.]+)/g)].map(
+      ([, x, y, w, h]) => ({ left: +x, top: +y, right: +x + +w, bottom: +y + +h }),
+    )
+    t.true(boxes.length > 50)
+    const isInside = ({ left, top, right, bottom }) =>
+      left >= 0 && top >= 0 && right <= width && bottom <= height
+    t.true(boxes.every(isInside))
+    t.is(
+      boxes.findIndex((box, index) => boxes.slice(0, index).some((other) => overlap(box, other))),
+      -1,
+    )
+  })
+})
+
+test('the longest bar is that of the size whose blocks take the most', (t) => {
+  const { sizes, most } = sizesOf(usedMemory().heapMap())
+  const bytes = sizes.map(({ uses }) => sum(BLOCK_USES, (use) => uses[use]))
+  t.is(most, Math.max(...bytes))
+})
 
 test('large blocks have a tint of their own, and the longest bar where they take the most', async (t) => {
   const memory = new LocalSharedMemory({ initial: 20, maximum: 20, shared: true, debug: false })

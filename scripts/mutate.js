@@ -34,7 +34,7 @@ const TESTS = {
   'lib/atomics.js': ['atomics', 'environments', 'growth'],
   'lib/attach.js': ['attach'],
   'lib/blocks.js': ['heap', 'roots', 'errors'],
-  'lib/debug-heap.js': ['debug', 'check'],
+  'lib/debug-heap.js': ['debug', 'check', 'structures'],
   'lib/disposable.js': ['alloc', 'hostile'],
   'lib/engine.js': ['hostile', 'environments', 'growth'],
   'lib/errors.js': [

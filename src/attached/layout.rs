@@ -60,3 +60,24 @@ impl Layout {
         [0..STATES + pages * STATES_PER_PAGE, heap..heap + pages * PAGE as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_follow_each_other_and_a_shorter_memory_needs_the_first_of_each() {
+        for maximum in [1, 2, 7, 100, 65_536] {
+            let layout = Layout { maximum };
+            let states_end = STATES + maximum as usize * STATES_PER_PAGE;
+            assert!(states_end <= layout.heap() && layout.heap() < states_end + PART);
+            assert_eq!(layout.length(), layout.heap() + maximum as usize * PAGE as usize);
+            let needed = layout.needed_for(maximum);
+            assert_eq!(needed, [0..states_end, layout.heap()..layout.length()]);
+            let [states, heap] = layout.needed_for(1);
+            assert_eq!(states, 0..STATES + STATES_PER_PAGE);
+            assert_eq!(heap, layout.heap()..layout.heap() + PAGE as usize);
+            assert_eq!(layout.needed_for(0)[1].len(), 0);
+        }
+    }
+}

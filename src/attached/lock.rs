@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn a_number_out_of_thin_air_is_a_dead_owner() {
-        let word = AtomicU64::new(u64::MAX);
-        assert_eq!(lock(&word, 5, LONG, |slot| slot < 128), Some(Taken::OwnerDied));
+        for number in [u64::MAX, OWNER, 200] {
+            let word = AtomicU64::new(number);
+            assert_eq!(lock(&word, 5, LONG, |slot| slot < 128), Some(Taken::OwnerDied));
+        }
     }
 }

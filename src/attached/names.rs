@@ -109,6 +109,8 @@ fn key(name: &[u16]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::tests::fixture::boxed_log;
 
@@ -157,10 +159,24 @@ mod tests {
             table.names().set(name, 16).unwrap();
         }
         assert_eq!(table.names().set(&[1], 16), Err(Fault::OutOfMemory));
+        assert_eq!(table.names().set(&[1], 0), Ok(()));
         assert_eq!(table.names().get(&[1]), 0);
         assert_eq!(table.names().set(&names[9], 32), Ok(()));
         table.names().set(&names[8], 0).unwrap();
         assert_eq!(table.names().set(&[1], 16), Ok(()));
         assert_eq!(table.names().set(&[7; LONGEST + 1], 16), Err(Fault::OutOfMemory));
+    }
+
+    #[test]
+    fn names_of_one_key_are_told_apart() {
+        let table = Table::new();
+        let names = (0..=u16::MAX).map(|number| [7, number, 7, number.wrapping_mul(40_503)]);
+        let mut seen = HashMap::new();
+        let same = names.clone().find_map(|name| Some((seen.insert(key(&name), name)?, name)));
+        let (first, second) = same.expect("two names of one key");
+        table.names().set(&first, 16).unwrap();
+        assert_eq!(table.names().get(&second), 0);
+        table.names().set(&second, 32).unwrap();
+        assert_eq!([first, second].map(|name| table.names().get(&name)), [16, 32]);
     }
 }

@@ -80,3 +80,38 @@ impl Slots<'_> {
         (1..=MOST).filter(move |&slot| self.words[slot as usize].load(Relaxed) != 0)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_slot_is_a_process_s_until_it_has_left_nothing_behind() {
+        let path = std::env::temp_dir().join(format!("slots-{}", std::process::id()));
+        let open =
+            || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let (mine, theirs) = (open().unwrap(), open().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        let theirs_again = theirs.try_clone().unwrap();
+        drop(theirs);
+        let words = [const { AtomicU32::new(0) }; WORDS];
+        let slots = Slots { file: &mine, words: &words };
+        assert!(slots.are_clear() && slots.dead(0).is_empty());
+        for slot in [1, 9, MOST] {
+            assert!(!slots.enter(slot) && slots.enter(slot));
+            assert!(slots.is_own(slot) && !slots.is_own(slot - 1) && !slots.are_clear());
+            assert!(!slots.is_alive(slot));
+        }
+        assert_eq!(slots.dead(9), [1, MOST]);
+        slots.clear(MOST);
+        words[1].store(0, Relaxed);
+        words[9].store(std::process::id() + 1, Relaxed);
+        assert!(!slots.is_own(9) && !slots.is_own(255));
+        assert_eq!(slots.dead(0), [9]);
+        slots.clear(9);
+        assert!(slots.are_clear());
+        drop(theirs_again);
+    }
+}

@@ -246,3 +246,57 @@ fn blocks_in_quarantine_go_back_when_the_book_is_closed() {
     book.close(&heap);
     assert_eq!(heap.stats().unwrap().used_bytes, 0);
 }
+
+#[test]
+fn a_pointer_is_explained_by_the_block_that_it_lies_in_and_by_no_other() {
+    let words = pages(PAGES);
+    let heap = format(&words);
+    let mut book = Book::default();
+    let pointer = make(&mut book, &heap, 100, GRAIN);
+    let room = heap.room(pointer).unwrap();
+    let mut told = |pointer| book.free(&heap, pointer, at(2)).unwrap_err().finding;
+    for inside in [pointer + 16, pointer + room - 8] {
+        assert_eq!(told(inside).unwrap().pointer, Some(pointer));
+    }
+    for outside in [pointer + room, pointer + room + 8, pointer + 50_000] {
+        assert!(told(outside).is_none());
+    }
+}
+
+#[test]
+fn texts_are_forgotten_when_most_belong_to_no_block() {
+    // How many others come before one that nobody has is forgotten.
+    let patience = |blocks: u32| {
+        let words = pages(PAGES);
+        let heap = format(&words);
+        let mut book = Book::default();
+        for _ in 0..blocks {
+            make(&mut book, &heap, 10, GRAIN);
+        }
+        let first = Arc::downgrade(&book.place(1, "first".into(), None).stack);
+        let place = |&other: &u32| {
+            book.place(1, format!("{other}"), None);
+            first.strong_count() > 0
+        };
+        (0..u32::MAX).take_while(place).count()
+    };
+    let alone = patience(0);
+    assert!((1_000..1_010).contains(&alone));
+    assert_eq!(patience(50), alone + 4 * 50);
+}
+
+#[test]
+fn a_release_stops_at_what_may_stay() {
+    let words = pages(PAGES);
+    let heap = format(&words);
+    let mut book = Book::default();
+    let blocks = [100; 3].map(|length| make(&mut book, &heap, length, GRAIN));
+    for block in blocks {
+        book.free(&heap, block, at(2)).unwrap();
+    }
+    let (_, each) = heap.inspect(blocks[0]).unwrap();
+    book.release(&heap, 2 * u64::from(each)).unwrap();
+    assert_eq!(blocks.map(|block| book.is_freed(block)), [false, true, true]);
+    book.release(&heap, u64::from(each) + 1).unwrap();
+    assert_eq!(blocks.map(|block| book.is_freed(block)), [false, false, true]);
+}

@@ -270,6 +270,8 @@ impl LiveBlocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heap::Search;
+    use crate::tests::fixture::{pages, whole_heap};
 
     #[test]
     fn the_length_of_a_large_block_is_known_until_it_is_freed() {
@@ -293,5 +295,55 @@ mod tests {
         assert!(states.bytes().iter().all(|state| state.load(Relaxed) == FREE));
         assert_eq!(states.large_size(pointer), None);
         assert_eq!(states.large_size(2 * PAGE - GRAIN), None);
+    }
+
+    #[test]
+    fn a_block_is_confirmed_if_it_is_known_as_what_the_heap_says() {
+        let words = pages(4);
+        let heap = whole_heap(&words, 4);
+        let states = LiveBlocks::new(4).unwrap();
+        let [small, large] =
+            [100, 100_000].map(|length| heap.malloc(length, GRAIN, Search::Quick).unwrap());
+        states.enter(&heap);
+        for pointer in [small, large] {
+            let known = states.get(pointer);
+            let confirm = |state| {
+                states.set(pointer, state);
+                states.confirm(&heap.live(pointer).unwrap())
+            };
+            assert_eq!(confirm(known), Ok(()));
+            for state in [FREE, KEPT, kept_by(1), kept_by(127)] {
+                assert_eq!(confirm(state), Err(Fault::AlreadyFreed), "{state}");
+            }
+            for state in [known ^ 1, DIGITS, LARGE ^ known ^ LARGE ^ 3] {
+                let fault =
+                    if is_kept_state(state) { Fault::AlreadyFreed } else { Fault::Corrupted };
+                assert_eq!(confirm(state), Err(fault), "{state}");
+            }
+            assert_eq!(confirm(known), Ok(()));
+        }
+        states.set(small, LARGE);
+        assert_eq!(states.confirm(&heap.live(small).unwrap()), Err(Fault::Corrupted));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn whole_pages_of_states_are_given_back_and_no_others() {
+        let states = LiveBlocks::new(64).unwrap();
+        let all = || states.bytes().iter().map(|state| state.load(Relaxed));
+        let fill = || states.bytes().iter().for_each(|state| state.store(KEPT, Relaxed));
+        let per_page = STATE_PAGE * GRAIN as usize;
+        fill();
+        states.give_back(per_page + UNIT as usize..4 * per_page - UNIT as usize);
+        let free: Vec<_> = (0..).zip(all()).filter(|&(_, state)| state == FREE).collect();
+        assert_eq!((free[0].0, free.len()), (2 * STATE_PAGE, STATE_PAGE));
+        fill();
+        states.give_back(0..4 * per_page);
+        assert!(all().all(|state| state == FREE));
+        fill();
+        for nothing in [per_page + UNIT as usize..2 * per_page, 0..5 * per_page, 10..20] {
+            states.give_back(nothing);
+        }
+        assert!(all().all(|state| state == KEPT));
     }
 }

@@ -124,4 +124,25 @@ mod tests {
         let ours = first..first + 100 * 65_536;
         assert!(locked(&ROOTS).range(ours).count() <= 1);
     }
+
+    #[test]
+    fn a_name_that_is_taken_away_takes_no_room() {
+        let roots = Roots::new();
+        roots.set(NAME, 16);
+        roots.set(NAME, 0);
+        assert!(locked(&roots.pointers).is_empty());
+    }
+
+    #[test]
+    fn roots_outlast_their_threads_while_others_come_and_go() {
+        let (address, other) = (ADDRESS * 5, ADDRESS * 6);
+        Roots::of(address, false).set(NAME, 16);
+        drop(Roots::of(other, false));
+        assert_eq!(Roots::of(address, true).get(NAME), 16);
+        // Nor are those lost that a thread has and that have no name yet.
+        let nameless = Roots::of(other, false);
+        drop(Roots::of(ADDRESS * 7, false));
+        nameless.set(NAME, 32);
+        assert_eq!(Roots::of(other, false).get(NAME), 32);
+    }
 }

@@ -294,3 +294,28 @@ impl<'r> Row<'r> {
 const fn ends(published: u32) -> (usize, usize) {
     (published as usize & 0xffff, published as usize >> 16)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_large_blocks_follow_each_other_by_eighths_of_a_doubling() {
+        let least = |row: usize| {
+            let (doublings, eighth) = ((row - DENSE_COUNT) / 8, (row - DENSE_COUNT) as u32 % 8);
+            (FIRST_LARGE_UNITS << doublings) + ((eighth * FIRST_LARGE_UNITS / 8) << doublings)
+        };
+        for row in DENSE_COUNT..ROWS {
+            assert_eq!(row_bytes(row), least(row + 1) * UNIT, "row {row}");
+        }
+        assert_eq!(row_bytes(ROWS - 1), (MOST_LARGE_UNITS + 1) * UNIT);
+        assert_eq!(row_bytes(DENSE_COUNT - 1), CLASSES[DENSE_COUNT - 1].stride);
+    }
+
+    #[test]
+    fn each_row_has_a_head_and_no_other_word_is_one() {
+        let heads = (0..2 * STACKS).filter_map(|head| Rows::row_at(head));
+        assert!(heads.eq(0..ROWS));
+        assert!([usize::MAX, usize::MAX / 2].map(Rows::row_at).iter().all(Option::is_none));
+    }
+}

@@ -91,4 +91,18 @@ mod tests {
         threads.last = LAST - 1;
         assert_eq!([threads.enter(), threads.enter(), threads.enter()], [LAST, 1, 3]);
     }
+
+    #[test]
+    fn tokens_begin_at_a_number_out_of_thin_air_once() {
+        let begun = (0..20).map(|_| {
+            let mut threads = Threads::new();
+            threads.begin();
+            assert!(threads.last < LAST);
+            let first = threads.enter();
+            threads.begin();
+            assert_eq!(threads.enter(), first + 1);
+            first
+        });
+        assert_eq!(begun.collect::<BTreeSet<_>>().len(), 20);
+    }
 }
