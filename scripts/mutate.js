@@ -62,7 +62,7 @@ const TESTS = {
   'lib/large-cache.js': ['stacks', 'cache'],
   'lib/names.js': ['roots', 'shared'],
   'lib/native.js': ['memory', 'heap', 'attach'],
-  'lib/new-block.js': ['hostile'],
+  'lib/new-block.js': ['hostile', 'imports'],
   'lib/opening.js': ['memory', 'heap-base', 'hostile', 'storage', 'debug'],
   'lib/pages.js': ['accessors', 'memory', 'growth', 'arrays', 'environments'],
   'lib/placing.js': ['structures'],

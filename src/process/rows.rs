@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn each_row_has_a_head_and_no_other_word_is_one() {
-        let heads = (0..2 * STACKS).filter_map(|head| Rows::row_at(head));
+        let heads = (0..2 * STACKS).filter_map(Rows::row_at);
         assert!(heads.eq(0..ROWS));
         assert!([usize::MAX, usize::MAX / 2].map(Rows::row_at).iter().all(Option::is_none));
     }
