@@ -288,6 +288,8 @@ test('what is drawn lies inside the picture, and nothing on top of anything else
       ([, x, y, w, h]) => ({ left: +x, top: +y, right: +x + +w, bottom: +y + +h }),
     )
     t.true(boxes.length > 50)
+    // The bar of the large block, far wider than any cell.
+    t.true(boxes.some(({ left, right }) => right - left > width / 2))
     const isInside = ({ left, top, right, bottom }) =>
       left >= 0 && top >= 0 && right <= width && bottom <= height
     t.true(boxes.every(isInside))

@@ -64,7 +64,7 @@ const TESTS = {
   'lib/native.js': ['memory', 'heap', 'attach'],
   'lib/new-block.js': ['hostile', 'imports'],
   'lib/opening.js': ['memory', 'heap-base', 'hostile', 'storage', 'debug'],
-  'lib/pages.js': ['accessors', 'memory', 'growth', 'arrays', 'environments'],
+  'lib/pages.js': ['accessors', 'memory', 'growth', 'arrays', 'environments', 'unreachable'],
   'lib/placing.js': ['structures'],
   'lib/realloc.js': ['realloc', 'heap', 'growth', 'hostile', 'debug'],
   'lib/session.js': ['heap', 'figures', 'growth', 'heap-base', 'environments', 'cache'],
