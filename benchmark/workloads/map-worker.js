@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 
-const { module, handle, load, entries } = workerData
+const { module, handle, load, entries, start: first } = workerData
 const { contender } = await import(module)
 const map = contender.attach(handle)
 
@@ -15,8 +15,12 @@ const valueOf = {
 }
 const keys = Array.from({ length: entries }, (_, index) => keyOf[load.keys](index))
 const values = Array.from({ length: entries }, (_, index) => valueOf[load.values](index))
-/** Each entry once, in an order without a pattern. */
-const order = Uint32Array.from({ length: entries }, (_, index) => (index * 7919) % entries)
+// Each entry once, in an order without a pattern, which each thread begins elsewhere: threads that begin together would meet at
+// entry after entry, as those of a program do not.
+const order = Uint32Array.from(
+  { length: entries },
+  (_, index) => ((first + index) * 7919) % entries,
+)
 
 const loops = {
   get(ops) {

@@ -23,7 +23,8 @@ class Team {
     const script = new URL('map-worker.js', import.meta.url)
     this.#workers = Array.from({ length: threads }, (_, index) => {
       const own = handles?.[index] ?? handle
-      const workerData = { module: contender.module, handle: own, load, entries: ENTRIES }
+      const start = Math.floor((ENTRIES * index) / threads)
+      const workerData = { module: contender.module, handle: own, load, entries: ENTRIES, start }
       return new Worker(script, { workerData, transferList: handles ? [own] : [] })
     })
   }
