@@ -1,10 +1,10 @@
-// One worker of soak.js: random calls until its time is over, then the end that it was told. Its live blocks are
+// One worker of heap.js: random calls until its time is over, then the end that it was told. Its live blocks are
 // noted outside the heap before anything else is done to them, and struck off before they are given up.
 
 import { workerData } from 'node:worker_threads'
-import LocalSharedMemory from '../index.js'
-import { intact, stamp } from '../__test__/fixtures/pattern.mjs'
-import { randomFrom } from '../__test__/fixtures/random.mjs'
+import LocalSharedMemory from '../../index.js'
+import { intact, stamp } from '../../__test__/fixtures/pattern.mjs'
+import { randomFrom } from '../../__test__/fixtures/random.mjs'
 
 const SIZES = [64, 64, 64, 500, 500, 500, 4000, 4000, 40_000, 40_000, 300_000]
 const LARGE = 3_000_000

@@ -1,14 +1,16 @@
-// Uses one heap from many threads for as long as it is told to, and counts what goes wrong: workers that come and go
-// in every way a worker can end, blocks that other threads free, growth, trimming. Exits with 1 on any fault or leak.
+// Uses one memory from many threads for as long as it is told to, and counts what goes wrong, while workers come and go
+// in every way a worker can end: its heap, or mutex, map and channel. Exits with 1 on any fault or leak.
 //
-//   node scripts/soak.js --minutes 10 --threads 4 --pages 6000 --seed 1
+//   node scripts/soak/main.js --minutes 20 --threads 4 --pages 6000 --seed 1
+//   node scripts/soak/main.js --structures --minutes 20
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import LocalSharedMemory from '../index.js'
-import { randomFrom } from '../__test__/fixtures/random.mjs'
-import { checkAllocs } from '../__test__/fixtures/shadow.mjs'
+import LocalSharedMemory from '../../index.js'
+import { randomFrom } from '../../__test__/fixtures/random.mjs'
+import { soakHeap } from './heap.js'
+import { soakStructures } from './structures.js'
 
 const ENDS = ['return', 'throw', 'exit', 'terminate']
 /** Exit codes and the message of an error. Terminated before it has begun, a worker ends with 0. */
@@ -18,8 +20,6 @@ const EXPECTED = {
   exit: { codes: [3] },
   terminate: { codes: [1, 0] },
 }
-const MAX_LIVE = 400
-const MAILBOXES = 64
 const SHORTEST_LIFE = 100
 const LONGEST_LIFE = 5000
 const MIB = 2 ** 20
@@ -30,18 +30,16 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '4' },
     pages: { type: 'string', default: '6000' },
     seed: { type: 'string', default: '1' },
+    structures: { type: 'boolean', default: false },
   },
 })
 const threads = Number(values.threads)
 const random = randomFrom(Number(values.seed))
 const memory = new LocalSharedMemory(1, Number(values.pages))
-/** Outside the heap: what tells a worker to stop, operations of each, pointers that anyone may free. */
-const shared = {
-  stop: new Int32Array(new SharedArrayBuffer(4)),
-  operations: new Int32Array(new SharedArrayBuffer(threads * 4)),
-  mailboxes: new Uint32Array(new SharedArrayBuffer(MAILBOXES * 4)),
-}
-const totals = { operations: 0, workers: 0, terminated: 0, inFlight: 0 }
+/** Outside the heap: what tells a worker to stop, and operations of each. */
+const stop = new Int32Array(new SharedArrayBuffer(4))
+const operations = new Int32Array(new SharedArrayBuffer(threads * 4))
+const totals = { operations: 0, workers: 0, terminated: 0 }
 const faults = []
 
 const fault = (what) => {
@@ -58,12 +56,11 @@ const must = (what, act) => {
   }
 }
 
-const runWorker = async (index, how) => {
-  /** The pointers of the worker's live blocks; 0 is none. */
-  const live = new Uint32Array(new SharedArrayBuffer(MAX_LIVE * 4))
+const runWorker = async (subject, index, how) => {
   const life = SHORTEST_LIFE + random(LONGEST_LIFE)
-  const workerData = { memory, ...shared, live, index, how, life, seed: random(2 ** 31) }
-  const worker = new Worker(new URL('soak-worker.js', import.meta.url), { workerData })
+  const { data, settle } = subject.newWorker()
+  const workerData = { memory, stop, operations, ...data, index, how, life, seed: random(2 ** 31) }
+  const worker = new Worker(subject.worker, { workerData })
   totals.workers++
   let failure
   worker.on('error', (error) => (failure = error))
@@ -77,20 +74,20 @@ const runWorker = async (index, how) => {
     fault(`a worker that should ${how} ended with ${actual}: ${failure?.stack}`)
   }
   if (how === 'terminate') totals.terminated++
-  for (const ptr of live) if (ptr !== 0) must('a block left behind', () => memory.free(ptr))
+  settle()
 }
 
-const keepWorking = async (index) => {
-  while (Atomics.load(shared.stop, 0) === 0) {
+const keepWorking = async (subject, index) => {
+  while (Atomics.load(stop, 0) === 0) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
-    await runWorker(index, ENDS[random(ENDS.length)])
+    await runWorker(subject, index, ENDS[random(ENDS.length)])
   }
 }
 
 const figures = (since) => {
   const { byteLength, usedBytes, cachedBytes } = memory.stats()
-  totals.operations += shared.operations.reduce(
-    (sum, _, at) => sum + Atomics.exchange(shared.operations, at, 0),
+  totals.operations += operations.reduce(
+    (sum, _, at) => sum + Atomics.exchange(operations, at, 0),
     0,
   )
   return {
@@ -105,43 +102,31 @@ const figures = (since) => {
   }
 }
 
-const watch = async (minutes) => {
+const watch = async (subject, minutes) => {
   const since = Date.now()
   const rows = [figures(since)]
   const end = since + minutes * 60_000
   for (let second = 1; Date.now() < end; second++) {
     // oxlint-disable-next-line no-await-in-loop -- once a second
     await sleep(Math.min(1000, end - Date.now()))
-    must('allocs', () => checkAllocs(memory.allocs(), memory.buffer.byteLength))
-    if (second % 10 === 0) must('trim', () => memory.trim())
+    subject.inspect(second)
     if (second % 60 === 0) {
       rows.push(figures(since))
       console.table([rows.at(-1)])
     }
   }
-  Atomics.store(shared.stop, 0, 1)
+  Atomics.store(stop, 0, 1)
   return { rows, since }
-}
-
-// Each terminated worker may have had one block in hand that it had not noted down yet, or not any more.
-const freeTheRest = () => {
-  for (const ptr of shared.mailboxes) if (ptr !== 0) must('a mailbox', () => memory.free(ptr))
-  for (const { byteOffset } of memory.allocs()) {
-    must('a block in flight', () => memory.free(byteOffset))
-    totals.inFlight++
-  }
-  if (totals.inFlight > totals.terminated) {
-    fault(`${totals.inFlight} blocks belong to nobody, after ${totals.terminated} terminations`)
-  }
-  must('trim', () => memory.trim())
 }
 
 memory.free(memory.malloc(1))
 memory.trim()
-const working = Array.from({ length: threads }, (_, index) => keepWorking(index))
-const { rows, since } = await watch(Number(values.minutes))
+const subject = (values.structures ? soakStructures : soakHeap)(memory, { must, fault, totals })
+const working = Array.from({ length: threads }, (_, index) => keepWorking(subject, index))
+const { rows, since } = await watch(subject, Number(values.minutes))
 await Promise.all(working)
-freeTheRest()
+subject.end()
+must('trim', () => memory.trim())
 rows.push(figures(since))
 console.table(rows)
 const { usedBytes, cachedBytes } = memory.stats()
