@@ -6,7 +6,7 @@ const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
 })
 
-const FULL = { rounds: 9, target: 60e6, scale: 1 }
+const FULL = { rounds: 5, target: 30e6, scale: 1 }
 const QUICK = { rounds: 3, target: 8e6, scale: 0.2 }
 
 /**
