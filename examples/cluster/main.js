@@ -36,7 +36,7 @@ const ask = async (port, client) => {
   try {
     const [response] = await once(sent, 'response')
     await response.toArray()
-    return { status: response.statusCode, pid: Number(response.headers.pid) }
+    return { status: response.statusCode, pid: Number(response.headers.server) }
   } catch {
     return {}
   }
