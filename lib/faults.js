@@ -60,8 +60,8 @@ const toldError = (fault, ptr, finding) => {
  * @param {number} fault
  * @param {number} [ptr] pointer that the call was about
  * @param {object | null} [finding] what debug mode can tell
- * @returns {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED, or ERR_INTERNAL when the fault is not the user's, ERR_HEAP_BUSY, ERR_HEAP_CLOSED; for a heap that
- * could not be opened or made ERR_NOT_A_HEAP, ERR_ADDON_MISMATCH or ERR_OUT_OF_MEMORY
+ * @returns {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED, ERR_HEAP_BUSY, ERR_HEAP_CLOSED, or ERR_INTERNAL when the fault is not
+ * the user's; for a heap that could not be opened or made ERR_NOT_A_HEAP, ERR_ADDON_MISMATCH or ERR_OUT_OF_MEMORY
  */
 export const errorOf = (fault, ptr, finding) =>
   finding ? toldError(fault, ptr, finding) : plainError(fault, ptr)

@@ -49,6 +49,7 @@ const SHORT_TEST = 8
 
 /** Up to here, in bytes, the engine has a typed array's bytes in the object itself. */
 const INLINE_BYTES = 64
+
 /** The value that prepare was given. */
 export const prepared = { tag: 0, byteLength: 0, value: undefined }
 
