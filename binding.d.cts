@@ -42,8 +42,6 @@ export interface CacheLayout {
   unit: number
   /** The state of a block that a thread keeps. */
   kept: number
-  /** The state of a live block of the first size class. */
-  firstClass: number
   /** That of a live large block. */
   liveLarge: number
   /** The states behind it: digits, from this on. */
@@ -68,13 +66,13 @@ export interface CacheLayout {
   width: number
   /** A word of it. */
   end: number
-  /** A word of the head of state 0. */
+  /** A word of the head of class 0. */
   large: number
-  /** A word of the head of state 0. */
+  /** A word of the head of class 0. */
   spare: number
-  /** A word of the head of state 0. */
+  /** A word of the head of class 0. */
   largeBelow: number
-  /** A word of the head of state 0. */
+  /** A word of the head of class 0. */
   largeSpare: number
   /** Index of the sizes. */
   sizes: number

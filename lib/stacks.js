@@ -10,7 +10,6 @@ const LAYOUT = {
   grain: 16,
   unit: 1024,
   kept: -1,
-  firstClass: 1,
   liveLarge: -128,
   digits: 112,
   digitBits: 4,

@@ -7,9 +7,9 @@
 // plain fields, and numbers written out. What they stand for:
 //
 //   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
-//   a state      what the live blocks have for the grain of a pointer: the size class of a live block plus 1, -1 for one
-//                that is kept, and others
-//   a head       8 words for each state, with the numbers that HEAD has; in that of state 0 other ones
+//   a state      what the live blocks have for the grain of a pointer: the size class of a live block, from 1 on, -1 for
+//                one that is kept, and others
+//   a head       8 words for each size class, numbered as in stacks.js; in that of class 0 other ones
 //   1024         the word with the head that serves blocks of 0 bytes, header included; then 16 bytes, and so on
 //   32_776       bytes of the largest request that is served from here
 //

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use crate::heap::UNIT;
 
-    const CLASS: usize = 4;
+    const CLASS: usize = 5;
 
     fn take(free_blocks: &mut FreeBlocks<'_>) -> Vec<u32> {
         let slots = [const { AtomicU32::new(0) }; 512];

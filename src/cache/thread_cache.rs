@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
-use crate::heap::{DENSE_COUNT, UNIT};
+use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{
     BUDGET, LARGE, LARGE_BELOW, LARGE_SPARE, ROWS, Row, Rows, SPARE, row_bytes, spare_of,
 };
@@ -74,7 +74,7 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; the cache is empty then too.
     pub fn rest(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let laid = (0..ROWS).map(|index| {
+        let laid = ROWS.map(|index| {
             let all = self.rows.row(index).blocks().len();
             self.lay_down(free_blocks, index, all)
         });
@@ -93,7 +93,7 @@ impl ThreadCache {
         let row = self.rows.row(index);
         let blocks = &row.blocks()[..oldest];
         let mut outcome = Ok(());
-        if index < DENSE_COUNT {
+        if index < DENSE_END {
             free_blocks.depot.put(free_blocks.thread, index, blocks);
         } else {
             outcome = free_blocks.put(blocks.iter().map(|block| block.load(Relaxed)));
@@ -109,7 +109,7 @@ impl ThreadCache {
     /// Those of [`FreeBlocks::put`]; all of them left the cache and the depot.
     pub fn give_back(&self, free_blocks: &mut FreeBlocks<'_>, part: usize) -> Result<bool> {
         let (mut any, mut outcome) = (false, free_blocks.collect(part));
-        for row in (0..ROWS).map(|index| self.rows.row(index)) {
+        for row in ROWS.map(|index| self.rows.row(index)) {
             let blocks = row.blocks();
             let oldest = &blocks[..blocks.len().div_ceil(part)];
             any |= !oldest.is_empty();
@@ -125,7 +125,7 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; the cache is empty then too.
     pub fn drain(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let drained = (0..ROWS).map(|index| {
+        let drained = ROWS.map(|index| {
             let blocks = self.rows.row(index).blocks();
             free_blocks.put(blocks.iter().map(|block| block.load(Relaxed)))
         });
@@ -141,7 +141,7 @@ impl ThreadCache {
         if row.width() == 0 && bytes > budget / LEAST_BLOCKS {
             return Ok(None);
         }
-        let share = if index < DENSE_COUNT { FIRST_SHARE } else { FIRST_LARGE_SHARE };
+        let share = if index < DENSE_END { FIRST_SHARE } else { FIRST_LARGE_SHARE };
         let first = (budget / share / bytes).clamp(1, MOST_FIRST);
         let width = if row.width() == 0 { self.reserve(index, first) } else { row.width() };
         row.set_width(width);
@@ -183,7 +183,7 @@ impl ThreadCache {
 
     // Keeps nothing.
     fn close(&self, free_blocks: &mut FreeBlocks<'_>) {
-        for row in (0..ROWS).map(|index| self.rows.row(index)) {
+        for row in ROWS.map(|index| self.rows.row(index)) {
             row.fill(0);
             row.set_width(0);
         }
@@ -219,13 +219,13 @@ mod tests {
 
     fn kept(cache: &ThreadCache) -> u64 {
         let bytes = |class| cache.rows.row(class).blocks().len() as u64;
-        (0..ROWS).map(|row| bytes(row) * u64::from(row_bytes(row))).sum()
+        ROWS.map(|row| bytes(row) * u64::from(row_bytes(row))).sum()
     }
 
     /// Bytes that the thread may have to itself as things are.
     fn reserved(cache: &ThreadCache) -> u32 {
         let bytes = |class| cache.rows.row(class).width() * CLASSES[class].stride;
-        (0..DENSE_COUNT).map(bytes).sum()
+        (1..DENSE_END).map(bytes).sum()
     }
 
     fn cached(heap: &Heap<'_>) -> u64 {
@@ -236,9 +236,9 @@ mod tests {
     fn a_refill_keeps_the_blocks_that_are_there() {
         let (cache, _, mut fixture) = pair();
         let free_blocks = &mut fixture.free_blocks(0);
-        let count = cache.refill(free_blocks, 4).unwrap();
+        let count = cache.refill(free_blocks, 5).unwrap();
         assert!(count > 0);
-        assert_eq!(cache.refill(free_blocks, 4), Ok(count));
+        assert_eq!(cache.refill(free_blocks, 5), Ok(count));
         assert_eq!(cached(&free_blocks.heap), kept(&cache));
     }
 
@@ -275,20 +275,20 @@ mod tests {
     #[test]
     fn a_full_stack_makes_room_by_its_older_half() {
         let (cache, _, mut fixture) = pair();
-        let byte_length = CLASSES[4].stride - HEADER;
+        let byte_length = CLASSES[5].stride - HEADER;
         let heap = fixture.free_blocks(0).heap;
         let blocks: Vec<_> =
             (0..3_000).map(|_| heap.malloc(byte_length, GRAIN, Search::Quick).unwrap()).collect();
         for &block in &blocks {
-            fixture.live_blocks.set_live(block, 4);
+            fixture.live_blocks.set_live(block, 5);
             let pushed = js(&cache, &fixture).push(block) || js(&cache, &fixture).push_newer(block);
             if !pushed {
-                cache.make_room(&mut fixture.free_blocks(0), 4).unwrap();
+                cache.make_room(&mut fixture.free_blocks(0), 5).unwrap();
                 assert!(js(&cache, &fixture).push(block));
             }
         }
         let free_blocks = &mut fixture.free_blocks(0);
-        let newest = cache.rows.row(4).blocks().last().map(|block| block.load(Relaxed));
+        let newest = cache.rows.row(5).blocks().last().map(|block| block.load(Relaxed));
         assert_eq!(newest, blocks.last().copied());
         assert!(kept(&cache) < cached(&free_blocks.heap));
         assert_eq!(free_blocks.collect(1), Ok(true));
@@ -299,7 +299,7 @@ mod tests {
     fn what_a_thread_has_to_itself_is_within_the_budget() {
         let (cache, _, mut fixture) = pair();
         let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
-        let one_of_each: u32 = CLASSES[..DENSE_COUNT].iter().map(|class| class.stride).sum();
+        let one_of_each: u32 = CLASSES[1..DENSE_END].iter().map(|class| class.stride).sum();
         let (mut random, mut live) = (Random(3), Vec::new());
         for step in 0..40_000 {
             let shift = 4 + random.below(12);
@@ -321,9 +321,9 @@ mod tests {
                 }
             }
             assert!(reserved(&cache) <= budget + one_of_each);
-            let own = (0..DENSE_COUNT).map(|class| cache.rows.row(class).own() as u32);
+            let own = (1..DENSE_END).map(|class| cache.rows.row(class).own() as u32);
             assert!(
-                own.zip(&CLASSES).map(|(own, class)| own * class.stride).sum::<u32>()
+                own.zip(&CLASSES[1..]).map(|(own, class)| own * class.stride).sum::<u32>()
                     <= reserved(&cache)
             );
             assert_eq!(cache.rows.figure(LARGE) == 1, reserved(&cache) > IDLE_BYTES);
@@ -349,12 +349,12 @@ mod tests {
     #[test]
     fn what_a_thread_has_published_is_anyones_and_the_rest_is_not() {
         let (mine, theirs, mut fixture) = pair();
-        mine.refill(&mut fixture.free_blocks(0), 4).unwrap();
+        mine.refill(&mut fixture.free_blocks(0), 5).unwrap();
         assert_eq!(theirs.give_back(&mut fixture.free_blocks(1), 2), Ok(false));
         let all = kept(&mine);
         assert_eq!(theirs.give_back(&mut fixture.free_blocks(1), 1), Ok(true));
-        let own = mine.rows.row(4).own();
-        assert_eq!(kept(&mine), own as u64 * u64::from(CLASSES[4].stride));
+        let own = mine.rows.row(5).own();
+        assert_eq!(kept(&mine), own as u64 * u64::from(CLASSES[5].stride));
         assert!(kept(&mine) > 0 && kept(&mine) < all);
         assert_eq!(cached(&fixture.free_blocks(0).heap), kept(&mine));
         for _ in 0..own {
@@ -363,7 +363,7 @@ mod tests {
         assert!(
             js(&mine, &fixture).pop(64).or_else(|| js(&mine, &fixture).pop_older(64)).is_none()
         );
-        assert!(mine.refill(&mut fixture.free_blocks(0), 4).unwrap() > 0);
+        assert!(mine.refill(&mut fixture.free_blocks(0), 5).unwrap() > 0);
     }
 
     #[test]
@@ -406,7 +406,7 @@ mod tests {
     fn draining_gives_back_all_blocks_but_those_freed_twice() {
         let (mine, theirs, mut fixture) = pair();
         let free_blocks = &mut fixture.free_blocks(0);
-        for class in 0..DENSE_COUNT {
+        for class in 1..DENSE_END {
             assert!(mine.refill(free_blocks, class).unwrap() > 0);
         }
         let block = mine.rows.row(5).blocks()[0].load(Relaxed);
@@ -422,8 +422,7 @@ mod tests {
     fn figures_that_cannot_be_are_survived() {
         let (cache, _, mut fixture) = pair();
         let free_blocks = &mut fixture.free_blocks(0);
-        let head =
-            |word: usize| &cache.rows.words()[(2 + 1) * crate::process::rows::HEAD_WORDS + word];
+        let head = |word: usize| &cache.rows.words()[2 * crate::process::rows::HEAD_WORDS + word];
         for word in TOP..=WIDTH {
             for figure in [0, 1, 0xffff, 0x7fff_ffff, u32::MAX] {
                 let stride = head(word).swap(figure, Relaxed);

@@ -191,7 +191,7 @@ impl<'m> Heap<'m> {
 
     fn take_larger_block(&self, byte_length: u32, align: u32) -> Result<u32> {
         let stride = byte_length + HEADER;
-        let mut larger: Vec<_> = (0..CLASSES.len())
+        let mut larger: Vec<_> = (1..CLASSES.len())
             .filter(|&class| CLASSES[class].stride >= stride && CLASSES[class].align >= align)
             .collect();
         larger.sort_by_key(|&class| CLASSES[class].stride);

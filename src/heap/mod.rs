@@ -46,7 +46,7 @@ pub use growth::Bounds;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
 pub use measures::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
 pub use run::Search;
-pub use size_class::{CLASSES, DENSE as DENSE_COUNT, class_for};
+pub use size_class::{CLASSES, DENSE_END, class_for};
 pub use superblock::Heap;
 pub use undo::{Place, UndoLog};
 pub use words::Words;

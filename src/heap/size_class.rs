@@ -5,6 +5,8 @@
 //! each doubling is 16 bytes above a power of two: a request for that power (plus its 8-byte
 //! header) wastes next to nothing. The aligned classes serve larger alignments above 512 bytes, two
 //! a doubling.
+//!
+//! Classes are numbered from 1, so that 0 can stand for no class wherever a number of one does.
 
 use super::measures::{GRAIN, HEADER, LISTED, UNIT};
 
@@ -16,12 +18,13 @@ const FINE: usize = (FINE_LIMIT / GRAIN) as usize;
 const DOUBLINGS: usize = 6;
 /// 2^(k/9) in 4096ths: the steps of a doubling.
 const STEPS: [u32; 9] = [4096, 4424, 4778, 5161, 5574, 6020, 6502, 7023, 7585];
-/// Number of dense classes, which come first: the fine ones, nine a doubling and the largest.
-pub const DENSE: usize = FINE + DOUBLINGS * STEPS.len() + 1;
+/// The number after the last dense class. They come first: the fine ones, nine a doubling and the
+/// largest.
+pub const DENSE_END: usize = 1 + FINE + DOUBLINGS * STEPS.len() + 1;
 /// Strides of the aligned classes.
 const ALIGNED: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
-/// Number of size classes.
-pub const COUNT: usize = DENSE + ALIGNED.len();
+/// Numbers of size classes, 0 included.
+pub const COUNT: usize = DENSE_END + ALIGNED.len();
 
 /// The most blocks one span holds.
 pub const MAX_SLOTS: u32 = 256;
@@ -59,6 +62,17 @@ pub struct SizeClass {
 const RECIPROCAL_BITS: u32 = 20;
 
 impl SizeClass {
+    /// What class 0 is: it has no block.
+    const NONE: Self = Self {
+        stride: 0,
+        offset: 0,
+        align: 0,
+        full_units: 0,
+        small_units: 0,
+        bitmap_words: 0,
+        reciprocal: 0,
+    };
+
     const fn new(stride: u32, most_align: u32) -> Self {
         let natural = 1 << stride.trailing_zeros();
         let align = if natural < most_align { natural } else { most_align };
@@ -125,17 +139,19 @@ impl SizeClass {
     }
 }
 
-/// All classes: the dense ones, then the aligned ones, each group ascending.
+/// All classes by number: none, the dense ones, then the aligned ones, each group ascending.
 pub const CLASSES: [SizeClass; COUNT] = {
-    let mut classes = [SizeClass::new(GRAIN, UNIT); COUNT];
+    let mut classes = [SizeClass::NONE; COUNT];
     let mut class = 1;
     while class < COUNT {
-        classes[class] = if class < FINE {
-            SizeClass::new(GRAIN * (class as u32 + 1), FINE_LIMIT)
-        } else if class < DENSE {
-            SizeClass::new(dense_stride(class - FINE), GRAIN)
+        classes[class] = if class == 1 {
+            SizeClass::new(GRAIN, UNIT)
+        } else if class <= FINE {
+            SizeClass::new(GRAIN * class as u32, FINE_LIMIT)
+        } else if class < DENSE_END {
+            SizeClass::new(dense_stride(class - FINE - 1), GRAIN)
         } else {
-            SizeClass::new(ALIGNED[class - DENSE], UNIT)
+            SizeClass::new(ALIGNED[class - DENSE_END], UNIT)
         };
         class += 1;
     }
@@ -153,9 +169,9 @@ pub fn class_for(byte_length: u32, align: u32) -> Option<usize> {
     let need = byte_length.checked_add(HEADER)?;
     let rounded = need.checked_next_multiple_of(align.max(GRAIN))?;
     if rounded <= FINE_LIMIT {
-        return Some((rounded / GRAIN) as usize - 1);
+        return Some((rounded / GRAIN) as usize);
     }
-    let group = if align <= GRAIN { FINE..DENSE } else { DENSE..COUNT };
+    let group = if align <= GRAIN { FINE + 1..DENSE_END } else { DENSE_END..COUNT };
     if need > CLASSES[group.end - 1].stride {
         return None;
     }
@@ -169,7 +185,7 @@ mod tests {
 
     #[test]
     fn every_class_holds_blocks_and_wastes_little() {
-        for class in &CLASSES {
+        for class in &CLASSES[1..] {
             let (least, full) = (class.least_units(), class.full_units);
             assert!(least <= class.small_units && class.small_units <= full);
             assert!(class.small_units >= LISTED);

@@ -341,7 +341,7 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::Corrupted`].
     pub fn free_spare_spans(&self) -> Result<()> {
-        for class in 0..CLASSES.len() {
+        for class in 1..CLASSES.len() {
             while let Some(span) = self.take_spare(class)? {
                 self.free_span(&span)?;
                 self.words.commit();

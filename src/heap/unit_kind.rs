@@ -96,7 +96,7 @@ impl UnitKind {
             0 if rest == 0 => Self::Inside,
             SPAN => {
                 let class = (rest & ((1 << ARGUMENT_BITS) - 1)) as usize;
-                if class >= COUNT {
+                if class == 0 || class >= COUNT {
                     return None;
                 }
                 Self::Span { class, back: rest >> ARGUMENT_BITS }
@@ -131,11 +131,13 @@ mod tests {
             let word = (random.bits() >> random.below(60)) as u32;
             assert!(UnitKind::unpack(word).is_none_or(|kind| kind.pack() == word), "{word:#x}");
         }
-        for class in [0, COUNT - 1] {
+        for class in [1, COUNT - 1] {
             let kind = UnitKind::Span { class, back: 77 };
             assert_eq!(UnitKind::unpack(kind.pack()), Some(kind));
         }
-        assert_eq!(UnitKind::unpack(UnitKind::Span { class: COUNT, back: 0 }.pack()), None);
+        for class in [0, COUNT] {
+            assert_eq!(UnitKind::unpack(UnitKind::Span { class, back: 77 }.pack()), None);
+        }
         for shift in 0..16 {
             let kind = UnitKind::Large { shift, units: MAX_UNITS };
             let found = UnitKind::unpack(kind.pack());

@@ -17,8 +17,6 @@ pub struct CacheLayout {
     pub unit: i32,
     /// The state of a block that a thread keeps.
     pub kept: i32,
-    /// The state of a live block of the first size class.
-    pub first_class: i32,
     /// That of a live large block.
     pub live_large: i32,
     /// The states behind it: digits, from this on.
@@ -43,13 +41,13 @@ pub struct CacheLayout {
     pub width: i32,
     /// A word of it.
     pub end: i32,
-    /// A word of the head of state 0.
+    /// A word of the head of class 0.
     pub large: i32,
-    /// A word of the head of state 0.
+    /// A word of the head of class 0.
     pub spare: i32,
-    /// A word of the head of state 0.
+    /// A word of the head of class 0.
     pub large_below: i32,
-    /// A word of the head of state 0.
+    /// A word of the head of class 0.
     pub large_spare: i32,
     /// Index of the sizes.
     pub sizes: i32,
@@ -73,7 +71,6 @@ pub fn cache_layout() -> CacheLayout {
         grain: heap::GRAIN as i32,
         unit: heap::UNIT as i32,
         kept: i32::from(live_blocks::KEPT),
-        first_class: i32::from(live_blocks::FIRST_CLASS),
         live_large: i32::from(live_blocks::LARGE),
         digits: i32::from(live_blocks::DIGITS),
         digit_bits: live_blocks::DIGIT_BITS as i32,

@@ -10,7 +10,7 @@ use std::array::from_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::heap::{DENSE_COUNT, UNIT};
+use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{ROWS, Rows};
 
 /// The free blocks of one heap that neither a span has nor a thread to itself.
@@ -25,7 +25,7 @@ pub struct Depot {
 /// What is there of one thread.
 struct Shelf {
     /// Free blocks by size class, the oldest first.
-    blocks: [Vec<u32>; DENSE_COUNT],
+    blocks: [Vec<u32>; DENSE_END],
     /// What its cache has, some of which it has published.
     rows: Arc<Rows>,
     busy: bool,
@@ -119,7 +119,7 @@ impl Depot {
                 blocks.drain(..oldest).collect()
             }));
             if part == 1 {
-                taken.extend((0..ROWS).map(|row| {
+                taken.extend(ROWS.map(|row| {
                     let published = shelf.rows.row(row).take_published();
                     published.iter().map(|block| block.load(Relaxed)).collect()
                 }));
@@ -138,7 +138,7 @@ impl Depot {
 mod tests {
     use super::*;
 
-    const CLASS: usize = 4;
+    const CLASS: usize = 5;
 
     fn join(depot: &mut Depot) -> usize {
         depot.join(Arc::new(Rows::new()))

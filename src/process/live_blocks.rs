@@ -36,8 +36,7 @@ use crate::heap::{CLASSES, GRAIN, Heap, Live, PAGE, Place, UNIT};
 
 /// The block is free, in the hands of the native side, or there is none.
 const FREE: i8 = 0;
-/// The block is live, of the first size class; one more for each further class.
-pub const FIRST_CLASS: i8 = 1;
+// A positive state up to the number of the last size class: the block is live, and of that class.
 /// The block is in the cache of a thread. In a heap of several processes, see [`kept_by`].
 pub const KEPT: i8 = -1;
 /// The block is live and has no size class.
@@ -56,7 +55,7 @@ const _: () = assert!(DIGITS & ((1 << DIGIT_BITS) - 1) == 0);
 // From the least negative state to the least but one there are only those of kept blocks: 127
 // values. Of the positive ones those between the last class and the digits are free.
 const _: () = assert!(KEPT == -1 && LARGE == i8::MIN);
-const _: () = assert!(FIRST_CLASS as usize + CLASSES.len() <= DIGITS as usize);
+const _: () = assert!(CLASSES.len() <= DIGITS as usize);
 
 /// Bytes of states that are given back at once: the largest page of the systems that this runs on.
 const STATE_PAGE: usize = 65_536;
@@ -144,7 +143,7 @@ impl LiveBlocks {
     /// Whether the block at `pointer` is live, and of a size class.
     #[cfg(test)]
     pub fn is_live(&self, pointer: u32) -> bool {
-        (FIRST_CLASS..DIGITS).contains(&self.get(pointer))
+        (1..DIGITS).contains(&self.get(pointer))
     }
 
     /// Confirms that a block which the heap has as live is known to be.
@@ -155,7 +154,7 @@ impl LiveBlocks {
     pub fn confirm(&self, block: &Live<'_>) -> Result<()> {
         let state = self.get(block.pointer());
         let same = match block.class() {
-            Some(class) => state == class as i8 + FIRST_CLASS,
+            Some(class) => state == class as i8,
             None => self.large_size(block.pointer()) == Some(block.buffer_size()),
         };
         match state {
@@ -177,7 +176,7 @@ impl LiveBlocks {
 
     /// Notes that the block at `pointer`, of size class `class`, has been given out.
     pub fn set_live(&self, pointer: u32, class: usize) {
-        self.set(pointer, class as i8 + FIRST_CLASS);
+        self.set(pointer, class as i8);
     }
 
     /// Notes that the block at `pointer`, which has no size class, takes `buffer_size` bytes.

@@ -7,7 +7,7 @@
 //! what it has is not.
 //!
 //! ```text
-//! heads        one for each state of a live block, 8 words; see TOP to END. State 0 is none: its words say
+//! heads        one for each size class, 8 words; see TOP to END. Class 0 is none: the words of its head say
 //!              whether the cache is large, how many bytes the own parts of classes may still grow by,
 //!              below how many it is large, how many there are in all, and those of large blocks
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
@@ -15,20 +15,20 @@
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
 //! ```
 
+use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use crate::heap::{CLASSES, DENSE_COUNT, GRAIN, HEADER, UNIT, class_for};
-use crate::process::live_blocks::FIRST_CLASS;
+use crate::heap::{CLASSES, DENSE_END, GRAIN, HEADER, UNIT, class_for};
 
 /// Words of a head.
 pub const HEAD_WORDS: usize = 8;
-/// States that are not negative.
-const STATES: usize = 128;
+/// Heads of classes: one for each state that is not negative.
+const HEADS: usize = 128;
 /// Index of the first word of the sizes.
-pub const SIZES: usize = STATES * HEAD_WORDS;
+pub const SIZES: usize = HEADS * HEAD_WORDS;
 /// Bytes, header included, of the largest block that is kept.
-pub const LARGEST: u32 = CLASSES[DENSE_COUNT - 1].stride;
+pub const LARGEST: u32 = CLASSES[DENSE_END - 1].stride;
 const STACKS: usize = LARGE_HEADS + LARGE_ROWS * HEAD_WORDS;
 /// Index of the head of the first large blocks, those of at least [`FIRST_LARGE_UNITS`] units.
 pub const LARGE_HEADS: usize =
@@ -41,10 +41,10 @@ const LARGE_DOUBLINGS: usize = 5;
 pub const MOST_LARGE_UNITS: u32 = (FIRST_LARGE_UNITS << LARGE_DOUBLINGS) / 8 * 9 - 1;
 /// Rows of large blocks.
 const LARGE_ROWS: usize = LARGE_DOUBLINGS * 8 + 1;
-/// Rows in all: the classes that are kept, then the large blocks.
-pub const ROWS: usize = DENSE_COUNT + LARGE_ROWS;
+/// The numbers of all rows: the classes that are kept have their own, the large blocks those behind.
+pub const ROWS: Range<usize> = 1..DENSE_END + LARGE_ROWS;
 // The heads of states that are no class stay zero: with a stride of 0 no block matches its header.
-const _: () = assert!(CLASSES.len() + FIRST_CLASS as usize <= STATES);
+const _: () = assert!(CLASSES.len() <= HEADS);
 /// Strides up to this many bytes have deeper stacks than those up to [`DEEP_STRIDE`], and those than
 /// others: there may be many blocks of them.
 const DEEPEST_STRIDE: u32 = 128;
@@ -57,7 +57,7 @@ const LARGE_DEPTH: usize = 16;
 /// cache.
 const GAP: usize = 16;
 /// Words in all.
-pub const WORDS: usize = STARTS[ROWS];
+pub const WORDS: usize = STARTS[ROWS.end];
 // The two ends of a lower part fit in one word.
 const _: () = assert!(WORDS <= 1 << 16);
 
@@ -76,7 +76,7 @@ pub const WIDTH: usize = 5;
 /// The word behind the stack.
 pub const END: usize = 6;
 
-/// In the head of state 0: whether the cache is larger than that of an idle thread may be.
+/// In the head of class 0: whether the cache is larger than that of an idle thread may be.
 pub const LARGE: usize = 0;
 /// Bytes that the own parts of classes may still be widened by.
 pub const SPARE: usize = 1;
@@ -104,10 +104,10 @@ pub struct Row<'r> {
 }
 
 /// Where the stack of each row begins, and where the last one ends.
-const STARTS: [usize; ROWS + 1] = {
-    let mut starts = [STACKS; ROWS + 1];
-    let mut row = 0;
-    while row < ROWS {
+const STARTS: [usize; ROWS.end + 1] = {
+    let mut starts = [STACKS; ROWS.end + 1];
+    let mut row = ROWS.start;
+    while row < ROWS.end {
         starts[row + 1] = starts[row] + depth(row) + GAP;
         row += 1;
     }
@@ -116,20 +116,20 @@ const STARTS: [usize; ROWS + 1] = {
 
 /// The figure that has the bytes to spare for a row.
 pub const fn spare_of(row: usize) -> usize {
-    if row < DENSE_COUNT { SPARE } else { LARGE_SPARE }
+    if row < DENSE_END { SPARE } else { LARGE_SPARE }
 }
 
 /// The bytes of the longest block of a row; of a large one more than it has.
 pub const fn row_bytes(row: usize) -> u32 {
-    if row < DENSE_COUNT {
+    if row < DENSE_END {
         return CLASSES[row].stride;
     }
-    let (doublings, eighths) = ((row - DENSE_COUNT) / 8, (row - DENSE_COUNT) as u32 % 8);
+    let (doublings, eighths) = ((row - DENSE_END) / 8, (row - DENSE_END) as u32 % 8);
     (FIRST_LARGE_UNITS / 8 * (9 + eighths) * UNIT) << doublings
 }
 
 const fn depth(row: usize) -> usize {
-    if row >= DENSE_COUNT {
+    if row >= DENSE_END {
         LARGE_DEPTH
     } else if CLASSES[row].stride <= DEEPEST_STRIDE {
         DEEPEST
@@ -141,11 +141,7 @@ const fn depth(row: usize) -> usize {
 }
 
 const fn head_index(row: usize) -> usize {
-    if row < DENSE_COUNT {
-        (row + FIRST_CLASS as usize) * HEAD_WORDS
-    } else {
-        LARGE_HEADS + (row - DENSE_COUNT) * HEAD_WORDS
-    }
+    if row < DENSE_END { row * HEAD_WORDS } else { LARGE_HEADS + (row - DENSE_END) * HEAD_WORDS }
 }
 
 impl Rows {
@@ -158,10 +154,10 @@ impl Rows {
         let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
         let rows = Self { words };
         for (class, geometry) in CLASSES.iter().enumerate() {
-            let head = (class + FIRST_CLASS as usize) * HEAD_WORDS;
+            let head = class * HEAD_WORDS;
             rows.words[head + STRIDE].store(geometry.stride, Relaxed);
         }
-        for index in 0..ROWS {
+        for index in ROWS {
             let row = rows.row(index);
             row.head[STRIDE].store(row_bytes(index), Relaxed);
             row.head[END].store(row.end as u32, Relaxed);
@@ -190,18 +186,18 @@ impl Rows {
     /// The row whose head is at index `head`, if there is one.
     pub fn row_at(head: usize) -> Option<usize> {
         let row = match head.checked_sub(LARGE_HEADS) {
-            Some(large) => DENSE_COUNT + large / HEAD_WORDS,
-            None => (head / HEAD_WORDS).checked_sub(FIRST_CLASS as usize)?,
+            Some(large) => DENSE_END + large / HEAD_WORDS,
+            None => head / HEAD_WORDS,
         };
-        (row < ROWS && head_index(row) == head).then_some(row)
+        (ROWS.contains(&row) && head_index(row) == head).then_some(row)
     }
 
-    /// A word of the head of state 0.
+    /// A word of the head of class 0.
     pub fn figure(&self, figure: usize) -> u32 {
         self.words[figure].load(Relaxed)
     }
 
-    /// Sets a word of the head of state 0.
+    /// Sets a word of the head of class 0.
     pub fn set_figure(&self, figure: usize, value: u32) {
         self.words[figure].store(value, Relaxed);
     }
@@ -302,20 +298,20 @@ mod tests {
     #[test]
     fn rows_of_large_blocks_follow_each_other_by_eighths_of_a_doubling() {
         let least = |row: usize| {
-            let (doublings, eighth) = ((row - DENSE_COUNT) / 8, (row - DENSE_COUNT) as u32 % 8);
+            let (doublings, eighth) = ((row - DENSE_END) / 8, (row - DENSE_END) as u32 % 8);
             (FIRST_LARGE_UNITS << doublings) + ((eighth * FIRST_LARGE_UNITS / 8) << doublings)
         };
-        for row in DENSE_COUNT..ROWS {
+        for row in DENSE_END..ROWS.end {
             assert_eq!(row_bytes(row), least(row + 1) * UNIT, "row {row}");
         }
-        assert_eq!(row_bytes(ROWS - 1), (MOST_LARGE_UNITS + 1) * UNIT);
-        assert_eq!(row_bytes(DENSE_COUNT - 1), CLASSES[DENSE_COUNT - 1].stride);
+        assert_eq!(row_bytes(ROWS.end - 1), (MOST_LARGE_UNITS + 1) * UNIT);
+        assert_eq!(row_bytes(DENSE_END - 1), CLASSES[DENSE_END - 1].stride);
     }
 
     #[test]
     fn each_row_has_a_head_and_no_other_word_is_one() {
         let heads = (0..2 * STACKS).filter_map(Rows::row_at);
-        assert!(heads.eq(0..ROWS));
+        assert!(heads.eq(ROWS));
         assert!([usize::MAX, usize::MAX / 2].map(Rows::row_at).iter().all(Option::is_none));
     }
 }

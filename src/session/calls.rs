@@ -3,7 +3,7 @@
 use super::{Bytes, SharedHeap};
 use crate::cache::free_blocks::{FreeBlocks, give_out};
 use crate::fault::{Fault, Result};
-use crate::heap::{DENSE_COUNT, Heap, Live, Search};
+use crate::heap::{DENSE_END, Heap, Live, Search};
 use crate::process::registry::Guarded;
 use crate::process::rows::Rows;
 
@@ -40,7 +40,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// The faults of [`ThreadCache::refill`]; [`Fault::OutOfMemory`] before the first allocation;
     /// [`Fault::Stale`].
     pub fn refill(&self, head: usize) -> Result<u32> {
-        let class = Rows::row_at(head).filter(|&row| row < DENSE_COUNT).ok_or(Fault::Internal)?;
+        let class = Rows::row_at(head).filter(|&row| row < DENSE_END).ok_or(Fault::Internal)?;
         let mut state = self.entry.lock()?;
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
         let fetched =

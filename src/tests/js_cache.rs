@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use crate::heap::{GRAIN, HEADER, UNIT};
-use crate::process::live_blocks::{DIGIT_BITS, DIGITS, FIRST_CLASS, LARGE as LIVE_LARGE};
+use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE};
 use crate::process::rows::{
     CEILING, END, FIRST_LARGE_UNITS, FLOOR, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS,
     LARGE_SPARE, MOST_LARGE_UNITS, PUBLISHED, SIZES, SPARE, STRIDE, TOP, WIDTH,
@@ -136,7 +136,7 @@ impl JsCache<'_> {
     /// The head of the class of a live block; 0 on any doubt.
     pub fn head_of(&self, pointer: u32) -> usize {
         let state = self.states[(pointer / GRAIN) as usize].load(Relaxed);
-        if state < FIRST_CLASS {
+        if state <= 0 {
             return 0;
         }
         let head = state as usize * HEAD_WORDS;

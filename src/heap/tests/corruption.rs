@@ -185,7 +185,7 @@ impl Case {
     }
 
     fn cache_some(&mut self) {
-        let class = self.random.below(CLASSES.len() as u32) as usize;
+        let class = 1 + self.random.below(CLASSES.len() as u32 - 1) as usize;
         let most = 1 + self.random.below(8);
         let mut blocks = Vec::new();
         let search = Search::Exhaustive;
@@ -342,7 +342,7 @@ impl Case {
     }
 
     fn take_blocks(&mut self, search: Search) -> Result<(), (Fault, &'static [Fault])> {
-        let class = self.random.below(CLASSES.len() as u32) as usize;
+        let class = 1 + self.random.below(CLASSES.len() as u32 - 1) as usize;
         let most = 1 + self.random.below(60);
         let mut blocks = Vec::new();
         let taken = self
