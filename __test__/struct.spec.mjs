@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { struct } from '../structures/index.js'
+import { specialised } from '../structures/struct/specialised.js'
 import { randomFrom } from './fixtures/random.mjs'
 import { launch, reportsOf } from './fixtures/launch.mjs'
 import { INVALID_TYPE, OUT_OF_RANGE } from './fixtures/refusals.mjs'
@@ -510,4 +511,22 @@ test('it works where no code may be compiled at run time', (t) => {
   const flags = ['--disallow-code-generation-from-strings', '--input-type=module', '-e', program]
   const cwd = fileURLToPath(new URL('.', import.meta.url))
   t.is(execFileSync(process.execPath, flags, { cwd, encoding: 'utf8' }), 'true 7 8n 9\n')
+})
+
+test('a field works where a tool has put names of its file into the source of its accessor', (t) => {
+  let calls = 0
+  const count = () => calls++
+  const made = specialised((by) => {
+    count()
+    return (value) => value * by
+  }, 3)
+  t.is(made(5), 15)
+  t.is(calls, 1)
+})
+
+test('the methods of a field have names', (t) => {
+  const memory = new LocalSharedMemory()
+  const { count } = struct({ count: 'u32' }).fields(memory)
+  t.is(count.add.name, 'add')
+  t.is(count.compareExchange.name, 'compareExchange')
 })

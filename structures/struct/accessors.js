@@ -16,7 +16,7 @@ const ofNumber =
   (make, refuse) =>
   ({ offset, type: { view, shift, big } }) => {
     const kind = big ? 'bigint' : 'number'
-    return specialised(make)(VIEWS, PTR, view, shift, offset, renew, refuse, kind)
+    return specialised(make, VIEWS, PTR, view, shift, offset, renew, refuse, kind)
   }
 
 const number = (field) => {

@@ -64,7 +64,7 @@ class WaitableField extends IntegerField {}
 
 const define = (Kind, names) => {
   for (const name of names) {
-    const value = specialised(makeMethod)(PLACE, indexAt, name)
+    const value = specialised(makeMethod, PLACE, indexAt, name)
     Object.defineProperty(Kind.prototype, name, { value, writable: true, configurable: true })
   }
 }

@@ -59,8 +59,11 @@ export const makeAtomic = (VIEWS, PTR, view, shift, offset, renew, refuse, type)
   },
 })
 
+// A method, not a function by itself: tools that keep the names of functions put a call around those.
 export const makeMethod = (PLACE, indexAt, name) =>
-  function onField(ptr, value, other) {
-    const place = this[PLACE]
-    return place.memory[name](place.array, indexAt(place, ptr), value, other)
-  }
+  ({
+    [name](ptr, value, other) {
+      const place = this[PLACE]
+      return place.memory[name](place.array, indexAt(place, ptr), value, other)
+    },
+  })[name]
