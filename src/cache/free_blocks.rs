@@ -187,13 +187,19 @@ mod tests {
 
     use super::fixture::Fixture;
     use super::*;
-    use crate::heap::UNIT;
+    use crate::heap::{GRAIN, UNIT, class_for};
 
+    /// More than a span of blocks of 1000 bytes has.
+    const APART: usize = 256;
     const CLASS: usize = 5;
 
     fn take(free_blocks: &mut FreeBlocks<'_>) -> Vec<u32> {
+        take_of(free_blocks, CLASS)
+    }
+
+    fn take_of(free_blocks: &mut FreeBlocks<'_>, class: usize) -> Vec<u32> {
         let slots = [const { AtomicU32::new(0) }; 512];
-        let taken = free_blocks.take(CLASS, &slots).unwrap();
+        let taken = free_blocks.take(class, &slots).unwrap();
         slots[..taken].iter().map(|slot| slot.load(Relaxed)).collect()
     }
 
@@ -207,6 +213,29 @@ mod tests {
         let blocks = take(&mut fixture.free_blocks(0));
         assert!(blocks.len() > 10 && blocks.is_sorted_by(|one, other| one > other));
         assert!(blocks.iter().all(|&block| fixture.live_blocks.is_kept(block)));
+    }
+
+    #[test]
+    fn what_waits_in_the_depot_is_taken_before_what_spans_have() {
+        let mut fixture = Fixture::default();
+        let mut free_blocks = fixture.free_blocks(0);
+        let blocks = take(&mut free_blocks);
+        let waiting: Vec<_> = blocks.iter().copied().map(AtomicU32::new).collect();
+        free_blocks.depot.put(0, CLASS, &waiting);
+        let again = take(&mut free_blocks);
+        assert!(!again.is_empty() && blocks.ends_with(&again));
+    }
+
+    #[test]
+    fn spans_that_have_a_block_each_are_emptied_until_there_are_some() {
+        let mut fixture = Fixture::default();
+        let mut free_blocks = fixture.free_blocks(0);
+        let (heap, class) = (free_blocks.heap, class_for(1000, GRAIN).unwrap());
+        let blocks = [0; 1500].map(|_| heap.malloc(1000, GRAIN, Search::Quick).unwrap());
+        for &block in blocks.iter().step_by(APART) {
+            heap.free(block).unwrap();
+        }
+        assert_eq!(take_of(&mut free_blocks, class).len(), 3);
     }
 
     #[test]

@@ -201,7 +201,7 @@ mod tests {
     use crate::cache::free_blocks::give_out;
     use crate::fault::Fault;
     use crate::heap::CLASSES;
-    use crate::heap::{GRAIN, HEADER, Heap, Search, UNIT, class_for};
+    use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, UNIT, class_for};
     use crate::process::rows::{TOP, WIDTH};
     use crate::tests::fixture::Random;
     use crate::tests::js_cache::JsCache;
@@ -344,6 +344,57 @@ mod tests {
         assert_eq!(theirs.budget(&mut fixture.free_blocks(1)), Ok(alone / 2));
         mine.rest(&mut fixture.free_blocks(0)).unwrap();
         assert_eq!(theirs.budget(&mut fixture.free_blocks(1)), Ok(alone));
+    }
+
+    #[test]
+    fn what_a_thread_shared_for_a_while_is_not_given_to_it_again() {
+        let (mine, theirs, mut fixture) = pair();
+        let alone = mine.budget(&mut fixture.free_blocks(0)).unwrap();
+        theirs.budget(&mut fixture.free_blocks(1)).unwrap();
+        assert_eq!(mine.budget(&mut fixture.free_blocks(0)), Ok(alone / 2));
+        theirs.rest(&mut fixture.free_blocks(1)).unwrap();
+        assert_eq!(mine.budget(&mut fixture.free_blocks(0)), Ok(alone));
+        assert_eq!(mine.rows.figure(SPARE), alone);
+    }
+
+    #[test]
+    fn a_row_begins_with_a_small_part_of_the_heap_if_that_has_room_for_some() {
+        // In the first the blocks of one row of large ones are the longest that may be.
+        for pages in [36, 3, 150] {
+            let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+            let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
+            let most = pages * PAGE / 16;
+            for index in 0..ROWS {
+                cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
+                let (width, bytes) = (cache.rows.row(index).width(), row_bytes(index));
+                let part = most / if index < DENSE_COUNT { 64 } else { 16 };
+                assert_eq!(width > 0, 4 * bytes <= most, "row {index} of {pages} pages");
+                assert!(width <= 1 || width * bytes <= part && width <= 32);
+                assert!(width == 0 || width == 32 || (width + 1) * bytes > part);
+                cache.rest(&mut fixture.free_blocks(0)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_cache_is_large_when_it_may_have_more_than_that_of_an_idle_thread() {
+        let (cache, _, mut fixture) = pair();
+        cache.budget(&mut fixture.free_blocks(0)).unwrap();
+        let class = class_for(512 - HEADER, GRAIN).unwrap();
+        cache.reserve(class, IDLE_BYTES / 512);
+        assert_eq!(cache.rows.figure(LARGE), 0);
+        cache.reserve(class, 1);
+        assert_eq!(cache.rows.figure(LARGE), 1);
+    }
+
+    #[test]
+    fn giving_back_tells_whether_there_was_anything() {
+        let (cache, _, mut fixture) = pair();
+        let free_blocks = &mut fixture.free_blocks(0);
+        cache.refill(free_blocks, 4).unwrap();
+        assert_eq!(cache.give_back(free_blocks, 2), Ok(true));
+        assert_eq!(cache.give_back(free_blocks, 1), Ok(true));
+        assert_eq!(cache.give_back(free_blocks, 1), Ok(false));
     }
 
     #[test]
