@@ -126,6 +126,7 @@ mod tests {
         lock(&word, 7, LONG, alive).unwrap();
         let dead = |slot| slot != 7;
         assert_eq!(lock(&word, 8, LONG, dead), Some(Taken::OwnerDied));
+        assert_eq!(word.load(Relaxed) & OWNER, 8);
         assert_eq!(lock(&word, 9, Duration::ZERO, dead), None);
         unlock(&word);
         assert_eq!(lock(&word, 9, LONG, dead), Some(Taken::Whole));
@@ -160,6 +161,7 @@ mod tests {
         let word = AtomicU64::new(0);
         lock(&word, 1, LONG, alive).unwrap();
         assert_eq!(lock(&word, 2, Duration::from_millis(20), alive), None);
+        assert_eq!(word.load(Relaxed) & WAITERS, WAITERS);
         thread::scope(|scope| {
             let waiter = scope.spawn(|| lock(&word, 3, LONG, alive));
             thread::sleep(Duration::from_millis(20));

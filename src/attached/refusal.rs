@@ -60,3 +60,38 @@ impl From<io::Error> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_code_and_what_there_is_to_say() {
+        let why = || "why".to_owned();
+        for (refusal, code, reason) in [
+            (Refusal::refused("why"), "ERR_ATTACH_REFUSED", "why"),
+            (Refusal::Unclean, "ERR_HEAP_UNCLEAN", ""),
+            (Refusal::Busy, "ERR_HEAP_BUSY", ""),
+            (Refusal::Full, "ERR_ATTACH_FULL", ""),
+            (Refusal::OutOfMemory(why()), "ERR_OUT_OF_MEMORY", "why"),
+            (Refusal::Unavailable(why()), "ERR_STORAGE_UNAVAILABLE", "why"),
+        ] {
+            assert_eq!((refusal.code(), refusal.reason()), (code, reason));
+        }
+    }
+
+    #[test]
+    fn what_the_system_says_becomes_the_refusal_that_it_is() {
+        for (kind, code) in [
+            (io::ErrorKind::TimedOut, "ERR_HEAP_BUSY"),
+            (io::ErrorKind::Unsupported, "ERR_STORAGE_UNAVAILABLE"),
+            (io::ErrorKind::StorageFull, "ERR_OUT_OF_MEMORY"),
+            (io::ErrorKind::QuotaExceeded, "ERR_OUT_OF_MEMORY"),
+            (io::ErrorKind::FileTooLarge, "ERR_OUT_OF_MEMORY"),
+            (io::ErrorKind::OutOfMemory, "ERR_OUT_OF_MEMORY"),
+            (io::ErrorKind::PermissionDenied, "ERR_ATTACH_REFUSED"),
+        ] {
+            assert_eq!(Refusal::from(io::Error::from(kind)).code(), code);
+        }
+    }
+}

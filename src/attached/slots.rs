@@ -94,8 +94,6 @@ mod tests {
             || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let (mine, theirs) = (open().unwrap(), open().unwrap());
         std::fs::remove_file(&path).unwrap();
-        let theirs_again = theirs.try_clone().unwrap();
-        drop(theirs);
         let words = [const { AtomicU32::new(0) }; WORDS];
         let slots = Slots { file: &mine, words: &words };
         assert!(slots.are_clear() && slots.dead(0).is_empty());
@@ -112,6 +110,9 @@ mod tests {
         assert_eq!(slots.dead(0), [9]);
         slots.clear(9);
         assert!(slots.are_clear());
-        drop(theirs_again);
+        assert_eq!((take(&theirs), take(&mine)), (Some(1), Some(2)));
+        assert!(slots.is_alive(1));
+        leave(&theirs, 1);
+        assert!(!slots.is_alive(1));
     }
 }

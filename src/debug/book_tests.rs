@@ -231,6 +231,8 @@ fn stacks_that_no_block_has_are_forgotten() {
         drop(book.place(0, format!("at line {line}"), None));
     }
     assert_eq!((known.upgrade().is_some(), unknown.upgrade().is_some()), (true, false));
+    let again = book.place(0, "at a block".into(), None);
+    assert_eq!(known.as_ptr(), Arc::as_ptr(&again.stack));
 }
 
 #[test]
@@ -299,4 +301,60 @@ fn a_release_stops_at_what_may_stay() {
     assert_eq!(blocks.map(|block| book.is_freed(block)), [false, true, true]);
     book.release(&heap, u64::from(each) + 1).unwrap();
     assert_eq!(blocks.map(|block| book.is_freed(block)), [false, false, true]);
+}
+
+#[test]
+fn a_damaged_header_is_told_by_the_word_that_differs() {
+    let words = pages(1);
+    let heap = format(&words);
+    let mut book = Book::default();
+    let pointer = make(&mut book, &heap, 100, GRAIN);
+    for word in [pointer - 8, pointer - 4] {
+        spoil(&words, word);
+        let told = book.inspect(&heap, pointer).unwrap_err().finding.unwrap();
+        assert_eq!((told.part, told.offset), (Some(Part::Header), word));
+        spoil(&words, word);
+    }
+}
+
+#[test]
+fn a_block_of_more_than_the_quarantine_may_hold_is_freed_at_once() {
+    let words = pages(PAGES);
+    let heap = format(&words);
+    let mut book = Book::default();
+    let most = PAGES * PAGE / 8;
+    let blocks = [most, most - 2_000].map(|length| make(&mut book, &heap, length, GRAIN));
+    for block in blocks {
+        book.free(&heap, block, at(2)).unwrap();
+    }
+    assert_eq!(blocks.map(|block| book.is_freed(block)), [false, true]);
+    assert!(heap.inspect(blocks[0]).is_err() && heap.inspect(blocks[1]).is_ok());
+}
+
+#[test]
+fn a_block_in_quarantine_counts_as_held_back() {
+    let words = pages(1);
+    let heap = format(&words);
+    let mut book = Book::default();
+    let [freed, live] = [100, 30].map(|length| make(&mut book, &heap, length, GRAIN));
+    let [held, used] = [freed, live].map(|block| u64::from(heap.inspect(block).unwrap().1));
+    book.free(&heap, freed, at(2)).unwrap();
+    let stats = book.stats(&heap).unwrap();
+    assert_eq!((stats.requested_bytes, stats.block_count), (30, 1));
+    assert_eq!((stats.used_bytes, stats.cached_bytes), (used, held));
+}
+
+#[test]
+fn a_check_finds_what_the_book_does_not_know_and_so_many_things_at_most() {
+    let words = pages(PAGES);
+    let heap = format(&words);
+    let mut book = Book::default();
+    let alone = heap.malloc(100, GRAIN, Search::Quick).unwrap();
+    spoil(&words, alone - 8);
+    assert_eq!(only(&book, &heap).pointer, Some(alone));
+    for _ in 0..10_000 {
+        let pointer = make(&mut book, &heap, 10, GRAIN);
+        spoil(&words, pointer - 8);
+    }
+    assert_eq!(book.check(&heap).len(), 10_000);
 }

@@ -314,4 +314,20 @@ mod tests {
         assert!(heads.eq(ROWS));
         assert!([usize::MAX, usize::MAX / 2].map(Rows::row_at).iter().all(Option::is_none));
     }
+
+    #[test]
+    fn a_published_part_that_is_not_of_the_row_is_none() {
+        let rows = Rows::new();
+        let row = rows.row(3);
+        for (bottom, end, found) in [
+            (row.start, row.start + 2, 2),
+            (row.start - 1, row.start + 2, 0),
+            (row.end - 1, row.end + 1, 0),
+            (row.start + 2, row.start, 0),
+        ] {
+            row.head[PUBLISHED].store((end << 16 | bottom) as u32, Relaxed);
+            assert_eq!(row.take_published().len(), found);
+            assert_eq!(row.bottom(), end.clamp(row.start, row.end));
+        }
+    }
 }

@@ -4,9 +4,11 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::heap::{Area, Block, GRAIN, PAGE, Part, Search, Use, Words};
+use crate::process::rows::LARGE_HEADS;
 use crate::session::{Bytes, OpenOptions, SharedHeap};
 use crate::tests::fixture::{WORDS_PER_PAGE, pages};
 use crate::tests::js_cache::JsCache;
@@ -18,6 +20,8 @@ struct Memory {
     words: Vec<AtomicU32>,
     pages: Cell<u32>,
     most_at_once: Cell<u32>,
+    /// Bytes that a thread was shown last, as another one has seen them.
+    extended: Cell<usize>,
     given_back: RefCell<Vec<Range<usize>>>,
 }
 
@@ -27,14 +31,19 @@ impl Memory {
             words: pages(MOST_PAGES),
             pages: Cell::new(pages_at_first),
             most_at_once: Cell::new(u32::MAX),
+            extended: Cell::default(),
             given_back: RefCell::default(),
         }
     }
 
     fn open(&self, heap_base: Option<u32>, debug: bool) -> SharedHeap<&Self> {
-        let (initial, maximum) = (self.pages.get(), MOST_PAGES);
-        let options = OpenOptions { heap_base, initial, maximum, made_here: true, debug };
+        let options = OpenOptions { heap_base, debug, ..self.options() };
         SharedHeap::open(self, options).expect("a heap")
+    }
+
+    fn options(&self) -> OpenOptions {
+        let (initial, maximum) = (self.pages.get(), MOST_PAGES);
+        OpenOptions { heap_base: None, initial, maximum, made_here: true, debug: false }
     }
 
     fn word(&self, offset: u32) -> u32 {
@@ -57,9 +66,11 @@ impl Bytes for &Memory {
 
     unsafe fn extend(&self, byte_length: usize) {
         assert!(byte_length <= self.pages.get() as usize * PAGE as usize);
+        self.extended.set(byte_length);
     }
 
     fn grow(&self, pages: u32) -> Option<u32> {
+        assert!(pages > 0);
         let first = self.pages.get();
         let grown = pages <= self.most_at_once.get() && pages <= MOST_PAGES - first;
         grown.then(|| self.pages.replace(first + pages))
@@ -144,6 +155,11 @@ fn pages_are_taken_in_where_the_heap_does_not_own_all() {
     let first = (&whole).grow(1).unwrap();
     assert_eq!(heap.add_pages(first, first + 1), Ok(()));
     assert_eq!(whole.words.iter().map(|word| word.load(Relaxed)).max(), Some(0));
+    malloc(&heap, 100);
+    let free = free_bytes(&heap);
+    let first = (&whole).grow(5).unwrap();
+    assert_eq!(heap.add_pages(first + 4, first + 5), Ok(()));
+    assert!(free_bytes(&heap) - free > u64::from(4 * PAGE));
 
     // One that was given too little begins where the first pages are.
     let late = Memory::new(1);
@@ -160,7 +176,7 @@ fn trimming_gives_all_free_runs_back_and_nothing_else() {
         let memory = Memory::new(350);
         let heap = memory.open(None, debug);
         let say = || heap.set_caller(1, "here".into(), None);
-        assert_eq!(heap.trim(), Ok(0));
+        assert_eq!((heap.trim(), heap.is_debug()), (Ok(0), debug));
         say();
         let kept = malloc(&heap, 100);
         say();
@@ -285,6 +301,11 @@ fn the_cache_is_filled_emptied_and_comes_to_rest() {
         assert_eq!(heap.refill(none), Err(Fault::Internal));
         assert_eq!(heap.make_room(none), Ok(()));
     }
+    assert_eq!(heap.refill(LARGE_HEADS), Err(Fault::Internal));
+    let ptr = malloc(&heap, 100);
+    assert!(!js().push(ptr));
+    heap.make_room(head).unwrap();
+    assert!(js().push(ptr));
 }
 
 #[test]
@@ -331,6 +352,76 @@ fn debug_mode_guards_blocks_and_tells_who_made_them() {
     assert!(held > 0);
     heap.trim().unwrap();
     assert_eq!(heap.stats().unwrap().cached_bytes, 0);
+}
+
+#[test]
+fn what_is_in_quarantine_is_free_when_debug_mode_ends() {
+    let memory = Memory::new(4);
+    let heap = memory.open(None, true);
+    heap.set_caller(1, "here".into(), None);
+    let ptr = malloc(&heap, 100);
+    heap.set_caller(1, "here".into(), None);
+    heap.free(ptr).unwrap();
+    drop(heap);
+    let stats = memory.open(None, false).stats().unwrap();
+    assert_eq!((stats.block_count, stats.used_bytes), (0, 0));
+}
+
+#[test]
+fn a_thread_is_shown_as_much_as_another_one_has_seen() {
+    let memory = Memory::new(2);
+    let (heap, other) = (memory.open(None, false), memory.open(None, false));
+    let bytes = |pages: u32| (pages * PAGE) as usize;
+    (&memory).grow(3).unwrap();
+    heap.look();
+    assert_eq!(heap.entry().state().byte_length, bytes(5));
+    drop(other);
+    assert_eq!(memory.extended.get(), bytes(5));
+    let grown = heap.grow_for(6 * PAGE, GRAIN).unwrap();
+    assert!(grown > 0);
+    assert_eq!(memory.extended.get(), bytes(5 + grown));
+}
+
+#[test]
+fn a_heap_begins_where_it_may_and_is_found_there_again() {
+    let last = u32::MAX - (GRAIN - 1);
+    for (base, start) in [(0, 16), (1, 16), (16, 16), (17, 32), (last, last), (last + 1, last)] {
+        let memory = Memory::new(1);
+        assert_eq!(memory.open(Some(base), false).entry().state().bounds.start, start);
+    }
+    let memory = Memory::new(3);
+    malloc(&memory.open(Some(PAGE), false), 100);
+    assert_eq!(memory.open(None, false).blocks().unwrap().len(), 1);
+}
+
+#[test]
+fn a_memory_with_something_else_in_it_does_not_become_a_heap() {
+    let memory = Memory::new(2);
+    let received = OpenOptions { made_here: false, ..memory.options() };
+    let open = || SharedHeap::open(&memory, received).map(drop);
+    memory.words[WORDS_PER_PAGE].store(7, Relaxed);
+    assert_eq!(open(), Ok(()));
+    memory.words[WORDS_PER_PAGE - 1].store(7, Relaxed);
+    assert_eq!(open(), Err(Fault::NotAHeap));
+}
+
+#[test]
+fn a_thread_that_sees_less_than_the_heap_may_have_looks_again() {
+    let memory = Memory::new(8);
+    let heap = memory.open(None, false);
+    memory.pages.set(4);
+    assert_eq!(heap.stats().err(), Some(Fault::Stale));
+    memory.pages.set(8);
+    assert!(heap.stats().is_ok());
+}
+
+#[test]
+fn nobody_waits_by_the_system_where_one_process_has_the_memory() {
+    let memory = Memory::new(2);
+    let heap = memory.open(None, false);
+    assert_eq!(heap.wait(9, 0, Duration::ZERO), Err(Fault::Internal));
+    assert_eq!(heap.wake(9, 1), Err(Fault::Internal));
+    assert_eq!((heap.recover(), heap.missing_pages()), (Ok(0), 0));
 }
 
 #[test]

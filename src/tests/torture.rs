@@ -6,20 +6,19 @@
 //! The processes are this test again, with what they are to do in `LSM_VICTIM`.
 
 use std::env;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
 
-use crate::attached::{Attachment, Wish, attach};
+use crate::attached::{Attachment, attach};
 use crate::fault::{Fault, Result};
-use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, Words};
+use crate::heap::{GRAIN, HEADER, Heap, Search};
 use crate::process::live_blocks::DIGIT_COUNT;
 use crate::process::rows::LARGEST;
-use crate::session::{Bytes, OpenOptions, SharedHeap};
+use crate::session::{Bytes as _, OpenOptions, SharedHeap};
+use crate::tests::file::{Pages, TestFile, WISH};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
 use crate::tests::kill;
@@ -28,66 +27,8 @@ const VICTIM: &str = "LSM_VICTIM";
 const PLACING_VICTIM: &str = "LSM_PLACING_VICTIM";
 /// The name of the word that a block is placed into.
 const SLOT: [u16; 1] = [1];
-const WISH: Wish = Wish { initial: 2, maximum: 300, create: true };
 const MOST_LIVE: usize = 200;
 const NAMES: u16 = 8;
-
-/// A file of a test, removed in the end.
-struct TestFile(PathBuf);
-
-impl TestFile {
-    fn new(name: &str) -> Self {
-        let folder = Path::new("/dev/shm");
-        let folder = if folder.is_dir() { folder.into() } else { env::temp_dir() };
-        let path = folder.join(format!("lsm-{name}-{}", std::process::id()));
-        drop(std::fs::remove_file(&path));
-        Self(path)
-    }
-}
-
-impl Drop for TestFile {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
-    }
-}
-
-/// A memory that only counts its pages: the bytes are in the file.
-#[derive(Clone)]
-struct Pages(Arc<AtomicUsize>);
-
-impl Bytes for Pages {
-    fn words(&self) -> Words<'_> {
-        Words::new(&[])
-    }
-
-    fn address(&self) -> usize {
-        Arc::as_ptr(&self.0) as usize
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    unsafe fn extend(&self, _byte_length: usize) {}
-
-    fn grow(&self, pages: u32) -> Option<u32> {
-        let most = WISH.maximum as usize;
-        let more = |before: usize| Some(before + pages as usize).filter(|&pages| pages <= most);
-        self.0.fetch_update(Relaxed, Relaxed, more).ok().map(|before| before as u32)
-    }
-
-    fn give_back(&self, _bytes: Range<usize>) -> usize {
-        0
-    }
-
-    fn resident_bytes(&self, bytes: Range<usize>) -> usize {
-        bytes.len()
-    }
-
-    fn byte_length(&self) -> usize {
-        self.0.load(Relaxed) * PAGE as usize
-    }
-}
 
 /// A thread that uses the heap.
 struct User {
@@ -99,7 +40,7 @@ struct User {
 impl User {
     fn attach(path: &Path, seed: u64) -> Self {
         let attachment = attach(path, WISH).expect("a file");
-        let pages = Pages(Arc::new((attachment.pages() as usize).into()));
+        let pages = Pages::new(attachment.pages());
         let heap = SharedHeap::attach(pages, attachment).expect("a heap");
         Self { heap, random: Random(seed), live: Vec::new() }
     }
@@ -356,7 +297,7 @@ fn fault_of(path: &Path) -> Option<String> {
         Ok(attachment) => attachment,
         Err(refusal) => return Some(format!("{refusal:?}")),
     };
-    let pages = Pages(Arc::new((attachment.pages() as usize).into()));
+    let pages = Pages::new(attachment.pages());
     let heap = match SharedHeap::attach(pages, attachment) {
         Ok(heap) => heap,
         Err(fault) => return Some(format!("attach: {fault:?}")),

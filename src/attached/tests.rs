@@ -1,0 +1,152 @@
+//! A file as several have it attached. Who is alive the kernel knows of each opening of the file, so
+//! that each attachment counts as that of a process here.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::null_mut;
+use std::thread;
+
+use super::refusal::Refusal;
+use super::*;
+use crate::heap::MAX_PAGES;
+use crate::tests::file::TestFile;
+
+const WISH: Wish = Wish { initial: 2, maximum: 5, create: true };
+/// The last word of the memory.
+const WORD: u32 = 2 * PAGE / 4 - 1;
+const LONG: Duration = Duration::from_secs(5);
+
+fn attached(file: &TestFile) -> Attachment {
+    attach(&file.0, WISH).expect("a file")
+}
+
+#[test]
+fn each_has_a_slot_until_it_leaves() {
+    let file = TestFile::new("slots");
+    let attachments = [0; 3].map(|_| attached(&file));
+    assert_eq!(attachments.each_ref().map(Attachment::slot), [1, 2, 3]);
+    attachments[1].leave(true);
+    assert_eq!(attached(&file).slot(), 2);
+}
+
+#[test]
+fn a_copy_is_attached_iff_all_had_closed_the_file() {
+    let (file, copy) = (TestFile::new("original"), TestFile::new("copy"));
+    let attach_copy = || {
+        fs::copy(&file.0, &copy.0).expect("a copy");
+        attach(&copy.0, WISH).map(drop)
+    };
+    let attachment = attached(&file);
+    assert_eq!(attach_copy(), Err(Refusal::Unclean));
+    drop(attachment);
+    assert_eq!(attach_copy(), Ok(()));
+}
+
+#[test]
+fn a_memory_may_grow_as_far_as_its_maker_said() {
+    let file = TestFile::new("maximum");
+    let attach = |initial, maximum| attach(&file.0, Wish { initial, maximum, create: true });
+    for (initial, maximum) in [(0, 5), (6, 5), (0, 0), (MAX_PAGES + 1, 0)] {
+        assert!(matches!(attach(initial, maximum), Err(Refusal::Refused(_))));
+        assert_eq!(fs::metadata(&file.0).unwrap().len(), 0);
+    }
+    for maximum in [5, 0] {
+        assert_eq!(attach(2, maximum).map(|attachment| attachment.maximum()), Ok(5));
+    }
+    assert!(matches!(attach(2, 4), Err(Refusal::Refused(_))));
+}
+
+#[test]
+fn there_is_room_in_the_file_for_the_pages_of_the_memory() {
+    let file = TestFile::new("room");
+    let (mine, theirs) = (attached(&file), attached(&file));
+    let room = || fs::metadata(&file.0).unwrap().blocks() * 512;
+    let before = room();
+    for (pages, granted, then) in [(1, true, 2), (4, true, 4), (6, false, 4)] {
+        assert_eq!((mine.reserve(pages), theirs.pages()), (granted, then));
+        assert!(room() - before >= u64::from((then - 2) * PAGE));
+    }
+    assert_eq!(theirs.words(100).byte_length(), 100);
+    assert_eq!(theirs.all_words().byte_length(), u64::from(4 * PAGE));
+}
+
+#[test]
+fn one_waits_for_a_word_until_another_wakes_it() {
+    let file = TestFile::new("waiting");
+    let (mine, theirs) = (attached(&file), attached(&file));
+    let value = mine.all_words().get(WORD).unwrap();
+    assert_eq!((mine.wait(WORD + 1, value, LONG), mine.wake(WORD + 1, 1)), (None, None));
+    assert_eq!(mine.wait(WORD, value + 1, LONG), Some(false));
+    assert_eq!(mine.wait(WORD, value, Duration::from_millis(1)), Some(true));
+    assert_eq!(mine.wake(WORD, 1), Some(0));
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| theirs.wait(WORD, value, LONG));
+        while mine.wake(WORD, 1) == Some(0) {
+            thread::yield_now();
+        }
+        assert_eq!(waiter.join().unwrap(), Some(false));
+    });
+}
+
+#[test]
+fn a_thread_lives_where_others_look_until_it_leaves_or_its_process_does() {
+    let file = TestFile::new("tokens");
+    let (mine, theirs) = (attached(&file), attached(&file));
+    let tokens = [7, 8];
+    let alive = |file: &Attachment| tokens.map(|token| file.is_alive_elsewhere(token));
+    for token in tokens {
+        mine.enter_token(token).expect("room");
+    }
+    assert_eq!((alive(&mine), alive(&theirs)), ([false; 2], [true; 2]));
+    mine.leave_token(7);
+    assert_eq!(alive(&theirs), [false, true]);
+    mine.leave(true);
+    assert_eq!(alive(&theirs), [false; 2]);
+}
+
+#[test]
+fn a_token_of_another_process_that_lives_is_refused() {
+    let file = TestFile::new("token");
+    let (mine, theirs) = (attached(&file), attached(&file));
+    mine.enter_token(7).expect("room");
+    // The process has the file twice.
+    assert_eq!(theirs.enter_token(7), Ok(()));
+    theirs.leave_token(7);
+    mine.slots().words[usize::from(mine.slot())].store(std::process::id() + 1, Relaxed);
+    assert_eq!(theirs.enter_token(7), Err(Fault::OutOfMemory));
+    mine.leave(true);
+    assert_eq!(theirs.enter_token(7), Ok(()));
+}
+
+#[test]
+fn a_call_that_is_cut_short_is_undone() {
+    let file = TestFile::new("undone");
+    let attachment = attached(&file);
+    let words = attachment.all_words();
+    let before = words.get(WORD).unwrap();
+    let panicking = || {
+        let _held = attachment.lock();
+        words.set(WORD, before + 1).expect("room in the log");
+        resume_unwind(Box::new("cut short"));
+    };
+    assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+    assert_eq!(words.get(WORD), Ok(before));
+    let held = attachment.lock();
+    while words.set(WORD, before + 1).is_ok() {}
+    drop(held);
+    assert_eq!(words.get(WORD), Ok(before));
+    let held = attachment.lock();
+    words.set(WORD, before + 1).expect("room in the log");
+    drop(held);
+    assert_eq!(words.get(WORD), Ok(before + 1));
+}
+
+#[test]
+fn a_range_that_is_no_memory_s_is_not_mapped_over() {
+    let file = TestFile::new("overlay");
+    // SAFETY: there are no bytes in it.
+    let nothing = unsafe { Reservation::new(null_mut(), 0, 0) };
+    let refused = attached(&file).overlay(nothing).map_err(|(step, _)| step);
+    assert_eq!(refused, Err(Step::CheckReservation));
+}

@@ -1,0 +1,142 @@
+//! A heap that several processes have, as one thread of each has it open. Who is alive the kernel
+//! knows of each opening of the file, so that each heap here counts as that of a process.
+
+use std::mem;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use crate::attached::{Attachment, attach};
+use crate::fault::Fault;
+use crate::heap::{GRAIN, PAGE, Search};
+use crate::process::rows::{HEAD_WORDS, Rows};
+use crate::process::{claims, registry};
+use crate::session::{Bytes, SharedHeap};
+use crate::tests::file::{Pages, TestFile, WISH};
+
+type ProcessHeap = SharedHeap<Pages>;
+
+/// The head of some class.
+const HEAD: usize = HEAD_WORDS * 8;
+
+fn open(file: &TestFile) -> ProcessHeap {
+    let attachment = attach(&file.0, WISH).expect("a file");
+    let pages = Pages::new(attachment.pages());
+    SharedHeap::attach(pages, attachment).expect("a heap")
+}
+
+fn file_of(heap: &ProcessHeap) -> &Attachment {
+    heap.entry().attachment.as_ref().expect("a file")
+}
+
+/// Leaves behind what a process that is killed leaves.
+fn die(heap: ProcessHeap) {
+    file_of(&heap).leave(false);
+    mem::forget(heap);
+}
+
+#[test]
+fn a_memory_grows_for_all_that_have_it() {
+    let file = TestFile::new("growth");
+    let (mine, theirs) = (open(&file), open(&file));
+    let bytes = |pages: u32| (pages * PAGE) as usize;
+    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(2), 0));
+    // One of them died when there was room in the file, but before the heap had it.
+    assert!(file_of(&theirs).reserve(5));
+    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(2), 3));
+    assert_eq!(mine.grow_for(100_000, GRAIN), Ok(3));
+    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(5), 0));
+    assert_eq!(file_of(&mine).pages(), 5);
+    let grown = mine.grow_for(100_000, GRAIN).unwrap();
+    assert!(grown > 0);
+    assert_eq!((mine.byte_length(), file_of(&mine).pages()), (bytes(5 + grown), 5 + grown));
+    assert_eq!(theirs.stats().err(), Some(Fault::Stale));
+    theirs.memory().grow(theirs.missing_pages());
+    assert_eq!(theirs.stats().unwrap(), mine.stats().unwrap());
+}
+
+#[test]
+fn a_thread_of_another_process_is_known_until_it_closes_the_heap() {
+    let file = TestFile::new("threads");
+    let (mine, _theirs) = (open(&file), open(&file));
+    // No thread of this process has such a number.
+    let token = 1 << 31 | 7;
+    assert!(!registry::is_alive(token));
+    mine.enter_thread(token).unwrap();
+    assert!(registry::is_alive(token));
+    drop(mine);
+    assert!(!registry::is_alive(token));
+}
+
+#[test]
+fn threads_of_processes_wait_for_each_other() {
+    let (file, long) = (TestFile::new("wait"), Duration::from_secs(5));
+    let mine = open(&file);
+    let index = 2 * PAGE / 4 - 1;
+    let value = file_of(&mine).all_words().get(index).unwrap();
+    assert_eq!(mine.wait(index, value + 1, long), Ok(false));
+    assert_eq!(mine.wait(index, value, Duration::from_millis(1)), Ok(true));
+    assert_eq!(mine.wake(index, 1), Ok(0));
+    assert_eq!(mine.wait(index + 1, value, long), Err(Fault::Internal));
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| open(&file).wait(index, value, long));
+        while mine.wake(index, 1) == Ok(0) {
+            thread::yield_now();
+        }
+        assert_eq!(waiter.join().unwrap(), Ok(false));
+    });
+}
+
+#[test]
+fn what_a_dead_process_kept_is_put_back_once() {
+    let file = TestFile::new("recovery");
+    let (mine, theirs) = (open(&file), open(&file));
+    assert_eq!([&mine, &theirs].map(|heap| heap.entry().live_blocks.kept()), [-1, -2]);
+    let kept = theirs.refill(HEAD).unwrap();
+    die(theirs);
+    assert_eq!((mine.recover(), mine.recover()), (Ok(kept), Ok(0)));
+    assert_eq!(mine.stats().unwrap().cached_bytes, 0);
+}
+
+#[test]
+fn a_heap_is_not_full_before_it_has_what_dead_processes_kept() {
+    let file = TestFile::new("full");
+    let (mine, theirs) = (open(&file), open(&file));
+    let most = mine.stats().unwrap().largest_free_block as u32;
+    let malloc = || mine.malloc(most, GRAIN, Search::Exhaustive);
+    theirs.refill(HEAD).unwrap();
+    assert_eq!(malloc(), Err(Fault::OutOfMemory));
+    die(theirs);
+    assert!(malloc().is_ok());
+}
+
+#[test]
+fn a_process_that_cannot_put_back_what_it_keeps_counts_as_dead() {
+    let file = TestFile::new("unclean");
+    let (mine, row) = (open(&file), Rows::row_at(HEAD).expect("a class"));
+    let leave = |damage: bool| {
+        let theirs = open(&file);
+        theirs.refill(HEAD).unwrap();
+        if damage {
+            let block = theirs.cache().rows().row(row).blocks()[0].load(Relaxed);
+            theirs.entry().live_blocks.set_free(block);
+        }
+        drop(theirs);
+        file_of(&mine).dead()
+    };
+    assert_eq!((leave(false), leave(true)), (vec![], vec![2]));
+}
+
+#[test]
+fn a_memory_that_is_open_already_is_not_attached() {
+    let file = TestFile::new("claimed");
+    let pages = Pages::new(WISH.initial);
+    let open = || {
+        let attachment = attach(&file.0, WISH).expect("a file");
+        SharedHeap::attach(pages.clone(), attachment).err()
+    };
+    assert!(claims::take(pages.address()));
+    assert_eq!(open(), Some(Fault::OtherBuild));
+    claims::give_up(pages.address());
+    assert_eq!(open(), None);
+}
