@@ -364,10 +364,10 @@ mod tests {
             let (cache, other) = (ThreadCache::new(), ThreadCache::new());
             let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
             let most = pages * PAGE / 16;
-            for index in 0..ROWS {
+            for index in ROWS {
                 cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
                 let (width, bytes) = (cache.rows.row(index).width(), row_bytes(index));
-                let part = most / if index < DENSE_COUNT { 64 } else { 16 };
+                let part = most / if index < DENSE_END { 64 } else { 16 };
                 assert_eq!(width > 0, 4 * bytes <= most, "row {index} of {pages} pages");
                 assert!(width <= 1 || width * bytes <= part && width <= 32);
                 assert!(width == 0 || width == 32 || (width + 1) * bytes > part);
@@ -391,7 +391,7 @@ mod tests {
     fn giving_back_tells_whether_there_was_anything() {
         let (cache, _, mut fixture) = pair();
         let free_blocks = &mut fixture.free_blocks(0);
-        cache.refill(free_blocks, 4).unwrap();
+        cache.refill(free_blocks, 5).unwrap();
         assert_eq!(cache.give_back(free_blocks, 2), Ok(true));
         assert_eq!(cache.give_back(free_blocks, 1), Ok(true));
         assert_eq!(cache.give_back(free_blocks, 1), Ok(false));

@@ -9,15 +9,16 @@ use std::time::Duration;
 use crate::attached::{Attachment, attach};
 use crate::fault::Fault;
 use crate::heap::{GRAIN, PAGE, Search};
-use crate::process::rows::{HEAD_WORDS, Rows};
+use crate::process::rows::HEAD_WORDS;
 use crate::process::{claims, registry};
 use crate::session::{Bytes, SharedHeap};
 use crate::tests::file::{Pages, TestFile, WISH};
 
 type ProcessHeap = SharedHeap<Pages>;
 
-/// The head of some class.
-const HEAD: usize = HEAD_WORDS * 8;
+/// Some class of blocks, and where its head is.
+const CLASS: usize = 8;
+const HEAD: usize = CLASS * HEAD_WORDS;
 
 fn open(file: &TestFile) -> ProcessHeap {
     let attachment = attach(&file.0, WISH).expect("a file");
@@ -113,12 +114,12 @@ fn a_heap_is_not_full_before_it_has_what_dead_processes_kept() {
 #[test]
 fn a_process_that_cannot_put_back_what_it_keeps_counts_as_dead() {
     let file = TestFile::new("unclean");
-    let (mine, row) = (open(&file), Rows::row_at(HEAD).expect("a class"));
+    let mine = open(&file);
     let leave = |damage: bool| {
         let theirs = open(&file);
         theirs.refill(HEAD).unwrap();
         if damage {
-            let block = theirs.cache().rows().row(row).blocks()[0].load(Relaxed);
+            let block = theirs.cache().rows().row(CLASS).blocks()[0].load(Relaxed);
             theirs.entry().live_blocks.set_free(block);
         }
         drop(theirs);
