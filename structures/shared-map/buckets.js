@@ -3,7 +3,10 @@
 // moment, but for one that is being moved: MOVING leads to that.
 
 import { heapCorrupted } from '../../lib/errors.js'
-import {
+import * as layout from './layout.js'
+import { Space } from './space.js'
+
+const {
   BUCKETS,
   COUNT,
   FIRST_BUCKETS,
@@ -18,8 +21,7 @@ import {
   SEGMENTS,
   KEY_MASK,
   VERSION,
-} from './layout.js'
-import { Space } from './space.js'
+} = layout
 
 /** What a search answers that ran into something which is no entry. */
 export const LOST = -1
@@ -63,9 +65,9 @@ export class Buckets extends Space {
 
   /** @returns {number} the word of a bucket */
   bucketAt(shard, bucket) {
-    const segment = segmentOf(bucket)
-    const first = segment === 0 ? 0 : sizeOf(segment)
-    return (this.words[shard + SEGMENTS + segment] >>> 2) + bucket - first
+    // Each segment but the first begins with a power of two.
+    const first = bucket < FIRST_BUCKETS ? 0 : largestPower(bucket)
+    return (this.words[shard + SEGMENTS + segmentOf(bucket)] >>> 2) + bucket - first
   }
 
   /** The same with the lock in hand. */

@@ -5,7 +5,9 @@
 import { freeFrom, mallocInto } from '../../lib/placing.js'
 import { prepared, read, Tag, unclone, write } from '../codec.js'
 import { Buckets } from './buckets.js'
-import {
+import * as layout from './layout.js'
+
+const {
   BYTES_USED,
   COUNT,
   DIRTY,
@@ -26,7 +28,7 @@ import {
   VALUE_LENGTH,
   VALUE_TAG_SHIFT,
   VERSION,
-} from './layout.js'
+} = layout
 
 /** Bytes of a block's header: first the bytes that were asked for, then those that the block takes. */
 const HEADER = 8

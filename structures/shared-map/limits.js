@@ -2,7 +2,10 @@
 // entries of the shard, spares those that were read since it was there last, and takes the first that was not. A shard
 // evicts its own entries before it looks at others.
 
-import {
+import * as layout from './layout.js'
+import { Shards } from './repair.js'
+
+const {
   BUCKETS,
   BYTES_USED,
   COUNT,
@@ -17,8 +20,7 @@ import {
   STRIPE_MISSES,
   SWEEP,
   VERSION,
-} from './layout.js'
-import { Shards } from './repair.js'
+} = layout
 
 /** Buckets that are searched for expired entries when an entry is added: more than entries can be added meanwhile. */
 const SWEPT = 2

@@ -5,7 +5,9 @@ import { deadlock } from '../../lib/errors.js'
 import { freeFrom } from '../../lib/placing.js'
 import { lock, tryLock, unlock } from '../lock.js'
 import { Entries } from './entries.js'
-import {
+import * as layout from './layout.js'
+
+const {
   BUCKETS,
   BYTES_USED,
   COUNT,
@@ -19,7 +21,7 @@ import {
   SPARE_COUNT,
   SPARES,
   STALE,
-} from './layout.js'
+} = layout
 
 const GRAIN = 16
 

@@ -2,7 +2,9 @@
 // it runs; who comes later takes over that of one which has ended, and counts on.
 
 import { isAlive, SELF } from '../liveness.js'
-import { STRIPE_COUNT, STRIPE_OWNER, STRIPE_WORDS } from './layout.js'
+import * as layout from './layout.js'
+
+const { STRIPE_COUNT, STRIPE_OWNER, STRIPE_WORDS } = layout
 
 const claim = (words, stripe) => {
   const owner = Atomics.load(words, stripe + STRIPE_OWNER)

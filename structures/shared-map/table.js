@@ -8,7 +8,13 @@ import { freeFrom } from '../../lib/placing.js'
 import { forget, prepare } from '../codec.js'
 import { leastBlock, unpack } from './entries.js'
 import { LOST } from './buckets.js'
-import {
+import * as layout from './layout.js'
+import { Limited } from './limits.js'
+import { Key } from './key.js'
+import { callLocked } from './repair.js'
+import { stripeFor } from './stripes.js'
+
+const {
   BUCKETS,
   COUNT,
   EXPIRIES,
@@ -31,11 +37,7 @@ import {
   STRIPE_MISSES,
   STRIPE_WORDS,
   VERSION,
-} from './layout.js'
-import { Limited } from './limits.js'
-import { Key } from './key.js'
-import { callLocked } from './repair.js'
-import { stripeFor } from './stripes.js'
+} = layout
 
 /** Attempts to read without the lock. */
 const ATTEMPTS = 16

@@ -2,8 +2,10 @@
 // that never changes, its hash with the bits in reverse, and the walk goes by places. The entries of a bucket have
 // places in one range, whatever the number of buckets, so that what the walk has passed stays passed.
 
-import { BUCKETS, HASH, NEXT } from './layout.js'
+import * as layout from './layout.js'
 import { bucketOf, largestPower } from './buckets.js'
+
+const { BUCKETS, HASH, NEXT } = layout
 
 /** So many entries, if there are as many, are read with the lock in hand at once. */
 const BATCH = 16
