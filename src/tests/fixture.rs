@@ -12,11 +12,24 @@ pub fn pages(count: u32) -> Vec<AtomicU32> {
     (0..count as usize * WORDS_PER_PAGE).map(|_| AtomicU32::new(0)).collect()
 }
 
+/// The first pages of a memory: what a thread sees of it that has not seen the others.
+pub fn seen(words: &[AtomicU32], pages: u32) -> Words<'_> {
+    Words::new(&words[..pages as usize * WORDS_PER_PAGE])
+}
+
+/// A heap that has these pages of a memory, of which nobody sees more yet.
+pub fn heap_in(words: &[AtomicU32], bounds: Bounds) -> Heap<'_> {
+    Heap::format(seen(words, bounds.end_page), bounds).expect("room for a heap")
+}
+
+/// All of a memory that has `end_page` pages and may grow to `maximum`.
+pub const fn whole(end_page: u32, maximum: u32) -> Bounds {
+    Bounds { start: Heap::WHOLE_MEMORY_ROOT, end_page, maximum, owns_all: true }
+}
+
 /// A heap that has all of a memory, which may grow to `maximum` pages.
 pub fn whole_heap(words: &[AtomicU32], maximum: u32) -> Heap<'_> {
-    let (start, end_page) = (Heap::WHOLE_MEMORY_ROOT, (words.len() / WORDS_PER_PAGE) as u32);
-    let bounds = Bounds { start, end_page, maximum, owns_all: true };
-    Heap::format(Words::new(words), bounds).expect("room for a heap")
+    heap_in(words, whole((words.len() / WORDS_PER_PAGE) as u32, maximum))
 }
 
 /// What the words of a memory hold.

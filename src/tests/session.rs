@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::heap::{Area, Block, GRAIN, PAGE, Part, Search, Use, Words};
 use crate::process::rows::LARGE_HEADS;
 use crate::session::{Bytes, OpenOptions, SharedHeap};
-use crate::tests::fixture::{WORDS_PER_PAGE, pages};
+use crate::tests::fixture::{WORDS_PER_PAGE, pages, seen};
 use crate::tests::js_cache::JsCache;
 
 const MOST_PAGES: u32 = 400;
@@ -53,7 +53,7 @@ impl Memory {
 
 impl Bytes for &Memory {
     fn words(&self) -> Words<'_> {
-        Words::new(&self.words[..self.pages.get() as usize * WORDS_PER_PAGE])
+        seen(&self.words, self.pages.get())
     }
 
     fn address(&self) -> usize {

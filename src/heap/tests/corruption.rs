@@ -31,7 +31,7 @@ use crate::heap::superblock::{MAX_SEGMENTS, SEGMENT_WORDS, field};
 use crate::heap::unit_kind::UnitKind;
 use crate::heap::words::steps::READ;
 use crate::heap::{Bounds, CLASSES, GRAIN, Heap, PAGE, Search, UNIT, Words};
-use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages, whole_heap};
+use crate::tests::fixture::{Random, WORDS_PER_PAGE, heap_in, pages, seen, whole_heap};
 
 const ROUNDS: u64 = 250;
 const OPERATIONS: u32 = 60;
@@ -86,7 +86,7 @@ struct Case {
     random: Random,
     words: Vec<AtomicU32>,
     root: u32,
-    pages: usize,
+    pages: u32,
     /// Pointers to `byteLength` and `bufferSize`.
     live: BTreeMap<u32, (u32, u32)>,
     cached: BTreeMap<u32, u32>,
@@ -102,22 +102,20 @@ impl Case {
         let mut random = Random(seed);
         let (end_page, base, growths) = SHAPES[random.below(SHAPES.len() as u32) as usize];
         let all_pages = end_page + growths.iter().sum::<u32>() + 4;
-        let words = pages(all_pages);
+        let (words, owns_all) = (pages(all_pages), base.is_none());
         let root = base.unwrap_or(GRAIN).next_multiple_of(GRAIN);
+        heap_in(&words, Bounds { start: root, end_page, maximum: all_pages, owns_all });
         let mut case = Self {
             random,
             words,
             root,
-            pages: end_page as usize,
+            pages: end_page,
             live: BTreeMap::new(),
             cached: BTreeMap::new(),
             given: Vec::new(),
             strict: true,
             faults: 0,
         };
-        let owns_all = base.is_none();
-        let bounds = Bounds { start: root, end_page, maximum: all_pages, owns_all };
-        Heap::format(case.view(), bounds).expect("room for a heap");
         case.fill();
         for &growth in growths {
             case.grow(growth).expect("a sound heap");
@@ -127,7 +125,7 @@ impl Case {
     }
 
     fn view(&self) -> Words<'_> {
-        Words::new(&self.words[..self.pages * WORDS_PER_PAGE])
+        seen(&self.words, self.pages)
     }
 
     fn heap(&self) -> Result<Heap<'_>, Fault> {
@@ -140,16 +138,16 @@ impl Case {
 
     // The pages of a shared memory that others grow in between stay theirs.
     fn grow(&mut self, pages: u32) -> Result<(), Fault> {
-        let most = self.words.len() / WORDS_PER_PAGE;
+        let most = (self.words.len() / WORDS_PER_PAGE) as u32;
         if !self.owns_all()? && self.random.one_in(2) {
             self.pages = (self.pages + 1).min(most);
         }
         let first = self.pages;
-        self.pages = (first + pages as usize).min(most);
+        self.pages = (first + pages).min(most);
         if self.pages == first || self.owns_all()? {
             return Ok(());
         }
-        self.heap()?.add_pages(first as u32, self.pages as u32)
+        self.heap()?.add_pages(first, self.pages)
     }
 
     fn owns_all(&self) -> Result<bool, Fault> {

@@ -6,24 +6,21 @@ use std::sync::atomic::AtomicU32;
 use crate::fault::Fault;
 use crate::heap::superblock::{MAX_SEGMENTS, field};
 use crate::heap::{Bounds, GRAIN, Heap, PAGE, Search, UNIT, Words};
-use crate::tests::fixture::{Random, WORDS_PER_PAGE, copy_of, pages, restore};
+use crate::tests::fixture::{
+    Random, WORDS_PER_PAGE, copy_of, heap_in, pages, restore, seen, whole, whole_heap,
+};
 
 const MAXIMUM: u32 = 20;
 
-fn view(words: &[AtomicU32], pages: u32) -> Words<'_> {
-    Words::new(&words[..pages as usize * WORDS_PER_PAGE])
-}
-
 /// Pages that a heap has first, and of which it takes all.
 fn heap_of(words: &[AtomicU32], end_page: u32, owns_all: bool) -> Heap<'_> {
-    let (start, maximum) = (Heap::WHOLE_MEMORY_ROOT, (words.len() / WORDS_PER_PAGE) as u32);
-    let bounds = Bounds { start, end_page, maximum, owns_all };
-    Heap::format(view(words, end_page), bounds).unwrap()
+    let maximum = (words.len() / WORDS_PER_PAGE) as u32;
+    heap_in(words, Bounds { owns_all, ..whole(end_page, maximum) })
 }
 
 /// Whether the block can be `byte_length` bytes long where it is once the heap has `more` pages.
 fn extends(words: &[AtomicU32], end_page: u32, more: u32, block: u32, byte_length: u32) -> bool {
-    let heap = Heap::open(view(words, end_page + more), Heap::WHOLE_MEMORY_ROOT).unwrap();
+    let heap = Heap::open(seen(words, end_page + more), Heap::WHOLE_MEMORY_ROOT).unwrap();
     more > 0 && heap.add_pages(end_page, end_page + more).is_err()
         || heap.resize(block, byte_length, false) == Ok(())
 }
@@ -73,7 +70,7 @@ fn pages_of_others_behind_a_block_keep_it_from_growing_there() {
     let heap = heap_of(&words, 2, false);
     let block = heap.malloc(33_000, GRAIN, Search::Moving).unwrap();
     assert!(heap.growth_to_extend(block, 60_000).unwrap() > 0);
-    let seen = Heap::open(view(&words, 3), Heap::WHOLE_MEMORY_ROOT).unwrap();
+    let seen = Heap::open(seen(&words, 3), Heap::WHOLE_MEMORY_ROOT).unwrap();
     assert_eq!(seen.growth_to_extend(block, 60_000), Ok(0));
     let small = heap.malloc(100, GRAIN, Search::Quick).unwrap();
     assert_eq!(heap.growth_to_extend(small, 60_000), Ok(0));
@@ -85,9 +82,7 @@ fn growth_is_a_share_of_the_heap_but_no_more_than_the_memory_may_have() {
     for (end_page, maximum) in [(1, 2), (32, 200), (64, 200), (640, 2_000), (640, 650), (640, 640)]
     {
         let words = pages(end_page);
-        let (start, owns_all) = (Heap::WHOLE_MEMORY_ROOT, true);
-        let bounds = Bounds { start, end_page, maximum, owns_all };
-        let heap = Heap::format(Words::new(&words), bounds).unwrap();
+        let heap = whole_heap(&words, maximum);
         let (least, most) = heap.growth_for(100, GRAIN).unwrap();
         assert_eq!(least, 1);
         assert_eq!(most, (end_page / 32).min(maximum - end_page).max(1));
@@ -103,8 +98,7 @@ fn a_heap_of_many_segments_grows_by_half() {
     for segment in 1..MAX_SEGMENTS {
         let first = 2 * segment;
         assert_eq!(heap.segment_count(), Ok(segment));
-        let view = view(&words, first + 1);
-        let seen = Heap::open(view, Heap::WHOLE_MEMORY_ROOT).unwrap();
+        let seen = Heap::open(seen(&words, first + 1), Heap::WHOLE_MEMORY_ROOT).unwrap();
         let (least, most) = seen.growth_for(100, GRAIN).unwrap();
         let share = if segment > MAX_SEGMENTS / 2 { 2 } else { 32 };
         assert_eq!((least, most), (1, (segment / share).max(1)));

@@ -5,8 +5,8 @@
 use std::sync::atomic::AtomicU32;
 
 use crate::fault::Fault;
-use crate::heap::{Bounds, GRAIN, HEADER, Heap, PAGE, Search, Words};
-use crate::tests::fixture::{Random, WORDS_PER_PAGE, pages};
+use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search};
+use crate::tests::fixture::{Random, heap_in, pages, seen, whole};
 
 /// Blocks of more bytes than this have units of their own.
 const SMALL: u32 = 32 * 1024;
@@ -23,19 +23,13 @@ struct Memory {
 
 impl Memory {
     fn new(initial: u32, maximum: u32) -> Self {
-        let memory = Self { words: pages(maximum), pages: initial, maximum };
-        let (start, end_page) = (Heap::WHOLE_MEMORY_ROOT, initial);
-        let bounds = Bounds { start, end_page, maximum, owns_all: true };
-        Heap::format(memory.view(), bounds).expect("room for a heap");
-        memory
-    }
-
-    fn view(&self) -> Words<'_> {
-        Words::new(&self.words[..self.pages as usize * WORDS_PER_PAGE])
+        let words = pages(maximum);
+        heap_in(&words, whole(initial, maximum));
+        Self { words, pages: initial, maximum }
     }
 
     fn heap(&self) -> Heap<'_> {
-        Heap::open(self.view(), Heap::WHOLE_MEMORY_ROOT).expect("formatted")
+        Heap::open(seen(&self.words, self.pages), Heap::WHOLE_MEMORY_ROOT).expect("formatted")
     }
 
     fn malloc(&mut self, byte_length: u32) -> Option<u32> {

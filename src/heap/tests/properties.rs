@@ -24,7 +24,7 @@ use crate::heap::size_class::COUNT;
 use crate::heap::span::SpanLinks;
 use crate::heap::superblock::{BINS, field};
 use crate::heap::{Area, Block, Bounds, GRAIN, Heap, PAGE, Search, UNIT, Use, Words};
-use crate::tests::fixture::{WORDS_PER_PAGE, pages};
+use crate::tests::fixture::{heap_in, pages, seen};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -33,12 +33,12 @@ enum Action {
     Realloc { index: usize, byte_length: u32 },
     BadPointer { pointer: u32 },
     NearBlock { index: usize, distance: i32 },
-    Grow { pages: usize },
+    Grow { pages: u32 },
 }
 
 struct Shadow {
     words: Vec<AtomicU32>,
-    visible: usize,
+    visible: u32,
     search: Search,
     bounds: Bounds,
     blocks: BTreeMap<u32, (u32, u32)>,
@@ -46,21 +46,13 @@ struct Shadow {
 
 impl Shadow {
     fn new(bounds: Bounds) -> Self {
-        let visible = bounds.end_page as usize;
-        let blocks = BTreeMap::new();
-        let shadow = Self {
-            words: pages(bounds.maximum),
-            visible,
-            search: Search::Exhaustive,
-            bounds,
-            blocks,
-        };
-        Heap::format(shadow.view(), bounds).expect("the bounds holds a heap");
-        shadow
+        let (words, visible) = (pages(bounds.maximum), bounds.end_page);
+        heap_in(&words, bounds);
+        Self { words, visible, search: Search::Exhaustive, bounds, blocks: BTreeMap::new() }
     }
 
     fn view(&self) -> Words<'_> {
-        Words::new(&self.words[..self.visible * WORDS_PER_PAGE])
+        seen(&self.words, self.visible)
     }
 
     fn heap(&self) -> Heap<'_> {
@@ -182,11 +174,11 @@ impl Shadow {
         given
     }
 
-    fn grow(&mut self, pages: usize) {
+    fn grow(&mut self, pages: u32) {
         let first = self.visible;
-        self.visible = (self.visible + pages).min(self.bounds.maximum as usize);
+        self.visible = (self.visible + pages).min(self.bounds.maximum);
         if self.visible > first && !self.bounds.owns_all {
-            let added = self.heap().add_pages(first as u32, self.visible as u32);
+            let added = self.heap().add_pages(first, self.visible);
             assert!(matches!(added, Ok(()) | Err(Fault::OutOfMemory)));
         }
     }
@@ -196,7 +188,7 @@ impl Shadow {
         assert_eq!(length, byte_length);
         assert!(size >= byte_length + HEADER && pointer >= self.bounds.start);
         let (start, end) = (pointer - HEADER, pointer - HEADER + size);
-        assert!(end as usize <= self.visible * PAGE as usize);
+        assert!(end <= self.visible * PAGE);
         let before = self.blocks.range(..pointer).next_back();
         let end_before = before.map_or(0, |(before, (_, size))| before - HEADER + size);
         let start_after = self.blocks.range(pointer..).next().map_or(u32::MAX, |(p, _)| p - HEADER);
@@ -377,7 +369,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         1 => (0..3_000_000_u32).prop_map(|pointer| Action::BadPointer { pointer }),
         2 => (any::<usize>(), -2_000..2_000_i32)
             .prop_map(|(index, distance)| Action::NearBlock { index, distance }),
-        1 => (1..6_usize).prop_map(|pages| Action::Grow { pages }),
+        1 => (1..6_u32).prop_map(|pages| Action::Grow { pages }),
     ];
     prop::collection::vec(action, 1..250)
 }
