@@ -1,11 +1,13 @@
 // npm run bench: measures every workload, prints the tables and writes the report.
 
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { build } from './contenders/build.js'
+import { fileURLToPath } from 'node:url'
 import { machine } from './harness/machine.js'
 import { settings } from './harness/settings.js'
 
-await build()
+const builder = fileURLToPath(new URL('contenders/build.js', import.meta.url))
+execFileSync(process.execPath, [builder], { stdio: 'inherit' })
 const { contenders, close } = await import('./contenders/index.js')
 const { groups: workloads } = await import('./workloads/index.js')
 const { measure } = await import('./harness/measure.js')

@@ -1,7 +1,7 @@
 // AssemblyScript's TLSF, from a module that exports nothing but its heap.
 
 import { readFileSync } from 'node:fs'
-import { assemblyScriptHeap } from './build.js'
+import { assemblyScriptHeap } from './built.js'
 import { version } from './version.js'
 
 function open(initial, maximum = 65_536) {

@@ -1,20 +1,16 @@
-// What has to be built before the contenders can be imported: the native program, a module of
+// Builds what has to be there before the contenders can be imported: the native program, a module of
 // AssemblyScript's heap, one that calls malloc and free, and a bundle of a peer that ships TypeScript only.
+//
+// A program of its own: AssemblyScript's compiler grows a memory, which detaches its old buffer, and in a
+// process where any buffer was ever detached the engine looks at every use of a typed array whether that
+// one is.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { assemblyScriptHeap, sharedMemoryObjects, wasmLoop } from './built.js'
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
-
-/** The program that `native.js` starts. */
-export const nativeProgram = path('../native/target/release/native-contenders')
-/** The module that `assemblyscript.js` instantiates. */
-export const assemblyScriptHeap = path('../build/heap.wasm')
-/** The module that `workloads/wasm.js` times. */
-export const wasmLoop = path('../build/loop.wasm')
-/** The bundle that `shared-memory-objects.js` imports. */
-export const sharedMemoryObjects = path('../build/shared-memory-objects.js')
 
 const HEAP_SOURCE = `
 export function malloc(size: usize): usize { return heap.alloc(size) }
@@ -27,17 +23,6 @@ const LOOP_SOURCE = `
 export function pairs(size: usize, ops: i32): void {
   for (let i = 0; i < ops; i++) free(malloc(size))
 }`
-
-/** Builds all of them. */
-export async function build() {
-  mkdirSync(path('../build'), { recursive: true })
-  execFileSync('cargo', ['build', '--release', '--quiet'], {
-    cwd: path('../native'),
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  await buildAssemblyScript()
-  await bundleSharedMemoryObjects()
-}
 
 async function buildAssemblyScript() {
   await assemble(LOOP_SOURCE, wasmLoop, { runtime: 'stub' })
@@ -72,3 +57,11 @@ async function bundleSharedMemoryObjects() {
     define: { 'import.meta.env.MODE': '"production"' },
   })
 }
+
+mkdirSync(path('../build'), { recursive: true })
+execFileSync('cargo', ['build', '--release', '--quiet'], {
+  cwd: path('../native'),
+  stdio: ['ignore', 'ignore', 'inherit'],
+})
+await buildAssemblyScript()
+await bundleSharedMemoryObjects()

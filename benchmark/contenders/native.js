@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { nativeProgram } from './build.js'
+import { nativeProgram } from './built.js'
 
 // mimalloc would give its pages back while it waits for the next round, and pay for them again; no
 // other contender does.

@@ -2,7 +2,7 @@
 // with the options that MemoryHeap gives it. In a worker the lock waits, as it does in a browser.
 
 import { isMainThread } from 'node:worker_threads'
-import { sharedMemoryObjects } from './build.js'
+import { sharedMemoryObjects } from './built.js'
 import { settings } from '../harness/settings.js'
 import { version } from './version.js'
 

@@ -2,7 +2,7 @@
 // read.
 
 import { isMainThread } from 'node:worker_threads'
-import { sharedMemoryObjects } from '../contenders/build.js'
+import { sharedMemoryObjects } from '../contenders/built.js'
 
 globalThis.self ??= isMainThread ? {} : { WorkerGlobalScope: true }
 const { MemoryHeap, SharedMap } = await import(sharedMemoryObjects)

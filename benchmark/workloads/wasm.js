@@ -2,7 +2,7 @@
 // functions, which show what of it is the two calls from WebAssembly to JavaScript.
 
 import { readFileSync } from 'node:fs'
-import { wasmLoop } from '../contenders/build.js'
+import { wasmLoop } from '../contenders/built.js'
 import { ours } from '../contenders/index.js'
 import { contender as nothing } from '../contenders/nothing.js'
 import { contender as wasiLibc } from '../contenders/wasi-libc.js'
