@@ -13,7 +13,8 @@ mod names;
 mod opening;
 mod refusal;
 mod slots;
-#[cfg(all(test, target_os = "linux", not(lsm_model)))]
+#[cfg(test)]
+#[cfg(all(target_os = "linux", not(lsm_model)))]
 mod tests;
 mod tokens;
 
