@@ -119,12 +119,6 @@ impl<B: Bytes> Drop for SharedHeap<B> {
         if let Some(attachment) = &self.entry.attachment {
             attachment.leave_token(self.token.get());
         }
-        let byte_length = self.entry.state().byte_length;
-        // SAFETY: what is known has the length from threads that had the memory open together with
-        // this one, directly or one after the other. Each keeps a buffer over the same backing
-        // store, which does not shrink, and neither does it move: it has kept the address that the
-        // registry goes by.
-        unsafe { self.memory.extend(byte_length) };
         let drained = self.leave_heap();
         registry::close(self.memory.address(), &self.entry, || {
             // Nor would anyone ask the next depot for what waits in this one.
@@ -149,10 +143,16 @@ impl<B: Bytes> SharedHeap<B> {
         drained
     }
 
-    // Works on the heap, if there is one. Returns what `act` does, and false when the heap cannot
-    // be used.
+    // Works on the heap, if there is one, in all of the memory that any thread has seen: looked at
+    // with the lock held, as others may grow it until then. Returns what `act` does, and false when
+    // the heap cannot be used.
     fn on_leaving(&self, act: impl FnOnce(&mut Guarded, Heap<'_>) -> bool) -> bool {
         let Ok(mut state) = self.entry.lock() else { return false };
+        // SAFETY: what is known has the length from threads that had the memory open together with
+        // this one, directly or one after the other. Each keeps a buffer over the same backing
+        // store, which does not shrink, and neither does it move: it has kept the address that the
+        // registry goes by.
+        unsafe { self.memory.extend(state.byte_length) };
         match self.formatted_as_a_whole(&mut state) {
             Ok(Some(heap)) => act(&mut state, heap),
             Ok(None) => true,

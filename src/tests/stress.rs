@@ -143,6 +143,7 @@ impl Bytes for Seen<'_> {
     }
 
     unsafe fn extend(&self, byte_length: usize) {
+        thread::yield_now();
         self.pages.set(self.pages.get().max(byte_length / PAGE as usize));
     }
 
