@@ -134,12 +134,17 @@ impl<B: Bytes> Drop for SharedHeap<B> {
 impl<B: Bytes> SharedHeap<B> {
     // Puts back what this thread keeps. Returns whether that is all done.
     fn leave_heap(&self) -> bool {
+        let mut left = false;
         let drained = self.on_leaving(|state, heap| {
+            left = true;
             // Nobody is left to tell of a block that two threads freed; the others are back.
             let drained = self.cache.drain(&mut self.free_blocks(state, heap)).is_ok();
             self.free_blocks(state, heap).leave().is_ok() && drained
         });
-        drop(self.entry.state().depot.leave(self.thread));
+        // Once: the number may be another thread's already.
+        if !left {
+            drop(self.entry.state().depot.leave(self.thread));
+        }
         drained
     }
 
