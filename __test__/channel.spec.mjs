@@ -9,6 +9,7 @@ import { HEAD, RING, TAIL } from '../structures/channel/ring.js'
 import { Channel } from '../structures/index.js'
 import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
 import { filled } from './fixtures/channel-scenario.mjs'
+import { destroying } from './fixtures/destroying.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 import { explore, killAtEachStep } from './fixtures/stepping.mjs'
@@ -106,6 +107,12 @@ test('bytes that are sent are those that there were', async (t) => {
   channel.send(new Longer(50).fill(7))
   t.deepEqual(channel.receive(), new Uint8Array(50).fill(7))
   t.throws(() => channel.send(new Longer(5000)), OUT_OF_RANGE)
+  const detached = new Longer(50)
+  structuredClone(detached.buffer, { transfer: [detached.buffer] })
+  channel.send(detached)
+  t.deepEqual(channel.receive(), new Uint8Array())
+  channel.send(Object.defineProperty(new Uint8Array(3), 'buffer', { get: t.fail }))
+  t.deepEqual(channel.receive(), new Uint8Array(3))
   const count = fillUp(channel)
   const bytes = new Uint8Array([1, 2, 3])
   const sent = channel.sendAsync(bytes)
@@ -307,6 +314,23 @@ test('destroying it frees every byte, and whoever waits is told', async (t) => {
   t.throws(() => other.close(), NOT_A_STRUCTURE)
   t.throws(() => other.reserve(1), NOT_A_STRUCTURE)
   t.throws(() => other.closed, NOT_A_STRUCTURE)
+})
+
+test('a getter that destroys the channel is not followed by a write to what was its block', async (t) => {
+  const acts = [
+    (channel) => channel.send(destroying(channel, 'got')),
+    (channel) => channel.send(1, destroying(channel, 'timeout')),
+    (channel) => channel.trySend(destroying(channel, 'got')),
+    (channel) => channel.sendAsync(destroying(channel, 'got')),
+    (channel) => channel.sendAsync(1, destroying(channel, 'timeout')),
+    (channel) => channel.reserve(1, destroying(channel, 'timeout')),
+    (channel) => channel.receive(destroying(channel, 'timeout')),
+    (channel) => channel.receiveAsync(destroying(channel, 'timeout')),
+  ]
+  for (const act of acts) {
+    // oxlint-disable-next-line no-await-in-loop -- one at a time
+    await t.throwsAsync(async () => act(newChannel()), NOT_A_STRUCTURE)
+  }
 })
 
 test('a line shows it', (t) => {

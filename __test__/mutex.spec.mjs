@@ -6,6 +6,7 @@ import LocalSharedMemory from '../index.js'
 import { SELF } from '../structures/liveness.js'
 import { Mutex } from '../structures/index.js'
 import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
+import { destroying } from './fixtures/destroying.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { Note } from './fixtures/mutex-scenario.mjs'
 import { explore, killAtEachStep } from './fixtures/stepping.mjs'
@@ -207,6 +208,10 @@ test('withLock gives the lock up when the function returns, throws, or its promi
   }
   t.throws(() => mutex.withLock(fail), { is: fault })
   t.true(free())
+  // oxlint-disable-next-line unicorn/no-thenable -- looking whether it is a promise throws
+  const unlookable = Object.defineProperty({}, 'then', { get: fail })
+  t.throws(() => mutex.withLock(() => unlookable), { is: fault })
+  t.true(free())
   const pending = mutex.withLock(async () => {
     await new Promise(setImmediate)
     return held()
@@ -248,6 +253,15 @@ test('who waits for a mutex that is destroyed is told', async (t) => {
   t.throws(() => mutex.withLock(() => t.fail()), NOT_A_STRUCTURE)
   await t.throwsAsync(mutex.lockAsync(), NOT_A_STRUCTURE)
   t.is(mutex.memory.length, 0)
+})
+
+test('options that destroy the mutex do not have its lock taken', async (t) => {
+  for (const way of ['lock', 'lockAsync', 'acquire']) {
+    const mutex = newMutex()
+    const options = destroying(mutex, 'timeout')
+    // oxlint-disable-next-line no-await-in-loop -- one at a time
+    await t.throwsAsync(async () => mutex[way](options), NOT_A_STRUCTURE, way)
+  }
 })
 
 test('a word that was written over hangs nobody', async (t) => {

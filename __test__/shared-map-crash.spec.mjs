@@ -3,6 +3,7 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { prepare } from '../structures/codec.js'
 import { SharedMap } from '../structures/index.js'
 import { SELF } from '../structures/liveness.js'
 import { wordsOf } from '../structures/structure.js'
@@ -30,6 +31,16 @@ const MOST = 63
 const HOUR = 3_600_000
 
 const text = (length, letter = 'x') => letter.repeat(length)
+
+const put = (table, key, value, ttl) => {
+  prepare(value)
+  table.set(key, ttl)
+}
+
+const insert = (table, key, value) => {
+  prepare(value)
+  return table.insert(key)
+}
 
 const memory = new LocalSharedMemory(10, 2000)
 
@@ -118,7 +129,7 @@ const crashEverywhere = (
     t.true(isBetween(now, before, after, mayGo), `before store ${number}`)
     checkBooks(t, table)
     for (const key of now.keys()) t.deepEqual(unpack(table.get(key)), now.get(key))
-    table.set('one more', text(200))
+    put(table, 'one more', text(200))
     t.is(table.get('one more'), text(200))
     checkBooks(t, table)
     tables.map.destroy()
@@ -140,7 +151,7 @@ const contentsAfter = (options, begin, act) => {
 const fill =
   (count, length = 20) =>
   (table) => {
-    for (let key = 0; key < count; key++) table.set(`key ${key}`, text(length))
+    for (let key = 0; key < count; key++) put(table, `key ${key}`, text(length))
   }
 
 const all =
@@ -150,31 +161,31 @@ const all =
   }
 
 const SCENARIOS = {
-  'set in an empty map': { prepare() {}, act: (table) => table.set('key', 'value') },
-  'set of a new key': { prepare: fill(5), act: (table) => table.set('new', 'value') },
+  'set in an empty map': { prepare() {}, act: (table) => put(table, 'key', 'value') },
+  'set of a new key': { prepare: fill(5), act: (table) => put(table, 'new', 'value') },
   'set of a new key, with a spare block': {
     prepare: all(fill(5), (table) => table.delete('key 1')),
-    act: (table) => table.set('key n', text(20, 'n')),
+    act: (table) => put(table, 'key n', text(20, 'n')),
   },
   'set with a value of the same length': {
     prepare: fill(5),
-    act: (table) => table.set('key 1', text(20, 'n')),
+    act: (table) => put(table, 'key 1', text(20, 'n')),
   },
   'set with a longer value': {
     prepare: fill(5),
-    act: (table) => table.set('key 1', text(500, 'n')),
+    act: (table) => put(table, 'key 1', text(500, 'n')),
   },
   'set in place of a value that is not kept as a spare': {
     prepare: fill(5, 3000),
-    act: (table) => table.set('key 1', 'short'),
+    act: (table) => put(table, 'key 1', 'short'),
   },
   'set of a number': {
-    prepare: all(fill(5), (table) => table.set('number', 1)),
-    act: (table) => table.set('number', 2),
+    prepare: all(fill(5), (table) => put(table, 'number', 1)),
+    act: (table) => put(table, 'number', 2),
   },
   'set with a time to live': {
-    prepare: all(fill(5), (table) => table.set('timed', 1, HOUR)),
-    act: (table) => table.set('timed', 2, 2 * HOUR),
+    prepare: all(fill(5), (table) => put(table, 'timed', 1, HOUR)),
+    act: (table) => put(table, 'timed', 2, 2 * HOUR),
   },
   delete: { prepare: fill(20), act: (table) => table.delete('key 7') },
   'delete, with a spare block': {
@@ -191,18 +202,18 @@ const SCENARIOS = {
     prepare: fill(20),
     act: (table) => table.update('key 3', () => undefined),
   },
-  insert: { prepare: fill(5), act: (table) => table.insert('new', 'value') },
+  insert: { prepare: fill(5), act: (table) => insert(table, 'new', 'value') },
   clear: { prepare: fill(20), act: (table) => table.clear(), mayGo: () => true },
   eviction: {
     options: { maxEntries: 12 },
     prepare: fill(12),
-    act: (table) => table.set('new', text(700)),
+    act: (table) => put(table, 'new', text(700)),
     mayGo: (key) => key !== 'new',
   },
   'eviction of bytes': {
     options: { maxBytes: 4000 },
     prepare: fill(30),
-    act: (table) => table.set('new', text(700)),
+    act: (table) => put(table, 'new', text(700)),
     mayGo: (key) => key !== 'new',
   },
   'freeing everything': { prepare: fill(20), act: (table) => table.freeAll(), mayGo: () => true },
@@ -218,10 +229,10 @@ const keyIn = (table, index) => {
 SCENARIOS['eviction from another shard'] = {
   options: { maxBytes: 2 * 65_536 },
   prepare(table) {
-    table.set(keyIn(table, 1), text(60_000))
-    table.set(keyIn(table, 1) + 0.5, text(30_000))
+    put(table, keyIn(table, 1), text(60_000))
+    put(table, keyIn(table, 1) + 0.5, text(30_000))
   },
-  act: (table) => table.set(keyIn(table, 0), text(90_000)),
+  act: (table) => put(table, keyIn(table, 0), text(90_000)),
   mayGo: (key) => typeof key === 'number',
 }
 
@@ -229,7 +240,7 @@ SCENARIOS['eviction from another shard'] = {
 for (const count of [16, 17, 18, 25, 31, 32, 33, 48]) {
   SCENARIOS[`set that adds a bucket to ${count}`] = {
     prepare: fill(count),
-    act: (table) => table.set('new', 'value'),
+    act: (table) => put(table, 'new', 'value'),
   }
 }
 
@@ -244,10 +255,10 @@ test('a thread may end before any store: sweeping up what has expired', (t) => {
   const scenario = {
     prepare(table) {
       Date.now = now
-      for (let key = 0; key < 30; key++) table.set(`old ${key}`, text(20), 5)
+      for (let key = 0; key < 30; key++) put(table, `old ${key}`, text(20), 5)
       Date.now = () => now.call(Date) + HOUR
     },
-    act: (table) => table.set('new', 'value'),
+    act: (table) => put(table, 'new', 'value'),
     mayGo: (key) => key !== 'new',
   }
   try {
@@ -293,11 +304,11 @@ test('what a thread had the memory grown for is seen by one that did not know of
     const { byteLimit } = early
     hasEnded = endsBefore(number, () => {
       const late = open(CrashingTable)
-      for (let key = 17; key < 33; key++) late.set(`key ${key}`, text(500))
-      late.set('large', text(100_000))
+      for (let key = 17; key < 33; key++) put(late, `key ${key}`, text(500))
+      put(late, 'large', text(100_000))
     })
     bury(open(Table))
-    early.set('one more', text(200))
+    put(early, 'one more', text(200))
     t.is(early.get('one more'), text(200))
     t.true(early.byteLimit >= byteLimit)
     for (let key = 0; key < 17; key++) t.is(early.get(`key ${key}`), text(20))
@@ -328,13 +339,13 @@ test('a block that is used again while it is read is not believed', (t) => {
     const [reader, writer] = [open(InterruptedTable), open(Table)]
     const replace = () => {
       writer.delete('key a')
-      writer.set('key b', text(length, 'b'))
+      put(writer, 'key b', text(length, 'b'))
     }
-    writer.set('key a', text(length, 'a'))
+    put(writer, 'key a', text(length, 'a'))
     reader.interrupt = replace
     t.is(reader.get('key a'), undefined)
     t.is(reader.get('key b'), text(length, 'b'))
-    reader.interrupt = () => writer.set('key b', text(length, 'c'))
+    reader.interrupt = () => put(writer, 'key b', text(length, 'c'))
     t.is(reader.get('key b'), text(length, 'c'))
     reader.interrupt = () => writer.delete('key b')
     t.false(reader.has('key b'))
@@ -386,13 +397,13 @@ test('buckets of a thread that ended are found by one that has not seen the memo
     const near = small.malloc(entryBytes)
     fillPage(small, entryBytes)
     fillPage(small, segmentBytes)
-    ended = endsBefore(number, () => open(CrashingTable).set(1, 1))
+    ended = endsBefore(number, () => put(open(CrashingTable), 1, 1))
     const table = open(Table)
     bury(table)
     contentsOf(table)
     t.true(other.byteLimit === 65_536 && table.byteLimit > 65_536)
     small.free(near)
-    other.set(2, 2)
+    put(other, 2, 2)
     t.is(unpack(table.get(2)), 2, `before store ${number}`)
     checkBooks(t, table)
   }

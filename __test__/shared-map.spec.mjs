@@ -7,6 +7,7 @@ import { Mutex, SharedMap } from '../structures/index.js'
 import { halfSipHash } from '../structures/shared-map/hash.js'
 import { Key } from '../structures/shared-map/key.js'
 import { FIRST_SHARD, HASH_KEY, SHARD_WORDS } from '../structures/shared-map/layout.js'
+import { destroying } from './fixtures/destroying.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 
 const PAGES = 40
@@ -120,6 +121,54 @@ test('keys of bytes are the same by what they hold', (t) => {
   t.is(map.get(bytes(97)), undefined)
   t.is(map.get(bytes(97, 98, 0)), undefined)
   t.deepEqual([...map.keys()].filter((key) => typeof key === 'object').length, 2)
+})
+
+const lying = (property, get) => Object.defineProperty(bytes(1, 2), property, { get })
+
+test('a key of bytes is the bytes that there are, whatever it says of itself', (t) => {
+  const map = SharedMap.create(newHeap())
+  class Longer extends Uint8Array {
+    get length() {
+      return 2 ** 30
+    }
+
+    static get [Symbol.species]() {
+      return Float64Array
+    }
+  }
+  const liars = [
+    Longer.of(1, 2),
+    lying('length', () => 5),
+    lying('subarray', () => () => [300]),
+    lying('buffer', t.fail),
+  ]
+  for (const key of liars) {
+    map.set('before', 'a longer key')
+    map.set(key, 'found')
+    t.is(map.get(bytes(1, 2)), 'found')
+    t.true(map.delete(key))
+  }
+  for (const detached of [bytes(1, 2), Longer.of(1, 2)]) {
+    structuredClone(detached.buffer, { transfer: [detached.buffer] })
+    map.set(detached, detached)
+    t.is(map.size, 2)
+    t.deepEqual(map.get(bytes()), bytes())
+  }
+})
+
+test('what comes in the place of options is refused', (t) => {
+  const map = SharedMap.create(newHeap())
+  for (const options of [null, 5000, 'text', () => 1]) {
+    t.is(
+      codeOf(() => SharedMap.create(map.memory, options)),
+      'ERR_INVALID_ARG_TYPE',
+    )
+    t.is(
+      codeOf(() => map.set('key', 1, options)),
+      'ERR_INVALID_ARG_TYPE',
+    )
+  }
+  t.is(map.size, 0)
 })
 
 test('a key or a value that cannot be one is refused, and changes nothing', (t) => {
@@ -440,6 +489,23 @@ test('getters of a value run before anything changes, and of one that update mad
   map.update('key', () => value(() => codeOf(() => map.set('key', 3))))
   t.deepEqual(map.get('key'), { got: 1 })
   t.deepEqual(seen, ['old', 2, 'ERR_DEADLOCK'])
+})
+
+test('a getter that destroys the map is not followed by a write to what was its block', (t) => {
+  const memory = newHeap()
+  const before = memory.length
+  const acts = [
+    (map) => map.set('key', destroying(map, 'got')),
+    (map) => map.set('key', 1, destroying(map, 'ttl')),
+    (map) => map.getOrInsert('key', destroying(map, 'got')),
+  ]
+  for (const act of acts) {
+    t.is(
+      codeOf(() => act(SharedMap.create(memory))),
+      'ERR_NOT_A_STRUCTURE',
+    )
+    t.is(memory.length, before)
+  }
 })
 
 test('what was destroyed is refused by every method', (t) => {

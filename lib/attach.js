@@ -8,6 +8,7 @@ import { bufferOf, cloneOf, getBuffer, grow } from './engine.js'
 import {
   attachRefused,
   checkInteger,
+  checkObject,
   debugUnavailable,
   invalidArgType,
   outOfRange,
@@ -23,9 +24,7 @@ const AS_IT_IS = 0
 const checkOptions = (path, options) => {
   if (typeof path !== 'string') throw invalidArgType('path', 'a string', path)
   if (path === '' || path.includes('\0')) throw outOfRange('path', 'the path of a file', path)
-  if (options === null || typeof options !== 'object') {
-    throw invalidArgType('options', 'an object', options)
-  }
+  checkObject('options', options)
   const { create, debug, heapBase } = options
   if (create !== undefined && typeof create !== 'boolean') {
     throw invalidArgType('options.create', 'a boolean', create)

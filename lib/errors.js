@@ -244,6 +244,15 @@ export const unknownName = (name) =>
   )
 
 /**
+ * @param {string} name the argument, as the documentation calls it
+ * @param {unknown} value
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not an object
+ */
+export const checkObject = (name, value) => {
+  if (value === null || typeof value !== 'object') throw invalidArgType(name, 'an object', value)
+}
+
+/**
  * Checks a whole number of a unit.
  *
  * @param {string} name the argument, as the documentation calls it

@@ -2,15 +2,13 @@
 // environment data, and on to those workers' own workers.
 
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
-import { invalidArgType, outOfRange, unknownName } from './errors.js'
+import { checkObject, invalidArgType, outOfRange, unknownName } from './errors.js'
 import { checkName } from './names.js'
 
 const keyOf = (name) => `local-shared-memory:${name}`
 
 const checkOptions = (options) => {
-  if (options === null || typeof options !== 'object') {
-    throw invalidArgType('options', 'an object', options)
-  }
+  checkObject('options', options)
   if (options.shared !== undefined && !options.shared) {
     throw outOfRange('options.shared', 'true, or left out', options.shared)
   }

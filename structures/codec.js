@@ -82,21 +82,30 @@ const prepareClone = (value) => {
   return keep(Tag.Clone, bytes.length, bytes)
 }
 
-// A plain view of the same bytes: what a subclass says of its length is not believed, and one that follows a growing buffer
-// would be longer when it is written.
-const plainBytes = (bytes) => {
+const viewOf = (bytes) => {
   const [buffer, byteOffset, length] = GETTERS.map((get) => get.call(bytes))
-  return new Uint8Array(buffer, byteOffset, length)
+  // What was detached has no bytes, and no view can be made of it.
+  return length === 0 ? new Uint8Array(0) : new Uint8Array(buffer, byteOffset, length)
 }
 
 const isPlain = (bytes) => {
   const prototype = Object.getPrototypeOf(bytes)
   if (prototype !== Uint8Array.prototype && prototype !== Buffer.prototype) return false
-  return !Object.hasOwn(bytes, 'length') && !bytes.buffer.resizable && !bytes.buffer.growable
+  if (Object.hasOwn(bytes, 'length') || Object.hasOwn(bytes, 'buffer')) return false
+  return bytes.length > 0 && !bytes.buffer.resizable && !bytes.buffer.growable
 }
 
+/**
+ * A plain view of the same bytes: what a subclass says of its length is not believed, and one that follows a growing buffer would
+ * be longer when it is read. Runs nobody's code.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {Uint8Array} itself, when it is plain
+ */
+export const plainBytes = (bytes) => (isPlain(bytes) ? bytes : viewOf(bytes))
+
 const prepareBytes = (value) => {
-  const bytes = isPlain(value) ? value : plainBytes(value)
+  const bytes = plainBytes(value)
   return keep(Tag.Bytes, bytes.length, bytes)
 }
 

@@ -54,9 +54,8 @@ export class Mutex extends Structure {
    * @throws {Error} ERR_TIMED_OUT, ERR_DEADLOCK when this thread holds it, ERR_NOT_A_STRUCTURE when it was destroyed
    */
   lock(options) {
+    const timeout = options === undefined ? undefined : checkWait(options).timeout
     checkAlive(this)
-    if (options === undefined) return lock(this.#words, LOCK)
-    const { timeout } = checkWait(options)
     const outcome = lock(this.#words, LOCK, deadlineOf(timeout))
     if (outcome === false) throw late(timeout)
     return outcome
@@ -83,9 +82,9 @@ export class Mutex extends Structure {
    * ERR_NOT_A_STRUCTURE, or the signal's reason
    */
   async lockAsync(options) {
-    checkAlive(this)
     const { timeout, signal } = checkWait(options)
     signal?.throwIfAborted()
+    checkAlive(this)
     const outcome = await lockAsync(this.#words, LOCK, deadlineOf(timeout), signal)
     if (outcome === false) throw late(timeout)
     return outcome
@@ -124,16 +123,14 @@ export class Mutex extends Structure {
   withLock(run, options) {
     if (typeof run !== 'function') throw invalidArgType('run', 'a function', run)
     const outcome = this.lock(options)
-    let result
+    let isPending = false
     try {
-      result = run(outcome)
-    } catch (error) {
-      this.unlock()
-      throw error
+      const result = run(outcome)
+      isPending = typeof result?.then === 'function'
+      return isPending ? this.#unlockAfter(result) : result
+    } finally {
+      if (!isPending) this.unlock()
     }
-    if (typeof result?.then === 'function') return this.#unlockAfter(result)
-    this.unlock()
-    return result
   }
 
   async #unlockAfter(promise) {

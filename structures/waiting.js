@@ -10,7 +10,7 @@
 //   napAsync(words, index, value, deadline, signal)    the same as a promise, which keeps the thread alive; it is rejected
 //                                                      with the signal's reason when that is aborted
 
-import { invalidArgType, outOfRange } from '../lib/errors.js'
+import { checkObject, invalidArgType, outOfRange } from '../lib/errors.js'
 import { keepAlive } from '../lib/keep-alive.js'
 import { peerOf } from '../lib/pages.js'
 
@@ -41,9 +41,7 @@ const checkSignal = (signal) => {
  * @throws {RangeError} ERR_OUT_OF_RANGE when the timeout is below 0 or NaN
  */
 export const checkWait = (options = {}) => {
-  if (options === null || typeof options !== 'object') {
-    throw invalidArgType('options', 'an object', options)
-  }
+  checkObject('options', options)
   const { timeout, signal } = options
   if (timeout !== undefined) checkTimeout(timeout)
   if (signal !== undefined) checkSignal(signal)

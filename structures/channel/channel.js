@@ -1,13 +1,7 @@
 // Messages from any thread to any other: a queue of bounded length in one block of the heap. ring.js has the protocol; this file
 // has what a user calls, and the waiting.
 
-import {
-  channelClosed,
-  checkInteger,
-  invalidArgType,
-  outOfRange,
-  timedOut,
-} from '../../lib/errors.js'
+import { channelClosed, checkInteger, checkObject, outOfRange, timedOut } from '../../lib/errors.js'
 import { forget, prepare, prepared, read, recall, retain, write } from '../codec.js'
 import { SELF } from '../liveness.js'
 import { lock, unlock } from '../lock.js'
@@ -30,18 +24,12 @@ const late = (what, timeout) => timedOut(`${what} within ${timeout} ms`)
 const full = (timeout) => late('The channel had no room', timeout)
 const empty = (timeout) => late('No message came', timeout)
 
-const checkOptions = (options) => {
-  if (options === null || typeof options !== 'object') {
-    throw invalidArgType('options', 'an object', options)
-  }
-}
-
 /** A queue of messages for all threads. */
 export class Channel extends Structure {
   static kind = { name: 'Channel', magic: magicOf('CHAN'), version: 1 }
 
   static plan(options = {}) {
-    checkOptions(options)
+    checkObject('options', options)
     const { capacity = DEFAULT_CAPACITY } = options
     checkInteger('options.capacity', capacity, 1, MAX_CAPACITY, 'bytes')
     const ringBytes = recordBytes(capacity)
@@ -77,7 +65,6 @@ export class Channel extends Structure {
    * @param {number} [options.timeout] milliseconds, for ever when left out
    */
   send(message, options) {
-    checkAlive(this)
     const timeout = options === undefined ? undefined : checkWait(options).timeout
     const byteLength = this.#prepare(message)
     if (!this.#put(byteLength, prepared.tag)) this.#putLater(byteLength, timeout)
@@ -94,7 +81,6 @@ export class Channel extends Structure {
 
   /** Sends a message if there is room for it at once. */
   trySend(message) {
-    checkAlive(this)
     const sent = this.#put(this.#prepare(message), prepared.tag)
     forget()
     return sent
@@ -102,7 +88,6 @@ export class Channel extends Structure {
 
   /** Sends a message without putting the thread to sleep. */
   async sendAsync(message, options) {
-    checkAlive(this)
     const { timeout, signal } = checkWait(options)
     signal?.throwIfAborted()
     const byteLength = this.#prepare(message)
@@ -121,9 +106,9 @@ export class Channel extends Structure {
 
   /** Room for a message of bytes, which the caller fills where it lies; the thread sleeps until there is room. */
   reserve(byteLength, options) {
-    checkAlive(this)
     checkInteger('byteLength', byteLength, 0, this.capacity, 'bytes')
     const { timeout } = checkWait(options)
+    checkAlive(this)
     const deadline = deadlineOf(timeout)
     while (!this.#put(byteLength, -SELF)) {
       if (!nap(this.#words, HEAD, this.#ring.value, deadline)) throw full(timeout)
@@ -134,8 +119,10 @@ export class Channel extends Structure {
     return new Reservation(this.#ring, at, new Uint8Array(this.#words.buffer, start, byteLength))
   }
 
+  // Getters of the message, or of the options before it, may have destroyed the channel.
   #prepare(message) {
     const byteLength = prepare(message)
+    checkAlive(this)
     if (byteLength > this.#capacity) {
       throw outOfRange('message', `at most ${this.#capacity} bytes`, byteLength)
     }
@@ -184,8 +171,8 @@ export class Channel extends Structure {
    * @returns {unknown} undefined once the channel is closed and empty
    */
   receive(options) {
-    checkAlive(this)
     const timeout = options === undefined ? undefined : checkWait(options).timeout
+    checkAlive(this)
     const message = this.#take()
     return message === NOTHING ? this.#takeLater(timeout) : message
   }
@@ -213,9 +200,9 @@ export class Channel extends Structure {
 
   /** Receives a message without putting the thread to sleep. */
   async receiveAsync(options) {
-    checkAlive(this)
     const { timeout, signal } = checkWait(options)
     signal?.throwIfAborted()
+    checkAlive(this)
     const ring = this.#ring
     const deadline = deadlineOf(timeout)
     let message

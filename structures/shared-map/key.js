@@ -4,7 +4,7 @@
 import { types } from 'node:util'
 import { serialize } from 'node:v8'
 import { invalidArgType, outOfRange } from '../../lib/errors.js'
-import { Tag } from '../codec.js'
+import { plainBytes, Tag } from '../codec.js'
 import { halfSipHash } from './hash.js'
 
 /** Bytes. The length of a key shares a word with what it is. */
@@ -55,7 +55,7 @@ export class Key {
     if (typeof key === 'number') return this.#takeNumber(key)
     if (typeof key === 'string') return this.#takeString(key)
     if (typeof key === 'bigint') return this.#takeBigInt(key)
-    if (types.isUint8Array(key)) return this.#takeBytes(key, Tag.Bytes)
+    if (types.isUint8Array(key)) return this.#takeBytes(plainBytes(key), Tag.Bytes)
     throw invalidArgType('key', 'a string, a number, a bigint or a Uint8Array', key)
   }
 
@@ -110,12 +110,10 @@ export class Key {
     return this.#finish(Tag.Utf16, byteLength)
   }
 
-  // The length is read once: bytes that other threads see may become more.
   #takeBytes(bytes, tag) {
-    const { length } = bytes
-    this.#begin(length)
-    this.bytes.set(bytes.subarray(0, length))
-    return this.#finish(tag, length)
+    this.#begin(bytes.length)
+    this.bytes.set(bytes)
+    return this.#finish(tag, bytes.length)
   }
 
   /** Makes room, and clears the word that the last bytes do not fill. */

@@ -1,7 +1,13 @@
 // What a map is made with: its options, checked, and the first words of its block.
 
 import { randomFillSync } from 'node:crypto'
-import { checkInteger, invalidArgType, MAX_BYTES, outOfRange } from '../../lib/errors.js'
+import {
+  checkInteger,
+  checkObject,
+  invalidArgType,
+  MAX_BYTES,
+  outOfRange,
+} from '../../lib/errors.js'
 import { HEADER_WORDS } from '../structure.js'
 import { FIRST_SHARD, FIRST_STRIPE, HASH_KEY, LIMITS, SHARD_BITS, SHARD_WORDS } from './layout.js'
 
@@ -56,7 +62,9 @@ const wordsFor = (settings, shardBits) => {
  * @throws {TypeError} ERR_INVALID_ARG_TYPE
  * @throws {RangeError} ERR_OUT_OF_RANGE
  */
-export const planMap = ({ ttl = Infinity, maxEntries = Infinity, maxBytes = Infinity } = {}) => {
+export const planMap = (options = {}) => {
+  checkObject('options', options)
+  const { ttl = Infinity, maxEntries = Infinity, maxBytes = Infinity } = options
   const settings = checkSettings({ ttl, maxEntries, maxBytes })
   const shardBits = shardBitsFor(settings)
   return {

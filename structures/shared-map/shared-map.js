@@ -1,12 +1,20 @@
 // SharedMap as a user has it: checks what it is given, and leaves the rest to the table.
 
 import { inspect } from 'node:util'
-import { invalidArgType } from '../../lib/errors.js'
+import { checkObject, invalidArgType } from '../../lib/errors.js'
+import { prepare } from '../codec.js'
 import { checkAlive, magicOf, Structure, wordsOf } from '../structure.js'
 import { unpack } from './entries.js'
 import { checkTtl, planMap } from './plan.js'
 import { Table } from './table.js'
 import { walk } from './walk.js'
+
+const ttlOf = (options) => {
+  checkObject('options', options)
+  const { ttl } = options
+  if (ttl !== undefined) checkTtl('options.ttl', ttl)
+  return ttl
+}
 
 const checkFunction = (name, value) => {
   if (typeof value !== 'function') throw invalidArgType(name, 'a function', value)
@@ -54,14 +62,16 @@ export class SharedMap extends Structure {
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY; the key has its old value
    */
   set(key, value, options) {
-    checkAlive(this)
-    this.#table.set(key, value, options === undefined ? undefined : this.#ttlOf(options))
+    const ttl = options === undefined ? undefined : ttlOf(options)
+    this.#prepare(value)
+    this.#table.set(key, ttl)
     return this
   }
 
-  #ttlOf({ ttl }) {
-    if (ttl !== undefined) checkTtl('options.ttl', ttl)
-    return ttl
+  // Getters of the value, or of the options before it, may have destroyed the map.
+  #prepare(value) {
+    prepare(value)
+    checkAlive(this)
   }
 
   /**
@@ -97,8 +107,13 @@ export class SharedMap extends Structure {
    */
   getOrInsert(key, value) {
     checkAlive(this)
-    const found = this.#table.get(key) ?? this.#table.insert(key, value)
+    const found = this.#table.get(key) ?? this.#insert(key, value)
     return found === undefined ? value : unpack(found)
+  }
+
+  #insert(key, value) {
+    this.#prepare(value)
+    return this.#table.insert(key)
   }
 
   /**

@@ -181,8 +181,8 @@ export class Table extends Limited {
     return ttl === Infinity ? 0 : Date.now() + ttl
   }
 
-  set(key, value, ttl) {
-    prepare(value)
+  /** Gives a key the value that was prepared. */
+  set(key, ttl) {
     const shard = this.shardFor(this.key.take(key))
     this.enter(shard)
     try {
@@ -198,9 +198,8 @@ export class Table extends Limited {
     return this.#locked(key, (shard, entry) => entry !== 0 && this.#remove(shard, entry))
   }
 
-  /** @returns {unknown} for `unpack`: what the map had; undefined when it has the value now */
-  insert(key, value) {
-    prepare(value)
+  /** @returns {unknown} for `unpack`: what the map had; undefined when it has the value now that was prepared */
+  insert(key) {
     return this.#locked(key, (shard, entry) => {
       const before = this.#liveValue(shard, entry)
       if (before === undefined) this.#put(shard, entry, this.expiryAfter())

@@ -1,6 +1,6 @@
 // Where the fields of a struct lie: in the order of their description, each at the next multiple of its alignment, as C does it.
 
-import { invalidArgType, MAX_BYTES, outOfRange } from '../../lib/errors.js'
+import { checkObject, MAX_BYTES, outOfRange } from '../../lib/errors.js'
 import { typeOf } from './types.js'
 
 /** Fields are properties, so they have the names of some; these two a struct has already. */
@@ -29,9 +29,7 @@ const checkName = (name) => {
  * @throws {RangeError} ERR_OUT_OF_RANGE for a name or a type that there is not, and when there is no field
  */
 export const plan = (description) => {
-  if (description === null || typeof description !== 'object') {
-    throw invalidArgType('description', 'an object', description)
-  }
+  checkObject('description', description)
   let [end, alignBytes] = [0, 1]
   const fields = Object.entries(description).map(([name, text]) => {
     checkName(name)
