@@ -47,7 +47,7 @@ fn a_copy_is_attached_iff_all_had_closed_the_file() {
 fn a_memory_may_grow_as_far_as_its_maker_said() {
     let file = TestFile::new("maximum");
     let attach = |initial, maximum| attach(&file.0, Wish { initial, maximum, create: true });
-    for (initial, maximum) in [(0, 5), (6, 5), (0, 0), (MAX_PAGES + 1, 0)] {
+    for (initial, maximum) in [(0, 5), (6, 5), (0, 0), (MAX_PAGES + 1, 0), (2, MAX_PAGES + 1)] {
         assert!(matches!(attach(initial, maximum), Err(Refusal::Refused(_))));
         assert_eq!(fs::metadata(&file.0).unwrap().len(), 0);
     }

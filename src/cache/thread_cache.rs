@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn a_row_begins_with_a_small_part_of_the_heap_if_that_has_room_for_some() {
         // In the first the blocks of one row of large ones are the longest that may be.
-        for pages in [36, 3, 150] {
+        for pages in [36, 3, 300] {
             let (cache, other) = (ThreadCache::new(), ThreadCache::new());
             let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
             let most = pages * PAGE / 16;

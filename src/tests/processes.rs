@@ -42,8 +42,10 @@ fn a_memory_grows_for_all_that_have_it() {
     let (mine, theirs) = (open(&file), open(&file));
     let bytes = |pages: u32| (pages * PAGE) as usize;
     assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(2), 0));
+    let block = mine.malloc(100, GRAIN, Search::Quick).unwrap();
     // One of them died when there was room in the file, but before the heap had it.
     assert!(file_of(&theirs).reserve(5));
+    assert_eq!(mine.grow_behind(block, 100_000), Ok(0));
     assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(2), 3));
     assert_eq!(mine.grow_for(100_000, GRAIN), Ok(3));
     assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(5), 0));
