@@ -68,7 +68,7 @@ pub struct Guarded {
     pub bounds: Bounds,
     /// Bytes that the memory is known to have: what one of its threads has seen of it.
     pub byte_length: usize,
-    /// Whether one of its threads has found the heap formatted.
+    /// Whether one of its threads has found the heap formatted, and its live blocks are known.
     pub formatted: bool,
     /// Free blocks between the caches of threads.
     pub depot: Depot,
@@ -97,9 +97,6 @@ impl Entry {
     /// [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory).
     pub fn new(words: Words<'_>, bounds: Bounds, debug: bool) -> Result<Self> {
         let live_blocks = LiveBlocks::new(bounds.maximum)?;
-        if let Some(heap) = Heap::open(words, bounds.start) {
-            live_blocks.enter(&heap);
-        }
         let book = debug.then(Book::default);
         let state = Mutex::new(Guarded::new(bounds, words.byte_length() as usize, book));
         Ok(Self { live_blocks, attachment: None, state })
@@ -115,7 +112,8 @@ impl Entry {
             owns_all: true,
         };
         let live_blocks = LiveBlocks::attached(Arc::clone(&attachment));
-        let state = Mutex::new(Guarded::new(bounds, 0, None));
+        let state = Guarded { formatted: true, ..Guarded::new(bounds, 0, None) };
+        let state = Mutex::new(state);
         Self { live_blocks, attachment: Some(attachment), state }
     }
 

@@ -169,9 +169,14 @@ impl<B: Bytes> SharedHeap<B> {
         let Some(heap) = Heap::open(words, root) else {
             return if state.formatted { Err(Fault::Corrupted) } else { Ok(None) };
         };
-        state.formatted = true;
+        let heap = heap.current()?;
+        if !state.formatted {
+            // Not before all of it is seen, lest some blocks stay unknown.
+            self.entry.live_blocks.enter(&heap);
+            state.formatted = true;
+        }
         self.root.set(Some(root));
-        heap.current().map(Some)
+        Ok(Some(heap))
     }
 
     // The same with all of the memory that other processes have grown, for what is done without

@@ -416,6 +416,22 @@ fn a_thread_that_sees_less_than_the_heap_may_have_looks_again() {
 }
 
 #[test]
+fn all_blocks_are_known_though_the_first_thread_does_not_see_all_of_them_at_once() {
+    let memory = Memory::new(2);
+    let heap = memory.open(None, false);
+    let small = malloc(&heap, 100);
+    heap.grow_for(3 * PAGE, GRAIN).unwrap();
+    let blocks = [small, malloc(&heap, 3 * PAGE)];
+    drop(heap);
+    let pages = memory.pages.replace(2);
+    let heap = memory.open(None, false);
+    assert_eq!(heap.free(small), Err(Fault::Stale));
+    memory.pages.set(pages);
+    heap.look();
+    assert_eq!(blocks.map(|block| heap.free(block)), [Ok(()), Ok(())]);
+}
+
+#[test]
 fn nobody_waits_by_the_system_where_one_process_has_the_memory() {
     let memory = Memory::new(2);
     let heap = memory.open(None, false);
