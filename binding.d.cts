@@ -53,13 +53,11 @@ export interface CacheLayout {
   /** Words of the head of a stack. */
   headWords: number
   /** A word of it. */
-  top: number
+  own: number
   /** A word of it. */
-  floor: number
+  limits: number
   /** A word of it. */
-  ceiling: number
-  /** A word of it. */
-  stride: number
+  longest: number
   /** A word of it. */
   published: number
   /** A word of it. */

@@ -6,7 +6,7 @@ import LocalSharedMemory from '../index.js'
 import { heapOf } from '../lib/blocks.js'
 import { ThreadCache } from '../lib/thread-cache.js'
 
-const [TOP, FLOOR, CEILING, PUBLISHED, WIDTH, END] = [0, 1, 2, 4, 5, 6]
+const [OWN, LIMITS, PUBLISHED, WIDTH, END] = [0, 1, 3, 4, 5]
 const [LARGE, SPARE, LARGE_BELOW, LARGE_SPARE] = [0, 1, 2, 4]
 const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3408, 64]
 const [KEPT, LIVE_LARGE, DIGIT] = [-1, -128, 112]
@@ -15,7 +15,7 @@ const BYTES = 1 << 21
 /** A class of 64 bytes, state 3, and one stack of large blocks, of 64 to 71 units. */
 const CLASSES = [
   { head: 3 * 8, stride: 64, start: STACKS },
-  { head: LARGE_HEADS + 8 * 8, stride: 72 * 1024, start: STACKS + DEPTH },
+  { head: LARGE_HEADS + 8 * 8, stride: 0, longest: 72 * 1024, start: STACKS + DEPTH },
 ]
 
 const makeCache = ({ width = 4, spare = 0, largeBelow = 0, kept = KEPT } = {}) => {
@@ -24,11 +24,9 @@ const makeCache = ({ width = 4, spare = 0, largeBelow = 0, kept = KEPT } = {}) =
   rows[SPARE] = spare
   rows[LARGE_BELOW] = largeBelow
   for (let size = 4; size <= 4; size++) rows[SIZES + size] = CLASSES[0].head
-  for (const { head, stride, start } of CLASSES) {
-    rows.set(
-      [start, start, start + width, stride, (start << 16) | start, width, start + DEPTH],
-      head,
-    )
+  for (const { head, stride, longest = stride, start } of CLASSES) {
+    const [empty, limits] = [(start << 16) | start, ((start + width) << 16) | stride]
+    rows.set([empty, limits, longest, empty, width, start + DEPTH], head)
   }
   cache.open(rows.buffer, kept)
   cache.refresh(new Int32Array(BYTES / 4), new ArrayBuffer(BYTES / 16))
@@ -59,7 +57,9 @@ const makeLarge = (cache, ptr, units, byteLength = units * 1024 - 24) => {
 
 const [{ head: HEAD, start: START }, { head: BIG }] = CLASSES
 const figures = ({ rows }, head = HEAD) =>
-  [TOP, FLOOR, CEILING].map((word) => rows[head + word] - rows[head + END] + DEPTH)
+  [rows[head + OWN] & 0xffff, rows[head + OWN] >>> 16, rows[head + LIMITS] >>> 16].map(
+    (at) => at - rows[head + END] + DEPTH,
+  )
 const published = ({ rows }) =>
   [rows[HEAD + PUBLISHED] & 0xffff, rows[HEAD + PUBLISHED] >>> 16].map((at) => at - START)
 /** A block whatever it takes, as malloc and free do it before they ask the native side. */
@@ -138,6 +138,7 @@ test('what is not plainly a live block is not pushed', (t) => {
     (cache) => (cache.words[254] = 0),
     (cache) => (cache.words[254] = 57),
     (cache) => (cache.words[254] = -1),
+    (cache) => (cache.words[254] = -(2 ** 31)),
     (cache) => (cache.words[255] = 80),
     (cache) => (cache.words[255 + 16] = 80),
   ]
@@ -192,6 +193,17 @@ test('a block behind the end of the memory stays where it is', (t) => {
   cache.words = new Int32Array(0)
   t.is(cache.pop(50), 0)
   cache.words = words
+  t.is(cache.pop(50), 1024)
+})
+
+test('a block behind the end of what a thread knows of a shared memory stays where it is', (t) => {
+  const cache = makeCache()
+  cache.push(makeLive(cache, 1024))
+  const known = (bytes) =>
+    cache.refresh(new Int32Array(new SharedArrayBuffer(bytes)), cache.states.buffer)
+  known(1024)
+  t.is(cache.pop(50), 0)
+  known(1040)
   t.is(cache.pop(50), 1024)
 })
 

@@ -28,14 +28,14 @@ const sizeOf = (digits) => {
 // The newest block of a stack, if it is long enough.
 const popFrom = (cache, head, byteLength) => {
   const { words, rows, states, digits } = cache
-  const top = rows[head] - 1
-  if (top < rows[head + 1] && !cache.lower(head)) return 0
-  const ptr = rows[top] >>> 0
+  if ((rows[head] & 65_535) <= rows[head] >>> 16 && !cache.lower(head)) return 0
+  const own = rows[head]
+  const ptr = rows[(own & 65_535) - 1] >>> 0
   const size = sizeOf(digits[(ptr >>> 6) + 1])
   const header = (ptr - 8) >>> 2
   // A memory that is not shared and has grown has left these words, a stray write has met the header, or it is too short.
   if (words[header + 1] !== size || byteLength > size - 8) return 0
-  rows[head] = top
+  rows[head] = (own - 1) | 0
   // Two threads have freed it at the same time, and it was given out since.
   if (states[ptr >>> 4] !== cache.kept) return 0
   words[header] = byteLength
@@ -68,12 +68,12 @@ export class LargeCache extends Stacks {
     const head = this.headOfLarge(ptr)
     if (head === 0) return false
     const { words, rows, states } = this
-    if (rows[head] >= rows[head + 2] && !this.raise(head)) return false
-    const top = rows[head]
+    if (!this.hasRoom(head) && !this.raise(head)) return false
+    const own = rows[head]
     states[ptr >>> 4] = this.kept
     words[(ptr - 8) >>> 2] = 0
-    rows[top] = ptr
-    rows[head] = top + 1
+    rows[own & 65_535] = ptr
+    rows[head] = (own + 1) | 0
     return true
   }
 
@@ -82,7 +82,7 @@ export class LargeCache extends Stacks {
     if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 1023) !== 16) return 0
     const { words, digits } = this
     const at = ptr >>> 6
-    if (at >= digits.length || digits[at] !== LIVE_WORD) return 0
+    if (at >= this.grains >>> 2 || digits[at] !== LIVE_WORD) return 0
     const size = sizeOf(digits[at + 1])
     const header = (ptr - 8) >>> 2
     return size >= LEAST_SIZE &&

@@ -3,6 +3,7 @@
 // by a compare-exchange. src/process/rows.rs says where things lie, and its numbers are written out here, for speed.
 
 import binding from './binding.js'
+import { isShared } from './engine.js'
 
 /** What both sides have to agree on. */
 const LAYOUT = {
@@ -15,13 +16,12 @@ const LAYOUT = {
   digitBits: 4,
   digitCount: 6,
   headWords: 8,
-  top: 0,
-  floor: 1,
-  ceiling: 2,
-  stride: 3,
-  published: 4,
-  width: 5,
-  end: 6,
+  own: 0,
+  limits: 1,
+  longest: 2,
+  published: 3,
+  width: 4,
+  end: 5,
   large: 0,
   spare: 1,
   largeBelow: 2,
@@ -57,6 +57,13 @@ export class Stacks {
   states = NO_STATES
   /** The same, four at once: large blocks have digits behind their state. */
   digits = NO_DIGITS
+  /**
+   * How many grains of 16 bytes there are in all of them: once any buffer in the process has been detached, the arrays' own
+   * lengths take the longest of all to find out.
+   */
+  grains = 0
+  /** How many of them stay in `words`: none of a memory that is not shared, since it leaves its words when it grows. */
+  lasting = 0
   /** The state of a block that is kept: another one in each process that has the heap, -1 where one has it to itself. */
   kept = KEPT
 
@@ -75,6 +82,8 @@ export class Stacks {
     this.rows = NO_ROWS
     this.states = NO_STATES
     this.digits = NO_DIGITS
+    this.grains = 0
+    this.lasting = 0
   }
 
   /**
@@ -82,9 +91,13 @@ export class Stacks {
    * @param {ArrayBuffer} states of its blocks
    */
   refresh(words, states) {
+    const grains = Math.min(words.length >>> 2, states.byteLength)
+    const lasting = isShared(words.buffer) ? grains : 0
     this.words = words
     this.states = new Int8Array(states)
     this.digits = new Int32Array(states)
+    this.grains = grains
+    this.lasting = lasting
   }
 
   /** Whether there are stacks: the heap is open, and the engine takes their words from outside. */
@@ -97,6 +110,12 @@ export class Stacks {
     return this.rows[0] !== 0
   }
 
+  /** Whether the thread's own part of a stack has room for one more block. */
+  hasRoom(head) {
+    const { rows } = this
+    return (rows[head] & 0xffff) < rows[head + 1] >>> 16
+  }
+
   /**
    * Gives the thread half as many blocks of a stack more as it may have to itself.
    *
@@ -105,16 +124,12 @@ export class Stacks {
    */
   lower(head) {
     const { rows } = this
-    const floor = rows[head + 1]
-    const published = rows[head + 4]
+    const floor = rows[head] >>> 16
+    const published = rows[head + 3]
     if (floor <= (published & 0xffff)) return false
     const width = this.widen(head)
     const lower = Math.max(floor - ((width + 1) >>> 1), published & 0xffff)
-    const moved = (lower << 16) | (published & 0xffff)
-    if (Atomics.compareExchange(rows, head + 4, published, moved) !== published) return false
-    rows[head + 1] = lower
-    rows[head + 2] = Math.min(lower + width, rows[head + 6])
-    return true
+    return this.#moveFloor(head, published, lower, width)
   }
 
   /**
@@ -125,16 +140,26 @@ export class Stacks {
    */
   raise(head) {
     const { rows } = this
-    if (rows[head] >= rows[head + 6] || rows[head + 5] === 0) return false
+    if ((rows[head] & 0xffff) >= rows[head + 5] || rows[head + 4] === 0) return false
     const width = this.widen(head)
-    const published = rows[head + 4]
-    const floor = rows[head + 1] + ((width + 1) >>> 1)
-    if (rows[head] < rows[head + 2]) return true
+    const floor = (rows[head] >>> 16) + ((width + 1) >>> 1)
+    return this.hasRoom(head) || this.#moveFloor(head, rows[head + 3], floor, width)
+  }
+
+  // `published` as it was when the floor was found.
+  #moveFloor(head, published, floor, width) {
+    const { rows } = this
+    const limits = this.#limitsUpTo(floor + width, head)
     const moved = (floor << 16) | (published & 0xffff)
-    if (Atomics.compareExchange(rows, head + 4, published, moved) !== published) return false
-    rows[head + 1] = floor
-    rows[head + 2] = Math.min(floor + width, rows[head + 6])
+    if (Atomics.compareExchange(rows, head + 3, published, moved) !== published) return false
+    rows[head] = (floor << 16) | (rows[head] & 0xffff)
+    rows[head + 1] = limits
     return true
+  }
+
+  #limitsUpTo(ceiling, head) {
+    const { rows } = this
+    return (Math.min(ceiling, rows[head + 5]) << 16) | (rows[head + 1] & 0xffff)
   }
 
   /**
@@ -143,14 +168,15 @@ export class Stacks {
    */
   widen(head) {
     const { rows } = this
-    const width = rows[head + 5]
-    const bytes = width * rows[head + 3]
+    const width = rows[head + 4]
+    const bytes = width * rows[head + 2]
     const spare = head < 3080 ? 1 : 4
     if (width === 0 || width >= MOST_WIDTH || bytes > rows[spare] >>> 2) return width
+    const limits = this.#limitsUpTo((rows[head] >>> 16) + 2 * width, head)
     rows[spare] -= bytes
     if (rows[spare] < rows[2]) rows[0] = 1
-    rows[head + 5] = 2 * width
-    rows[head + 2] = Math.min(rows[head + 1] + 2 * width, rows[head + 6])
+    rows[head + 4] = 2 * width
+    rows[head + 1] = limits
     return 2 * width
   }
 }

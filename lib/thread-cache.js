@@ -19,14 +19,14 @@
 import { LargeCache } from './large-cache.js'
 
 /** The head of the size class of the live block at a pointer, whose header and the next one are whole; 0 on any doubt. */
-const headOf = (words, rows, states, ptr) => {
+const headOf = ({ words, rows, states, grains }, ptr) => {
   if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return 0
   const grain = ptr >>> 4
-  if (grain >= states.length) return 0
+  if (grain >= grains) return 0
   const state = states[grain]
   if (state <= 0) return 0
   const head = (state & 127) << 3
-  const stride = rows[head | 3]
+  const stride = rows[head | 1] & 65_535
   const header = (ptr - 8) >>> 2
   return words[header + 1] === stride &&
     words[header + 1 + (stride >>> 2)] === stride &&
@@ -46,19 +46,20 @@ export class ThreadCache extends LargeCache {
   pop(byteLength) {
     if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
     if ((byteLength - 1) >>> 0 >= 32_776) return 0
-    const { words, rows, states, kept } = this
+    const { words, rows, states, kept, lasting } = this
     const head = rows[1024 + ((byteLength + 23) >>> 4)] & 1016
-    const top = rows[head] & 65_535
-    if (top <= rows[head | 1]) return 0
+    const own = rows[head]
+    const top = own & 65_535
+    if (top <= own >>> 16) return 0
     const ptr = rows[top - 1] >>> 0
-    const header = (ptr - 8) >>> 2
+    const grain = ptr >>> 4
     // A memory that is not shared and has grown has left these words.
-    if (header >= words.length) return 0
-    rows[head] = top - 1
+    if (grain >= lasting && grain >= words.length >>> 2) return 0
+    rows[head] = (own - 1) | 0
     // Two threads have freed it at the same time, and it was given out since.
-    if (states[ptr >>> 4] !== kept) return 0
-    words[header] = byteLength
-    states[ptr >>> 4] = head >>> 3
+    if (states[grain] !== kept) return 0
+    words[(ptr - 8) >>> 2] = byteLength
+    states[grain] = head >>> 3
     return ptr
   }
 
@@ -71,22 +72,26 @@ export class ThreadCache extends LargeCache {
   push(ptr) {
     // What headOf asks for, and by itself: the compiler does not see that an answer of it is not 0.
     if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return false
-    const { words, rows, states, kept } = this
+    const { words, rows, states, kept, grains } = this
     const grain = ptr >>> 4
-    if (grain >= states.length) return false
+    if (grain >= grains) return false
     const state = states[grain]
     if (state <= 0) return false
     const head = (state & 127) << 3
-    const stride = rows[head | 3]
+    const limits = rows[head | 1]
+    const stride = limits & 65_535
     const header = (ptr - 8) >>> 2
     if (words[header + 1] !== stride || words[header + 1 + (stride >>> 2)] !== stride) return false
-    if ((words[header] - 1) >>> 0 >= stride - 8) return false
-    const top = rows[head] & 65_535
-    if (top >= rows[head | 2]) return false
+    const byteLength = words[header]
+    // Negative when it is not from 1 to what fits.
+    if (((byteLength - 1) | (stride - 8 - byteLength)) < 0) return false
+    const own = rows[head]
+    const top = own & 65_535
+    if (top >= limits >>> 16) return false
     states[grain] = kept
     words[header] = 0
     rows[top] = ptr
-    rows[head] = top + 1
+    rows[head] = (own + 1) | 0
     return true
   }
 
@@ -101,7 +106,7 @@ export class ThreadCache extends LargeCache {
   /** Puts a live block into the cache, and older ones into the part that all threads may take; or a large block. As push. */
   pushNewer(ptr) {
     if (this.pushLarge(ptr)) return true
-    const head = headOf(this.words, this.rows, this.states, ptr)
+    const head = headOf(this, ptr)
     return head !== 0 && this.raise(head) && this.push(ptr)
   }
 
@@ -116,9 +121,9 @@ export class ThreadCache extends LargeCache {
     if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
     if ((byteLength - 1) >>> 0 >= 32_776) return 0
     const { words, rows, states } = this
-    const head = headOf(words, rows, states, ptr)
+    const head = headOf(this, ptr)
     if (head === 0) return 0
-    const room = rows[head + 3] - 8
+    const room = (rows[head + 1] & 65_535) - 8
     const from = ptr >>> 2
     const before = words[from - 2]
     if (byteLength <= room && byteLength >= room >>> 1) {
@@ -127,7 +132,7 @@ export class ThreadCache extends LargeCache {
     }
     const count = ((before < byteLength ? before : byteLength) + 3) >>> 2
     if (count > 128) return 0
-    if (rows[head] >= rows[head + 2] && !this.raise(head)) return 0
+    if (!this.hasRoom(head) && !this.raise(head)) return 0
     const moved = this.pop(byteLength) || this.popOlder(byteLength)
     if (moved === 0) return 0
     // There is no call from here on: at the end of the stack it would fail, and the new block be lost.
@@ -137,17 +142,17 @@ export class ThreadCache extends LargeCache {
       words[to + word] = words[from + word]
       words[to + word + 1] = words[from + word + 1]
     }
-    const top = rows[head]
+    const own = rows[head]
     states[ptr >>> 4] = this.kept
     words[from - 2] = 0
-    rows[top] = ptr
-    rows[head] = top + 1
+    rows[own & 65_535] = ptr
+    rows[head] = (own + 1) | 0
     return moved
   }
 
   /** Whether it is plain to see that a pointer is that of a live block of a size class. */
   isSmall(ptr) {
-    return headOf(this.words, this.rows, this.states, ptr) !== 0
+    return headOf(this, ptr) !== 0
   }
 
   /** @returns {number} the bytes that were asked for in such a block */
@@ -162,7 +167,7 @@ export class ThreadCache extends LargeCache {
 
   /** @returns {number} the head of the stack that the live block at a pointer goes to, for the native side; 0 when there is none */
   headFor(ptr) {
-    return headOf(this.words, this.rows, this.states, ptr) || this.headOfLarge(ptr)
+    return headOf(this, ptr) || this.headOfLarge(ptr)
   }
 
   /** @returns {number} the head of the class for a length, for the native side; 0 when blocks of that length have none */

@@ -202,7 +202,7 @@ mod tests {
     use crate::fault::Fault;
     use crate::heap::CLASSES;
     use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, UNIT, class_for};
-    use crate::process::rows::{TOP, WIDTH};
+    use crate::process::rows::{LIMITS, OWN, WIDTH};
     use crate::tests::fixture::Random;
     use crate::tests::js_cache::JsCache;
 
@@ -474,13 +474,13 @@ mod tests {
         let (cache, _, mut fixture) = pair();
         let free_blocks = &mut fixture.free_blocks(0);
         let head = |word: usize| &cache.rows.words()[2 * crate::process::rows::HEAD_WORDS + word];
-        for word in TOP..=WIDTH {
+        for word in OWN..=WIDTH {
             for figure in [0, 1, 0xffff, 0x7fff_ffff, u32::MAX] {
                 let stride = head(word).swap(figure, Relaxed);
                 drop(cache.make_room(free_blocks, 2));
                 drop(cache.refill(free_blocks, 2));
                 drop(cache.drain(free_blocks));
-                head(crate::process::rows::STRIDE).store(CLASSES[2].stride, Relaxed);
+                head(LIMITS).store(CLASSES[2].stride, Relaxed);
                 assert!(stride == 0 || cache.rows.row(2).blocks().is_empty());
             }
         }

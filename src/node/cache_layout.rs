@@ -28,13 +28,11 @@ pub struct CacheLayout {
     /// Words of the head of a stack.
     pub head_words: i32,
     /// A word of it.
-    pub top: i32,
+    pub own: i32,
     /// A word of it.
-    pub floor: i32,
+    pub limits: i32,
     /// A word of it.
-    pub ceiling: i32,
-    /// A word of it.
-    pub stride: i32,
+    pub longest: i32,
     /// A word of it.
     pub published: i32,
     /// A word of it.
@@ -76,10 +74,9 @@ pub fn cache_layout() -> CacheLayout {
         digit_bits: live_blocks::DIGIT_BITS as i32,
         digit_count: live_blocks::DIGIT_COUNT as i32,
         head_words: rows::HEAD_WORDS as i32,
-        top: rows::TOP as i32,
-        floor: rows::FLOOR as i32,
-        ceiling: rows::CEILING as i32,
-        stride: rows::STRIDE as i32,
+        own: rows::OWN as i32,
+        limits: rows::LIMITS as i32,
+        longest: rows::LONGEST as i32,
         published: rows::PUBLISHED as i32,
         width: rows::WIDTH as i32,
         end: rows::END as i32,

@@ -7,7 +7,7 @@
 //! what it has is not.
 //!
 //! ```text
-//! heads        one for each size class, 8 words; see TOP to END. Class 0 is none: the words of its head say
+//! heads        one for each size class, 8 words; see OWN to END. Class 0 is none: the words of its head say
 //!              whether the cache is large, how many bytes the own parts of classes may still grow by,
 //!              below how many it is large, how many there are in all, and those of large blocks
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
@@ -58,23 +58,23 @@ const LARGE_DEPTH: usize = 16;
 const GAP: usize = 16;
 /// Words in all.
 pub const WORDS: usize = STARTS[ROWS.end];
-// The two ends of a lower part fit in one word.
-const _: () = assert!(WORDS <= 1 << 16);
+// Two places fit in one word, and so do a place and a stride.
+const _: () = assert!(WORDS <= 1 << 16 && LARGEST < 1 << 16);
 
-/// In the head of a class: the word behind the newest block.
-pub const TOP: usize = 0;
-/// The oldest block that is the thread's own.
-pub const FLOOR: usize = 1;
-/// Where the thread's own part has to be cut short to take another block.
-pub const CEILING: usize = 2;
-/// Bytes from block to block; of large blocks the most bytes that one has.
-pub const STRIDE: usize = 3;
+/// In the head of a class, what is the thread's own: the word behind the newest block, and, 16 bits
+/// up, the oldest block, which is the floor.
+pub const OWN: usize = 0;
+/// The bytes from block to block, but 0 for large blocks; and, 16 bits up, where the thread's own
+/// part has to be cut short to take another block.
+pub const LIMITS: usize = 1;
+/// The most bytes that a block has.
+pub const LONGEST: usize = 2;
 /// The part that is everyone's: its bottom, and, 16 bits up, its end, which is the floor.
-pub const PUBLISHED: usize = 4;
+pub const PUBLISHED: usize = 3;
 /// The words that the thread's own part has room for; 0 when the class is not kept at present.
-pub const WIDTH: usize = 5;
+pub const WIDTH: usize = 4;
 /// The word behind the stack.
-pub const END: usize = 6;
+pub const END: usize = 5;
 
 /// In the head of class 0: whether the cache is larger than that of an idle thread may be.
 pub const LARGE: usize = 0;
@@ -155,11 +155,11 @@ impl Rows {
         let rows = Self { words };
         for (class, geometry) in CLASSES.iter().enumerate() {
             let head = class * HEAD_WORDS;
-            rows.words[head + STRIDE].store(geometry.stride, Relaxed);
+            rows.words[head + LIMITS].store(geometry.stride, Relaxed);
         }
         for index in ROWS {
             let row = rows.row(index);
-            row.head[STRIDE].store(row_bytes(index), Relaxed);
+            row.head[LONGEST].store(row_bytes(index), Relaxed);
             row.head[END].store(row.end as u32, Relaxed);
             row.settle(row.start, row.start);
         }
@@ -273,22 +273,26 @@ impl<'r> Row<'r> {
     }
 
     fn top(&self) -> usize {
-        (self.head[TOP].load(Relaxed) as usize).clamp(self.start, self.end)
+        low(self.head[OWN].load(Relaxed)).clamp(self.start, self.end)
     }
 
     fn settle(&self, bottom: usize, top: usize) {
         let width = self.width() as usize;
         let floor = bottom.max(top - width.div_ceil(2).min(top));
         let ceiling = self.end.min(floor + width);
-        self.head[TOP].store(top as u32, Relaxed);
-        self.head[FLOOR].store(floor as u32, Relaxed);
-        self.head[CEILING].store(ceiling as u32, Relaxed);
+        let stride = low(self.head[LIMITS].load(Relaxed));
+        self.head[OWN].store((floor << 16 | top) as u32, Relaxed);
+        self.head[LIMITS].store((ceiling << 16 | stride) as u32, Relaxed);
         self.head[PUBLISHED].store((floor << 16 | bottom) as u32, Release);
     }
 }
 
 const fn ends(published: u32) -> (usize, usize) {
-    (published as usize & 0xffff, published as usize >> 16)
+    (low(published), published as usize >> 16)
+}
+
+const fn low(word: u32) -> usize {
+    word as usize & 0xffff
 }
 
 #[cfg(test)]

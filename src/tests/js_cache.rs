@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::heap::{GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE};
 use crate::process::rows::{
-    CEILING, END, FIRST_LARGE_UNITS, FLOOR, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS,
-    LARGE_SPARE, MOST_LARGE_UNITS, PUBLISHED, SIZES, SPARE, STRIDE, TOP, WIDTH,
+    END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS, LARGE_SPARE, LIMITS,
+    LONGEST, MOST_LARGE_UNITS, OWN, PUBLISHED, SIZES, SPARE, WIDTH,
 };
 use crate::tests::kill::step;
 
@@ -32,11 +32,11 @@ impl JsCache<'_> {
     /// Takes a block.
     pub fn pop(&self, byte_length: u32) -> Option<u32> {
         let head = self.head_for(byte_length);
-        let top = self.row(head, TOP).checked_sub(1)?;
-        if top < self.row(head, FLOOR) {
+        let (top, floor) = self.own(head);
+        if top <= floor {
             return None;
         }
-        self.take(head, top, byte_length, (head / HEAD_WORDS) as i8)
+        self.take(head, byte_length, (head / HEAD_WORDS) as i8)
     }
 
     /// Keeps a live block, if there is room.
@@ -96,23 +96,23 @@ impl JsCache<'_> {
     }
 
     fn pop_from(&self, head: usize, byte_length: u32) -> Option<u32> {
-        if self.row(head, TOP) <= self.row(head, FLOOR) && !self.lower(head) {
+        let (top, floor) = self.own(head);
+        if top <= floor && !self.lower(head) {
             return None;
         }
-        let top = self.row(head, TOP) - 1;
-        let pointer = self.rows[top as usize].load(Relaxed);
+        let pointer = self.rows[top as usize - 1].load(Relaxed);
         let size = self.size_of(pointer);
         if self.header(pointer)[1].load(Relaxed) != size || byte_length > size - HEADER {
             return None;
         }
-        self.take(head, top, byte_length, LIVE_LARGE)
+        self.take(head, byte_length, LIVE_LARGE)
     }
 
-    // Gives out the block at `top` of a stack, if it is still kept, in the state `live`.
-    fn take(&self, head: usize, top: u32, byte_length: u32, live: i8) -> Option<u32> {
-        let pointer = self.rows[top as usize].load(Relaxed);
+    // Gives out the newest block of a stack, if it is still kept, in the state `live`.
+    fn take(&self, head: usize, byte_length: u32, live: i8) -> Option<u32> {
+        let pointer = self.rows[self.own(head).0 as usize - 1].load(Relaxed);
         step();
-        self.set_row(head, TOP, top);
+        self.set_row(head, OWN, self.row(head, OWN) - 1);
         let state = &self.states[(pointer / GRAIN) as usize];
         if state.load(Relaxed) != self.kept {
             return None;
@@ -140,7 +140,7 @@ impl JsCache<'_> {
             return 0;
         }
         let head = state as usize * HEAD_WORDS;
-        let stride = self.row(head, STRIDE);
+        let (stride, _) = halves(self.row(head, LIMITS));
         let [byte_length, size] = self.header(pointer).each_ref().map(|word| word.load(Relaxed));
         let [_, next_size] =
             self.header(pointer + stride).each_ref().map(|word| word.load(Relaxed));
@@ -159,56 +159,61 @@ impl JsCache<'_> {
 
     /// Whether the thread's own part has room.
     pub fn has_room(&self, head: usize) -> bool {
-        self.row(head, TOP) < self.row(head, CEILING)
+        self.own(head).0 < halves(self.row(head, LIMITS)).1
     }
 
     /// Keeps a block, whatever its state says.
     pub fn keep(&self, pointer: u32, head: usize) {
-        let top = self.row(head, TOP);
+        let own = self.row(head, OWN);
         step();
         self.states[(pointer / GRAIN) as usize].store(self.kept, Relaxed);
         step();
         self.header(pointer)[0].store(0, Relaxed);
         step();
-        self.rows[top as usize].store(pointer, Relaxed);
-        self.set_row(head, TOP, top + 1);
+        self.rows[halves(own).0 as usize].store(pointer, Relaxed);
+        self.set_row(head, OWN, own + 1);
     }
 
     fn lower(&self, head: usize) -> bool {
-        let (floor, published) = (self.row(head, FLOOR), self.row(head, PUBLISHED));
-        if floor <= published & 0xffff {
+        let (floor, published) = (self.own(head).1, self.row(head, PUBLISHED));
+        let (bottom, _) = halves(published);
+        if floor <= bottom {
             return false;
         }
         let width = self.widen(head);
-        let lower = floor.saturating_sub(width.div_ceil(2)).max(published & 0xffff);
-        self.move_floor(head, lower, width)
+        let lower = floor.saturating_sub(width.div_ceil(2)).max(bottom);
+        self.move_floor(head, published, lower, width)
     }
 
     fn raise(&self, head: usize) -> bool {
-        if self.row(head, TOP) >= self.row(head, END) || self.row(head, WIDTH) == 0 {
+        if self.own(head).0 >= self.row(head, END) || self.row(head, WIDTH) == 0 {
             return false;
         }
         let width = self.widen(head);
-        let floor = self.row(head, FLOOR) + width.div_ceil(2);
-        self.has_room(head) || self.move_floor(head, floor, width)
+        let floor = self.own(head).1 + width.div_ceil(2);
+        self.has_room(head) || self.move_floor(head, self.row(head, PUBLISHED), floor, width)
     }
 
-    fn move_floor(&self, head: usize, floor: u32, width: u32) -> bool {
-        let published = self.row(head, PUBLISHED);
-        let moved = floor << 16 | published & 0xffff;
+    fn move_floor(&self, head: usize, published: u32, floor: u32, width: u32) -> bool {
+        let moved = floor << 16 | halves(published).0;
         let word = &self.rows[head + PUBLISHED];
         if word.compare_exchange(published, moved, AcqRel, Relaxed).is_err() {
             return false;
         }
-        self.set_row(head, FLOOR, floor);
-        self.set_row(head, CEILING, (floor + width).min(self.row(head, END)));
+        self.set_row(head, OWN, floor << 16 | self.own(head).0);
+        self.set_ceiling(head, floor + width);
         true
+    }
+
+    fn set_ceiling(&self, head: usize, ceiling: u32) {
+        let (stride, _) = halves(self.row(head, LIMITS));
+        self.set_row(head, LIMITS, ceiling.min(self.row(head, END)) << 16 | stride);
     }
 
     fn widen(&self, head: usize) -> u32 {
         let width = self.row(head, WIDTH);
         let figure = if head < LARGE_HEADS { SPARE } else { LARGE_SPARE };
-        let (bytes, spare) = (width * self.row(head, STRIDE), self.row(0, figure));
+        let (bytes, spare) = (width * self.row(head, LONGEST), self.row(0, figure));
         if width == 0 || width >= MOST_WIDTH || bytes > spare >> 2 {
             return width;
         }
@@ -217,14 +222,18 @@ impl JsCache<'_> {
             self.set_row(0, LARGE, 1);
         }
         self.set_row(head, WIDTH, 2 * width);
-        let ceiling = self.row(head, FLOOR) + 2 * width;
-        self.set_row(head, CEILING, ceiling.min(self.row(head, END)));
+        self.set_ceiling(head, self.own(head).1 + 2 * width);
         2 * width
     }
 
     fn header(&self, pointer: u32) -> &[AtomicU32; 2] {
         let index = ((pointer - HEADER) / 4) as usize;
         self.words[index..].first_chunk().expect("a header in the memory")
+    }
+
+    // The word behind the newest block, and the floor.
+    fn own(&self, head: usize) -> (u32, u32) {
+        halves(self.row(head, OWN))
     }
 
     fn row(&self, head: usize, word: usize) -> u32 {
@@ -234,6 +243,10 @@ impl JsCache<'_> {
     fn set_row(&self, head: usize, word: usize, value: u32) {
         self.rows[head + word].store(value, Relaxed);
     }
+}
+
+fn halves(word: u32) -> (u32, u32) {
+    (word & 0xffff, word >> 16)
 }
 
 fn large_head(units: u32) -> usize {
