@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { launch, within } from './fixtures/launch.mjs'
-import { PAGE } from './fixtures/pages.mjs'
+import { PAGE, pagesOf } from './fixtures/pages.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 import { checkAllocs, runRandomly, Shadow } from './fixtures/shadow.mjs'
 
@@ -409,4 +409,32 @@ test('handles that are collected give their blocks back', async (t) => {
   t.true(before > 0)
   t.is(after, 0)
   t.is(collected, 20)
+})
+
+test('a memory that is used in the same way again and again hardly grows', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 1000 })
+  let most = 0
+  for (let round = 0; round < 6; round++) {
+    const random = randomFrom(3)
+    const part = () => random(1_000_000) / 1_000_000
+    const live = []
+    let bytes = 0
+    const drop = () => {
+      const { ptr, byteLength } = live.shift()
+      memory.free(ptr)
+      bytes -= byteLength
+    }
+    for (let step = 0; step < 20_000; step++) {
+      if (live.length === 300 || (live.length > 20 && random(100) < 48)) {
+        drop()
+      } else {
+        const byteLength = Math.floor(16 * 12_500 ** ((part() + part() + part()) / 3))
+        live.push({ ptr: memory.malloc(byteLength), byteLength })
+        bytes += byteLength
+        most = Math.max(most, bytes)
+      }
+    }
+    while (live.length > 0) drop()
+  }
+  t.true(pagesOf(memory) * PAGE < 1.7 * most, `${(pagesOf(memory) * PAGE) / most} times`)
 })

@@ -33,6 +33,14 @@ impl FreeBlocks<'_> {
         if waiting > 0 { Ok(waiting) } else { self.take_from_spans(class, slots) }
     }
 
+    /// Whether there are blocks of a class without a new span.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn has(&self, class: usize) -> Result<bool> {
+        Ok(self.depot.has(self.thread, class) || self.heap.has_free_blocks(class)?)
+    }
+
     fn take_from_spans(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {
         let Self { heap, live_blocks, depot, thread } = self;
         let least = (SPAN_BATCH / CLASSES[class].stride).max(1);

@@ -23,6 +23,10 @@ const FIRST_SHARE: u32 = 64;
 const FIRST_LARGE_SHARE: u32 = 16;
 /// ... if there could be this many, and with this many blocks at most.
 const LEAST_BLOCKS: u32 = 4;
+/// Much is what is kept when it is more than this many bytes ...
+const UNTIDY_BYTES: u64 = 256 * 1024;
+/// ... and one part in this many of the heap besides.
+const UNTIDY_SHARE: u64 = 16;
 const MOST_FIRST: u32 = 32;
 
 /// The cache of one thread for one heap.
@@ -47,12 +51,44 @@ impl ThreadCache {
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
+        let is_tidy = !free_blocks.depot.is_worth_tidying()
+            || !self.rows.row(class).blocks().is_empty()
+            || free_blocks.has(class)?;
+        if !is_tidy {
+            self.tidy(free_blocks)?;
+        }
         let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
         if row.blocks().is_empty() {
             row.fill(0);
             row.fill(free_blocks.take(class, row.slots())?);
         }
         Ok(row.blocks().len())
+    }
+
+    /// Puts everything back, if that is much and the memory has grown lately, before a span or a
+    /// large block takes units. Else blocks that nobody uses keep their spans where they are, what
+    /// is used spreads over the whole heap, and it grows again though much of it is free, in pieces.
+    ///
+    /// # Errors
+    /// Those of [`FreeBlocks::put`]; all of them left the cache and the depot.
+    pub fn tidy(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
+        if !free_blocks.depot.is_worth_tidying() {
+            return Ok(());
+        }
+        let heap = u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT);
+        let kept = self.bytes() + free_blocks.depot.bytes();
+        if kept <= UNTIDY_BYTES + heap / UNTIDY_SHARE {
+            return Ok(());
+        }
+        free_blocks.depot.note_tidied(kept);
+        self.give_back(free_blocks, 1)?;
+        free_blocks.heap.free_spare_spans()
+    }
+
+    // Bytes of the blocks of classes.
+    fn bytes(&self) -> u64 {
+        let blocks = (1..DENSE_END).map(|row| (row, self.rows.row(row).blocks().len() as u64));
+        blocks.map(|(row, count)| count * u64::from(row_bytes(row))).sum()
     }
 
     /// Makes room in a row if its blocks are kept in a heap of this size: the older half of a full
@@ -293,6 +329,53 @@ mod tests {
         assert!(kept(&cache) < cached(&free_blocks.heap));
         assert_eq!(free_blocks.collect(1), Ok(true));
         assert!(kept(&cache) == cached(&free_blocks.heap) && kept(&cache) > 0);
+    }
+
+    /// Allocates so many blocks of 200 bytes and frees them.
+    fn keep(cache: &ThreadCache, fixture: &mut Fixture, count: u32) {
+        let class = class_for(200, GRAIN).unwrap();
+        let heap = fixture.free_blocks(1).heap;
+        let blocks: Vec<_> =
+            (0..count).map(|_| heap.malloc(200, GRAIN, Search::Quick).unwrap()).collect();
+        for block in blocks {
+            fixture.live_blocks.set_live(block, class);
+            while !js(cache, fixture).push(block) && !js(cache, fixture).push_newer(block) {
+                cache.make_room(&mut fixture.free_blocks(0), class).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn much_that_is_kept_goes_back_before_a_span_is_cut_in_a_memory_that_has_grown() {
+        let stride = u64::from(CLASSES[class_for(200, GRAIN).unwrap()].stride);
+        let (cache, _, mut fixture) = pair();
+        let heap = fixture.free_blocks(0).heap;
+        let much =
+            UNTIDY_BYTES + u64::from(heap.total_units().unwrap()) * u64::from(UNIT) / UNTIDY_SHARE;
+        keep(&cache, &mut fixture, (much / stride) as u32);
+        let free_blocks = &mut fixture.free_blocks(0);
+        assert!(kept(&cache) < cached(&free_blocks.heap), "some is in the depot");
+        free_blocks.depot.note_growth();
+        let before = cached(&free_blocks.heap);
+        cache.tidy(free_blocks).unwrap();
+        assert_eq!(cached(&free_blocks.heap), before, "not much");
+        keep(&cache, &mut fixture, 1);
+        let free_blocks = &mut fixture.free_blocks(0);
+        cache.refill(free_blocks, class_for(200, GRAIN).unwrap()).unwrap();
+        assert_eq!(cached(&free_blocks.heap), before + stride, "no span was cut");
+        let new = cache.refill(free_blocks, 5).unwrap() as u64;
+        assert_eq!(cached(&free_blocks.heap), new * u64::from(CLASSES[5].stride));
+        assert!(new > 0 && cache.rows.row(5).blocks().len() as u64 == new);
+    }
+
+    #[test]
+    fn what_is_kept_stays_in_a_memory_that_has_not_grown() {
+        let (cache, _, mut fixture) = pair();
+        keep(&cache, &mut fixture, 4_000);
+        let free_blocks = &mut fixture.free_blocks(0);
+        let before = cached(&free_blocks.heap);
+        let new = cache.refill(free_blocks, 5).unwrap() as u64;
+        assert_eq!(cached(&free_blocks.heap), before + new * u64::from(CLASSES[5].stride));
     }
 
     #[test]

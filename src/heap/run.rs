@@ -18,6 +18,8 @@ use crate::fault::{Fault, Result};
 /// Runs looked at in one bin before the next larger bin is tried. A bin's runs differ by at most
 /// an eighth, so that few looks find a fit if there is one.
 const LOOKS: u32 = 16;
+/// Runs looked at, in all bins, until the lowest one that fits is taken.
+const LOOKS_FOR_LOWEST: u32 = 8;
 
 /// How hard to look for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,36 @@ struct Fit<'m> {
     segment: Segment<'m>,
     run: Range<u32>,
     begin: u32,
+}
+
+/// What is looked for, and the best that was found so far.
+struct Hunt<'m> {
+    units: u32,
+    align: u32,
+    search: Search,
+    /// How many runs were looked at.
+    looks: u32,
+    /// The segment of the last one.
+    near: Option<Segment<'m>>,
+    fit: Option<Fit<'m>>,
+}
+
+impl<'m> Hunt<'m> {
+    // A block that moves is as well anywhere, in the run that fits best.
+    fn is_over(&self) -> bool {
+        self.fit.is_some() && (self.search == Search::Moving || self.looks >= LOOKS_FOR_LOWEST)
+    }
+
+    // A lower run is the better one: so what is used stays together, and what is free far up
+    // becomes long runs.
+    fn look(&mut self, segment: Segment<'m>, run: Range<u32>) {
+        self.looks += 1;
+        self.near = Some(segment);
+        let better = self.fit.as_ref().is_none_or(|fit| run.start < fit.run.start);
+        if let Some(begin) = place(&run, self.units, self.align, self.search).filter(|_| better) {
+            self.fit = Some(Fit { segment, run, begin });
+        }
+    }
 }
 
 impl Segment<'_> {
@@ -192,17 +224,10 @@ impl<'m> Heap<'m> {
         align: u32,
         search: Search,
     ) -> Result<(Segment<'m>, u32)> {
-        let mut bin = bin_of(units);
-        while let Some(found) = self.next_filled_bin(bin)? {
-            if let Some(Fit { segment, run, begin }) =
-                self.find_in_bin(found, units, align, search)?
-            {
-                self.cut_run(&segment, run, begin..begin + units)?;
-                return Ok((segment, begin));
-            }
-            bin = found + 1;
-        }
-        Err(Fault::OutOfMemory)
+        let fit = self.find_run(units, align, search)?.ok_or(Fault::OutOfMemory)?;
+        let Fit { segment, run, begin } = fit;
+        self.cut_run(&segment, run, begin..begin + units)?;
+        Ok((segment, begin))
     }
 
     /// Frees `length` units from `start`, joining them with free neighbours.
@@ -274,35 +299,37 @@ impl<'m> Heap<'m> {
         Ok(0)
     }
 
-    fn find_in_bin(
-        &self,
-        bin: u32,
-        units: u32,
-        align: u32,
-        search: Search,
-    ) -> Result<Option<Fit<'m>>> {
+    fn find_run(&self, units: u32, align: u32, search: Search) -> Result<Option<Fit<'m>>> {
+        let mut hunt = Hunt { units, align, search, looks: 0, near: None, fit: None };
+        let mut bin = self.next_filled_bin(bin_of(units))?;
+        while let Some(filled) = bin.filter(|_| !hunt.is_over()) {
+            self.find_in_bin(filled, &mut hunt)?;
+            bin = self.next_filled_bin(filled + 1)?;
+        }
+        Ok(hunt.fit)
+    }
+
+    fn find_in_bin(&self, bin: u32, hunt: &mut Hunt<'m>) -> Result<()> {
         let mut start = self.field(field::BIN_HEADS + bin)?;
-        let looks = match search {
+        let looks = match hunt.search {
             Search::Quick | Search::Moving => LOOKS,
             // Every run and the end of the list: more are a circle.
             Search::Exhaustive => self.total_units()? + 1,
         };
         for _ in 0..looks {
-            if start == 0 {
-                return Ok(None);
+            if start == 0 || hunt.is_over() {
+                return Ok(());
             }
-            let segment = self.own_segment(start)?;
+            let near = hunt.near.filter(|segment| segment.contains(start));
+            let segment = near.map_or_else(|| self.own_segment(start), Ok)?;
             let length = segment.run_length(start)?;
             if bin_of(length) != bin {
                 return Err(Fault::Corrupted);
             }
-            let run = start..start + length;
-            if let Some(begin) = place(&run, units, align, search) {
-                return Ok(Some(Fit { segment, run, begin }));
-            }
+            hunt.look(segment, start..start + length);
             start = RunLinks { heap: self, near: &segment }.next(start)?;
         }
-        if search == Search::Exhaustive { Err(Fault::Corrupted) } else { Ok(None) }
+        if hunt.search == Search::Exhaustive { Err(Fault::Corrupted) } else { Ok(()) }
     }
 
     // Takes `taken` out of the free run `run`.

@@ -32,6 +32,9 @@ const MADE: u32 = 3;
 pub const BITS: u32 = RECORD_WORDS;
 const FREE_BITS: u32 = 16;
 
+/// A span that is shorter than one that is economical is no longer than one part in this many of the
+/// spans of its class: so the first blocks of a class take little memory.
+const FIRST_SHARE: u32 = 2;
 /// A new span takes at most one part in this many of the spans of its class,
 const CLASS_SHARE: u32 = 16;
 /// or of the heap: so that few blocks take little memory.
@@ -350,6 +353,14 @@ impl<'m> Heap<'m> {
         Ok(())
     }
 
+    /// Whether a span of class `class` has free blocks.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn has_free_blocks(&self, class: usize) -> Result<bool> {
+        Ok(self.has_room(class)? || self.field(field::SPARE + class as u32)? != 0)
+    }
+
     /// Whether a span of class `class` has both free and taken blocks.
     pub(super) fn has_room(&self, class: usize) -> Result<bool> {
         Ok(self.field(field::PARTIAL + class as u32)? != 0)
@@ -407,9 +418,10 @@ impl<'m> Heap<'m> {
     // Takes units for a span of a class: as many as are sensible, or as there are.
     fn take_span_run(&self, class: usize, search: Search) -> Result<(Segment<'m>, u32, u32)> {
         let geometry = &CLASSES[class];
-        let share = self.field(field::SPAN_UNITS + class as u32)? / CLASS_SHARE;
-        let share = share.max(self.total_units()? / HEAP_SHARE);
-        let wanted = share.clamp(geometry.small_units, geometry.full_units);
+        let spans = self.field(field::SPAN_UNITS + class as u32)?;
+        let share = (spans / CLASS_SHARE).max(self.total_units()? / HEAP_SHARE);
+        let first = (spans / FIRST_SHARE).max(geometry.least_units()).max(LISTED);
+        let wanted = share.clamp(first.min(geometry.small_units), geometry.full_units);
         let units = geometry.units_needed(wanted).max(LISTED);
         match self.take_run(units, 1, search) {
             Err(Fault::OutOfMemory) => {

@@ -11,7 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::heap::{DENSE_END, UNIT};
-use crate::process::rows::{ROWS, Rows};
+use crate::process::rows::{ROWS, Rows, row_bytes};
+
+/// Bytes of blocks that are put back after a growth, at the most, so that the next one comes later:
+/// some hundredths of a second of work. A heap that grows no more is left alone.
+const TIDY_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
@@ -20,6 +24,8 @@ pub struct Depot {
     shelves: Vec<Option<Shelf>>,
     /// The number of the thread that took the span that a unit is in last.
     owners: Vec<u16>,
+    /// Bytes of blocks that may be put back before the memory has grown again.
+    tidy_bytes: u64,
 }
 
 /// What is there of one thread.
@@ -34,7 +40,7 @@ struct Shelf {
 impl Depot {
     /// Without a shelf.
     pub const fn new() -> Self {
-        Self { shelves: Vec::new(), owners: Vec::new() }
+        Self { shelves: Vec::new(), owners: Vec::new(), tidy_bytes: 0 }
     }
 
     /// Makes a shelf for one more thread, whose cache has `rows`. Returns the thread's number.
@@ -79,7 +85,7 @@ impl Depot {
     /// Puts blocks of a class down, which thread `thread` had: each on the shelf of its owner, or
     /// on the thread's own if the owner has gone.
     pub fn put(&mut self, thread: usize, class: usize, blocks: &[AtomicU32]) {
-        let Self { shelves, owners } = self;
+        let Self { shelves, owners, .. } = self;
         let blocks = blocks.iter().map(|block| block.load(Relaxed));
         let mut all = shelves.iter_mut().flatten();
         // Most programs have one thread: nobody's blocks need sorting.
@@ -107,6 +113,34 @@ impl Depot {
         taken.for_each(|(&block, slot)| slot.store(block, Relaxed));
         blocks.truncate(rest);
         count
+    }
+
+    /// Whether blocks of a class are on the shelf of thread `thread`.
+    pub fn has(&self, thread: usize, class: usize) -> bool {
+        let shelf = self.shelves.get(thread).and_then(Option::as_ref);
+        shelf.is_some_and(|shelf| !shelf.blocks[class].is_empty())
+    }
+
+    /// Bytes of the blocks on all shelves.
+    pub fn bytes(&self) -> u64 {
+        let blocks =
+            self.shelves.iter().flatten().flat_map(|shelf| shelf.blocks.iter().enumerate());
+        blocks.map(|(class, blocks)| blocks.len() as u64 * u64::from(row_bytes(class))).sum()
+    }
+
+    /// Notes that the memory has grown, as there was no room.
+    pub const fn note_growth(&mut self) {
+        self.tidy_bytes = TIDY_BYTES;
+    }
+
+    /// Whether the memory has grown so lately that it is worth it to put blocks back.
+    pub const fn is_worth_tidying(&self) -> bool {
+        self.tidy_bytes > 0
+    }
+
+    /// Notes that `bytes` bytes of blocks are put back.
+    pub const fn note_tidied(&mut self, bytes: u64) {
+        self.tidy_bytes = self.tidy_bytes.saturating_sub(bytes);
     }
 
     /// Takes one part in `part` of the blocks, the oldest; if that is all of them, those too that
@@ -189,5 +223,31 @@ mod tests {
         put(&mut depot, other, &[UNIT]);
         assert_eq!(take(&mut depot, other, 9), [UNIT]);
         assert_eq!((join(&mut depot), join(&mut depot)), (one, other + 1));
+    }
+
+    #[test]
+    fn blocks_are_put_back_for_a_while_after_a_growth() {
+        let mut depot = Depot::default();
+        assert!(!depot.is_worth_tidying());
+        for _ in 0..2 {
+            depot.note_growth();
+            depot.note_tidied(TIDY_BYTES - 1);
+            assert!(depot.is_worth_tidying());
+            depot.note_tidied(2);
+            assert!(!depot.is_worth_tidying());
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_of_all_shelves() {
+        let mut depot = Depot::default();
+        let (one, other) = (join(&mut depot), join(&mut depot));
+        depot.set_owner(5 * UNIT, one);
+        depot.set_owner(9 * UNIT, other);
+        put(&mut depot, one, &[5 * UNIT + 16, 9 * UNIT + 80, 9 * UNIT + 160]);
+        assert_eq!(depot.bytes(), 3 * u64::from(row_bytes(CLASS)));
+        assert!(depot.has(one, CLASS) && depot.has(other, CLASS) && !depot.has(one, CLASS + 1));
+        take(&mut depot, one, 9);
+        assert!(!depot.has(one, CLASS) && depot.has(other, CLASS));
     }
 }

@@ -3,7 +3,7 @@
 use super::{Bytes, SharedHeap};
 use crate::cache::free_blocks::{FreeBlocks, give_out};
 use crate::fault::{Fault, Result};
-use crate::heap::{DENSE_END, Heap, Live, Search};
+use crate::heap::{DENSE_END, Heap, Live, Search, class_for};
 use crate::process::registry::Guarded;
 use crate::process::rows::Rows;
 
@@ -28,7 +28,12 @@ impl<B: Bytes> SharedHeap<B> {
             return self.debug_malloc(state, byte_length, align, search);
         }
         let heap = self.formatted_now(state)?;
-        let pointer = self.with_room(state, heap, |_| heap.malloc(byte_length, align, search))?;
+        let pointer = self.with_room(state, heap, |central| {
+            if class_for(byte_length, align).is_none() {
+                self.cache.tidy(central)?;
+            }
+            heap.malloc(byte_length, align, search)
+        })?;
         give_out(&heap, &self.entry.live_blocks, pointer)?;
         Ok(pointer)
     }

@@ -57,6 +57,7 @@ impl<B: Bytes> SharedHeap<B> {
         let Some((first, end)) = grown else { return Ok(0) };
         let mut state = self.entry.lock()?;
         self.extend_to(&mut state, end as usize * PAGE as usize);
+        state.depot.note_growth();
         // Pages that cannot hold a block stay unused.
         drop(self.take_in(&mut state, first, end));
         Ok(end - first)

@@ -1,4 +1,6 @@
-//! What is done when a heap has no room for a block, in this order:
+//! What is done when a heap has no room for a block, in this order. (What threads keep goes back
+//! before, for a while after each growth: see
+//! [`ThreadCache::tidy`](crate::cache::ThreadCache::tidy).)
 //!
 //! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans
 //!    that have room and the spare ones, and cuts a new span; [`Heap::malloc`] looks for a span or

@@ -8,5 +8,6 @@ mod extend;
 mod failure;
 mod fill;
 mod order;
+mod placing;
 mod properties;
 mod resize;
