@@ -27,7 +27,7 @@ const SHAPES = {
   },
   'no page at first': {
     make: () => new LocalSharedMemory({ initial: 0, maximum: 2, shared: true }),
-    steps: 8000,
+    steps: 7500,
     maxBytes: 30_000,
     maxLive: 200,
   },
