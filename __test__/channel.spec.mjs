@@ -246,6 +246,19 @@ test('a message is filled where it lies, and comes in the order of its reservati
   t.deepEqual(drain(channel), ['next'])
 })
 
+test('a reservation writes nothing to what was the block of a channel that is destroyed', (t) => {
+  const channel = newChannel()
+  const { memory } = channel
+  const [kept, dropped] = [channel.reserve(8), channel.reserve(8)]
+  const byteLength = memory.sizeof(channel.ptr)
+  channel.destroy()
+  const ptr = memory.calloc(byteLength, 1, 128)
+  t.throws(() => kept.commit(), NOT_A_STRUCTURE)
+  t.throws(() => dropped[Symbol.dispose](), NOT_A_STRUCTURE)
+  t.deepEqual(memory.arrayView(Uint8Array, ptr), new Uint8Array(byteLength))
+  t.notThrows(() => kept[Symbol.dispose]())
+})
+
 test('a channel of which all room is reserved is full', (t) => {
   const channel = newChannel(64)
   const reservation = channel.reserve(64)

@@ -143,10 +143,18 @@ export interface Reservation extends Disposable {
   /** The message's bytes in the channel. Once they were sent or dropped they are not the sender's any more. */
   readonly bytes: Uint8Array
 
-  /** Sends the message. Nothing happens when it was sent or dropped before. */
+  /**
+   * Sends the message. Nothing happens when it was sent or dropped before.
+   *
+   * @throws {Error} ERR_NOT_A_STRUCTURE: the channel was destroyed
+   */
   commit(): void
 
-  /** Drops the message, unless it was sent. */
+  /**
+   * Drops the message, unless it was sent.
+   *
+   * @throws {Error} ERR_NOT_A_STRUCTURE: the channel was destroyed
+   */
   [Symbol.dispose](): void
 }
 

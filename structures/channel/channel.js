@@ -116,7 +116,8 @@ export class Channel extends Structure {
     }
     const { at } = this.#ring
     const start = this.ptr + at * WORD + RECORD_HEADER
-    return new Reservation(this.#ring, at, new Uint8Array(this.#words.buffer, start, byteLength))
+    const bytes = new Uint8Array(this.#words.buffer, start, byteLength)
+    return new Reservation(this, this.#ring, at, bytes)
   }
 
   // Getters of the message, or of the options before it, may have destroyed the channel.

@@ -1,18 +1,22 @@
 // A message that its sender fills where it lies, in the channel.
 
 import { Tag } from '../codec.js'
+import { checkAlive } from '../structure.js'
 
 /** Room for one message, until it is sent or dropped. */
 export class Reservation {
+  #channel
   #ring
   #at
 
   /**
+   * @param {import('./channel.js').Channel} channel
    * @param {import('./ring.js').Ring} ring
    * @param {number} at index of the record's first word
    * @param {Uint8Array} bytes
    */
-  constructor(ring, at, bytes) {
+  constructor(channel, ring, at, bytes) {
+    this.#channel = channel
     this.#ring = ring
     this.#at = at
     /** The message's bytes, in the channel itself; not this thread's any more once they were sent or dropped. */
@@ -30,8 +34,10 @@ export class Reservation {
   }
 
   #settle(tag) {
-    const ring = this.#ring
-    this.#ring = undefined
-    ring?.settle(this.#at, tag)
+    const channel = this.#channel
+    this.#channel = undefined
+    if (channel === undefined) return
+    checkAlive(channel)
+    this.#ring.settle(this.#at, tag)
   }
 }
