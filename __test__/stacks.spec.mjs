@@ -292,6 +292,17 @@ test('large blocks come out for lengths that they are long enough for, and not m
   t.is(pop(cache, 66 * 1024 - 24), ptr)
 })
 
+test('a block that moves or comes by way of the native side is not large', (t) => {
+  const cache = makeCache()
+  const ptr = makeLarge(cache, 16 + 1024, 66)
+  t.false(cache.pushSmall(ptr))
+  t.true(cache.push(ptr))
+  t.is(cache.popSmall(66 * 1024 - 24), 0)
+  t.is(cache.pop(66 * 1024 - 24), ptr)
+  t.true(cache.pushSmall(makeLive(cache, 1024 * 100)))
+  t.is(cache.popSmall(50), 1024 * 100)
+})
+
 test('what is not plainly a live large block is not kept, and none with a damaged header given out', (t) => {
   const ptr = 16 + 1024
   const spoil = [

@@ -19,7 +19,7 @@ const extended = (heap, ptr, byteLength) =>
 
 // A block for the bytes; 0 when the old one has the new length after all.
 const placeFor = (heap, ptr, byteLength) => {
-  const found = heap.cache.pop(byteLength) || heap.attempt(byteLength, DEFAULT_ALIGN, true)
+  const found = heap.cache.popSmall(byteLength) || heap.attempt(byteLength, DEFAULT_ALIGN, true)
   if (found !== 0) return found
   if (extended(heap, ptr, byteLength)) return 0
   try {
@@ -32,7 +32,7 @@ const placeFor = (heap, ptr, byteLength) => {
 
 // Frees the block that realloc moved from. On any fault, of other blocks too, the block stays.
 const giveUp = (heap, ptr) => {
-  if (heap.cache.push(ptr)) return
+  if (heap.cache.pushSmall(ptr)) return
   const fault = heap.makeRoomFor(ptr)
   if (fault < 0) throw heap.errorOf(fault, ptr)
   heap.release(ptr)

@@ -8,7 +8,7 @@
 //
 //   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
 //   a state      what the live blocks have for the grain of a pointer: the size class of a live block, from 1 on, -1 for
-//                one that is kept, and others
+//                one that is kept, -128 for a large one, and others
 //   a head       8 words for each size class, numbered as in stacks.js; in that of class 0 other ones
 //   1024         the word with the head that serves blocks of 0 bytes, header included; then 16 bytes, and so on
 //   32_776       bytes of the largest request that is served from here
@@ -38,14 +38,15 @@ const headOf = ({ words, rows, states, grains }, ptr) => {
 /** The free blocks that one thread keeps. */
 export class ThreadCache extends LargeCache {
   /**
-   * Takes a block out of the cache.
+   * Takes a block out of the cache. A large one is taken from here, too: what was asked before it would be asked again, and
+   * a loop that takes small ones would have all of that in it.
    *
    * @param {unknown} byteLength bytes
    * @returns {number} pointer; 0 when there is no block of that class, or no such length
    */
   pop(byteLength) {
     if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
-    if ((byteLength - 1) >>> 0 >= 32_776) return 0
+    if ((byteLength - 1) >>> 0 >= 32_776) return byteLength === 0 ? 0 : this.popLarge(byteLength)
     const { words, rows, states, kept, lasting } = this
     const head = rows[1024 + ((byteLength + 23) >>> 4)] & 1016
     const own = rows[head]
@@ -76,7 +77,7 @@ export class ThreadCache extends LargeCache {
     const grain = ptr >>> 4
     if (grain >= grains) return false
     const state = states[grain]
-    if (state <= 0) return false
+    if (state <= 0) return state === -128 && this.pushLarge(ptr)
     const head = (state & 127) << 3
     const limits = rows[head | 1]
     const stride = limits & 65_535
@@ -95,17 +96,26 @@ export class ThreadCache extends LargeCache {
     return true
   }
 
-  /** Takes a block out of the part of the cache that all threads may take, or a large one. As pop. */
+  /** Takes a block that is not large. As pop. */
+  popSmall(byteLength) {
+    return byteLength <= 32_776 ? this.pop(byteLength) : 0
+  }
+
+  /** Puts a block into the cache that is not large. As push. */
+  pushSmall(ptr) {
+    return this.isSmall(ptr) && this.push(ptr)
+  }
+
+  /** Takes a block out of the part of the cache that all threads may take. As pop. */
   popOlder(byteLength) {
     if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength || byteLength === 0)
       return 0
-    if (byteLength > 32_776) return this.popLarge(byteLength)
+    if (byteLength > 32_776) return 0
     return this.lower(this.rows[1024 + ((byteLength + 23) >>> 4)]) ? this.pop(byteLength) : 0
   }
 
-  /** Puts a live block into the cache, and older ones into the part that all threads may take; or a large block. As push. */
+  /** Puts a live block into the cache, and older ones into the part that all threads may take. As push. */
   pushNewer(ptr) {
-    if (this.pushLarge(ptr)) return true
     const head = headOf(this, ptr)
     return head !== 0 && this.raise(head) && this.push(ptr)
   }
