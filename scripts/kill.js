@@ -13,8 +13,8 @@ import { STRUCTURES } from '../__test__/fixtures/structure-kills.mjs'
 import { killManyProcesses } from './kill-processes.js'
 
 const PAGE = 65_536
-/** Workers on one memory; then it has to be as it was, and the next one is made. */
-const WORKERS = 40
+/** Workers on one memory, at the most; then it has to be as it was, and the next one is made. */
+const MOST_WORKERS = 40
 const SHAPES = [
   { initial: 200, maximum: 200 },
   { initial: 200, maximum: 200, storage: 'engine' },
@@ -36,9 +36,9 @@ const { values } = parseArgs({
   },
 })
 
-const settings = (operation, round) => ({
+const settings = (operation, round, workers) => ({
   operation,
-  workers: WORKERS,
+  workers,
   atOnce: Number(values['at-once']),
   seed: Number(values.seed) * 1_000_003 + round,
 })
@@ -51,30 +51,30 @@ const newMemory = (descriptor) => {
   return memory
 }
 
-const killInHeap = async (operation, round) => {
+const killInHeap = async (operation, round, workers) => {
   const descriptor = SHAPES[round % SHAPES.length]
   const memory = newMemory(descriptor)
   const before = memory.stats()
-  const totals = await killWorkers(memory, settings(operation, round))
+  const totals = await killWorkers(memory, settings(operation, round, workers))
   if (descriptor.initial === descriptor.maximum) assert.deepEqual(memory.stats(), before)
   memory.free(memory.malloc(memory.stats().largestFreeBlock))
   return totals
 }
 
-const killInStructure = (kill, operation, round) =>
+const killInStructure = (kill, operation, round, workers) =>
   kill(
     newMemory({ ...SHAPES[round % SHAPES.length], initial: 10, maximum: ROOM }),
-    settings(operation, round),
+    settings(operation, round, workers),
   )
 
 const inHeap = () =>
-  OPERATIONS.map((operation) => [operation, (round) => killInHeap(operation, round)])
+  OPERATIONS.map((operation) => [operation, (...at) => killInHeap(operation, ...at)])
 
 const inStructures = () =>
   Object.entries(STRUCTURES).flatMap(([structure, { kill, operations }]) =>
     operations.map((operation) => [
       `${structure}: ${operation}`,
-      (round) => killInStructure(kill, operation, round),
+      (...at) => killInStructure(kill, operation, ...at),
     ]),
   )
 
@@ -86,11 +86,13 @@ const add = (row, totals) => {
 const killManyWorkers = async () => {
   const kinds = values.structures ? inStructures() : inHeap()
   const table = Object.fromEntries(kinds.map(([title]) => [title, {}]))
+  // Few workers are spread over all operations too.
+  const workers = Math.min(MOST_WORKERS, Math.ceil(Number(values.workers) / kinds.length))
   let killed = 0
   for (let round = 0; killed < Number(values.workers); round++) {
     const [title, kill] = kinds[round % kinds.length]
     // oxlint-disable-next-line no-await-in-loop -- one memory after the other
-    const totals = await kill(round)
+    const totals = await kill(round, workers)
     add(table[title], totals)
     killed += totals.killed
   }
