@@ -37,6 +37,8 @@ const MOST_WIDE_UNITS: u32 = 128;
 const WIDE: u32 = 8 * 1024;
 /// A span is economical when at most one part in this many is not blocks.
 const WASTE_SHARE: u32 = 16;
+/// The same for the first spans of a class.
+const FIRST_WASTE_SHARE: u32 = 4;
 
 /// The geometry of one size class; all lengths in bytes unless said otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,8 @@ pub struct SizeClass {
     /// Units of the smallest span that is economical, and whose units are found again when it is
     /// freed.
     pub small_units: u32,
+    /// Units of the first spans, which are for few blocks.
+    pub first_units: u32,
     /// Words of a span's bitmap.
     pub bitmap_words: u32,
     /// What to multiply by to divide by the stride; see [`SizeClass::slot_at`].
@@ -69,6 +73,7 @@ impl SizeClass {
         align: 0,
         full_units: 0,
         small_units: 0,
+        first_units: 0,
         bitmap_words: 0,
         reciprocal: 0,
     };
@@ -84,27 +89,35 @@ impl SizeClass {
         let bitmap_words = most.div_ceil(32);
         let offset = ((RECORD_WORDS + bitmap_words) * 4 + HEADER).next_multiple_of(align);
         let reciprocal = (1 << RECIPROCAL_BITS) / (stride / GRAIN) + 1;
-        let (full_units, small_units) = (0, 0);
-        let class =
-            Self { stride, offset, align, full_units, small_units, bitmap_words, reciprocal };
+        let class = Self { stride, offset, align, bitmap_words, reciprocal, ..Self::NONE };
         class.with_units(most_units)
     }
 
     const fn with_units(self, most_units: u32) -> Self {
-        let (mut full, mut small) = (self.least_units(), 0);
+        let mut full = self.least_units();
         let mut units = full;
         while units <= most_units && (units * UNIT - self.offset) / self.stride <= MAX_SLOTS {
             if self.waste(units) * full < self.waste(full) * units {
                 full = units;
             }
-            if small == 0 && units >= LISTED && self.waste(units) * WASTE_SHARE <= units * UNIT {
-                small = units;
+            units += 1;
+        }
+        let small_units = self.least_with_waste(WASTE_SHARE, most_units, full);
+        let first_units = self.least_with_waste(FIRST_WASTE_SHARE, most_units, full);
+        let full_units = if full < small_units { small_units } else { full };
+        Self { full_units, small_units, first_units, ..self }
+    }
+
+    // The fewest units of which at most one part in `share` is not blocks; else `other`.
+    const fn least_with_waste(&self, share: u32, most_units: u32, other: u32) -> u32 {
+        let mut units = self.least_units();
+        while units <= most_units && (units * UNIT - self.offset) / self.stride <= MAX_SLOTS {
+            if units >= LISTED && self.waste(units) * share <= units * UNIT {
+                return units;
             }
             units += 1;
         }
-        let small_units = if small == 0 { full } else { small };
-        let full_units = if full < small_units { small_units } else { full };
-        Self { full_units, small_units, ..self }
+        other
     }
 
     /// Bytes of a span of `units` units that are not blocks.
@@ -188,7 +201,9 @@ mod tests {
         for class in &CLASSES[1..] {
             let (least, full) = (class.least_units(), class.full_units);
             assert!(least <= class.small_units && class.small_units <= full);
-            assert!(class.small_units >= LISTED);
+            assert!(class.first_units >= LISTED.max(least));
+            assert!(class.first_units <= class.small_units);
+            assert!(class.waste(class.first_units) * 4 <= class.first_units * UNIT);
             assert!(class.slots(least) >= 1 && class.slots(full) <= MAX_SLOTS);
             assert!(class.waste(full) * 32 <= full * UNIT, "{class:?}");
             for units in least..=full {

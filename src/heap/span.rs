@@ -32,8 +32,8 @@ const MADE: u32 = 3;
 pub const BITS: u32 = RECORD_WORDS;
 const FREE_BITS: u32 = 16;
 
-/// A span that is shorter than one that is economical is no longer than one part in this many of the
-/// spans of its class: so the first blocks of a class take little memory.
+/// A span is as short as the first ones while it would be more than one part in this many of the
+/// spans of its class: so few blocks take little memory.
 const FIRST_SHARE: u32 = 2;
 /// A new span takes at most one part in this many of the spans of its class,
 const CLASS_SHARE: u32 = 16;
@@ -420,8 +420,9 @@ impl<'m> Heap<'m> {
         let geometry = &CLASSES[class];
         let spans = self.field(field::SPAN_UNITS + class as u32)?;
         let share = (spans / CLASS_SHARE).max(self.total_units()? / HEAP_SHARE);
-        let first = (spans / FIRST_SHARE).max(geometry.least_units()).max(LISTED);
-        let wanted = share.clamp(first.min(geometry.small_units), geometry.full_units);
+        let is_first = spans / FIRST_SHARE < geometry.small_units;
+        let least = if is_first { geometry.first_units } else { geometry.small_units };
+        let wanted = share.clamp(least, geometry.full_units);
         let units = geometry.units_needed(wanted).max(LISTED);
         match self.take_run(units, 1, search) {
             Err(Fault::OutOfMemory) => {
