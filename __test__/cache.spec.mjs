@@ -438,3 +438,15 @@ test('a memory that is used in the same way again and again hardly grows', (t) =
   }
   t.true(pagesOf(memory) * PAGE < 1.7 * most, `${(pagesOf(memory) * PAGE) / most} times`)
 })
+
+test('much that is kept goes back before a large block takes room, in a memory that has grown', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 1000 })
+  const large = memory.malloc(2_000_000)
+  const ptrs = Array.from({ length: 3000 }, () => memory.malloc(200))
+  for (const ptr of ptrs) memory.free(ptr)
+  memory.free(large)
+  const pages = pagesOf(memory)
+  memory.malloc(1_500_000)
+  t.is(memory.stats().cachedBytes, 0)
+  t.is(pagesOf(memory), pages)
+})
