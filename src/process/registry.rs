@@ -68,8 +68,11 @@ pub struct Guarded {
     pub bounds: Bounds,
     /// Bytes that the memory is known to have: what one of its threads has seen of it.
     pub byte_length: usize,
-    /// Whether one of its threads has found the heap formatted, and its live blocks are known.
+    /// Whether one of its threads has found the heap formatted: from then on another one is never
+    /// made in its place, whatever is written there.
     pub formatted: bool,
+    /// Whether its live blocks are known.
+    pub entered: bool,
     /// Free blocks between the caches of threads.
     pub depot: Depot,
     /// What is known of its blocks, iff the memory is in debug mode.
@@ -80,7 +83,8 @@ pub struct Guarded {
 
 impl Guarded {
     const fn new(bounds: Bounds, byte_length: usize, book: Option<Book>) -> Self {
-        Self { bounds, byte_length, formatted: false, depot: Depot::new(), book, open: 1 }
+        let depot = Depot::new();
+        Self { bounds, byte_length, formatted: false, entered: false, depot, book, open: 1 }
     }
 
     /// Notes how many bytes a thread sees of the memory.
@@ -98,7 +102,9 @@ impl Entry {
     pub fn new(words: Words<'_>, bounds: Bounds, debug: bool) -> Result<Self> {
         let live_blocks = LiveBlocks::new(bounds.maximum)?;
         let book = debug.then(Book::default);
-        let state = Mutex::new(Guarded::new(bounds, words.byte_length() as usize, book));
+        let state = Guarded::new(bounds, words.byte_length() as usize, book);
+        let formatted = Heap::open(words, bounds.start).is_some();
+        let state = Mutex::new(Guarded { formatted, ..state });
         Ok(Self { live_blocks, attachment: None, state })
     }
 
@@ -112,7 +118,7 @@ impl Entry {
             owns_all: true,
         };
         let live_blocks = LiveBlocks::attached(Arc::clone(&attachment));
-        let state = Guarded { formatted: true, ..Guarded::new(bounds, 0, None) };
+        let state = Guarded { formatted: true, entered: true, ..Guarded::new(bounds, 0, None) };
         let state = Mutex::new(state);
         Self { live_blocks, attachment: Some(attachment), state }
     }

@@ -169,11 +169,12 @@ impl<B: Bytes> SharedHeap<B> {
         let Some(heap) = Heap::open(words, root) else {
             return if state.formatted { Err(Fault::Corrupted) } else { Ok(None) };
         };
+        state.formatted = true;
         let heap = heap.current()?;
-        if !state.formatted {
+        if !state.entered {
             // Not before all of it is seen, lest some blocks stay unknown.
             self.entry.live_blocks.enter(&heap);
-            state.formatted = true;
+            state.entered = true;
         }
         self.root.set(Some(root));
         Ok(Some(heap))
@@ -209,7 +210,7 @@ impl<B: Bytes> SharedHeap<B> {
             return Err(Fault::Stale);
         }
         let heap = Heap::format(words, bounds)?;
-        state.formatted = true;
+        (state.formatted, state.entered) = (true, true);
         self.root.set(Some(bounds.start));
         Ok(heap)
     }

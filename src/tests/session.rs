@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::fault::Fault;
-use crate::heap::{Area, Block, GRAIN, PAGE, Part, Search, Use, Words};
+use crate::heap::{Area, Block, GRAIN, Heap, PAGE, Part, Search, Use, Words};
 use crate::process::rows::LARGE_HEADS;
 use crate::session::{Bytes, OpenOptions, SharedHeap};
 use crate::tests::fixture::{WORDS_PER_PAGE, pages, seen};
@@ -428,6 +428,30 @@ fn all_blocks_are_known_though_the_first_thread_does_not_see_all_of_them_at_once
     assert_eq!(heap.free(small), Err(Fault::Stale));
     memory.pages.set(pages);
     heap.look();
+    assert_eq!(blocks.map(|block| heap.free(block)), [Ok(()), Ok(())]);
+}
+
+#[test]
+fn no_heap_is_made_over_one_that_is_written_over_before_it_was_used() {
+    let memory = Memory::new(2);
+    let heap = memory.open(None, false);
+    let small = malloc(&heap, 100);
+    heap.grow_for(3 * PAGE, GRAIN).unwrap();
+    let blocks = [small, malloc(&heap, 3 * PAGE)];
+    drop(heap);
+    let pages = memory.pages.replace(2);
+    let heap = memory.open(None, false);
+    let allocate = || heap.malloc(100, GRAIN, Search::Quick);
+    let magic = &memory.words[Heap::WHOLE_MEMORY_ROOT as usize / 4];
+    let found = magic.swap(0, Relaxed);
+    assert_eq!(allocate(), Err(Fault::Corrupted));
+    magic.store(found, Relaxed);
+    assert_eq!(allocate(), Err(Fault::Stale));
+    memory.pages.set(pages);
+    heap.look();
+    magic.store(0, Relaxed);
+    assert_eq!(allocate(), Err(Fault::Corrupted));
+    magic.store(found, Relaxed);
     assert_eq!(blocks.map(|block| heap.free(block)), [Ok(()), Ok(())]);
 }
 
