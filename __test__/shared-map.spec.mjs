@@ -508,6 +508,24 @@ test('a getter that destroys the map is not followed by a write to what was its 
   }
 })
 
+test('no code is run that the buffer of a key brings', (t) => {
+  const map = SharedMap.create(newHeap())
+  for (const name of ['resizable', 'growable']) {
+    const getter = { get: () => t.fail(name) }
+    const Buffer = Object.defineProperty(
+      class extends ArrayBuffer {}.prototype,
+      name,
+      getter,
+    ).constructor
+    const keys = [new ArrayBuffer(8), new Buffer(8)].map((buffer) => new Uint8Array(buffer).fill(7))
+    Object.defineProperty(keys[0].buffer, name, getter)
+    for (const key of keys) {
+      map.set(key, key)
+      t.deepEqual(map.get(bytes(7, 7, 7, 7, 7, 7, 7, 7)), bytes(7, 7, 7, 7, 7, 7, 7, 7))
+    }
+  }
+})
+
 test('what was destroyed is refused by every method', (t) => {
   const memory = newHeap()
   const map = SharedMap.open(memory, 'map')

@@ -88,11 +88,19 @@ const viewOf = (bytes) => {
   return length === 0 ? new Uint8Array(0) : new Uint8Array(buffer, byteOffset, length)
 }
 
+// Whoever has put properties of their own there may have them run code.
+const isFixed = (buffer) => {
+  const prototype = Object.getPrototypeOf(buffer)
+  if (prototype !== ArrayBuffer.prototype && prototype !== SharedArrayBuffer.prototype) return false
+  if (Object.hasOwn(buffer, 'resizable') || Object.hasOwn(buffer, 'growable')) return false
+  return !buffer.resizable && !buffer.growable
+}
+
 const isPlain = (bytes) => {
   const prototype = Object.getPrototypeOf(bytes)
   if (prototype !== Uint8Array.prototype && prototype !== Buffer.prototype) return false
   if (Object.hasOwn(bytes, 'length') || Object.hasOwn(bytes, 'buffer')) return false
-  return bytes.length > 0 && !bytes.buffer.resizable && !bytes.buffer.growable
+  return bytes.length > 0 && isFixed(bytes.buffer)
 }
 
 /**
