@@ -4,7 +4,7 @@
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { heapOf } from '../lib/blocks.js'
-import { ThreadCache } from '../lib/thread-cache.js'
+import { threadCacheFor } from '../lib/thread-cache.js'
 
 const [OWN, LIMITS, PUBLISHED, WIDTH, END] = [0, 1, 3, 4, 5]
 const [LARGE, SPARE, LARGE_BELOW, LARGE_SPARE] = [0, 1, 2, 4]
@@ -19,7 +19,7 @@ const CLASSES = [
 ]
 
 const makeCache = ({ width = 4, spare = 0, largeBelow = 0, kept = KEPT } = {}) => {
-  const cache = new ThreadCache()
+  const cache = new (threadCacheFor(kept))()
   const rows = new Int32Array(65_536)
   rows[SPARE] = spare
   rows[LARGE_BELOW] = largeBelow
@@ -28,7 +28,7 @@ const makeCache = ({ width = 4, spare = 0, largeBelow = 0, kept = KEPT } = {}) =
     const [empty, limits] = [(start << 16) | start, ((start + width) << 16) | stride]
     rows.set([empty, limits, longest, empty, width, start + DEPTH], head)
   }
-  cache.open(rows.buffer, kept)
+  cache.open(rows.buffer)
   cache.refresh(new Int32Array(BYTES / 4), new ArrayBuffer(BYTES / 16))
   return cache
 }

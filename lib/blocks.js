@@ -6,8 +6,9 @@ import { areasOf } from './heap-map.js'
 import { Heap } from './heap.js'
 import { checkName } from './names.js'
 import { Pages } from './pages.js'
+import { KEPT } from './stacks.js'
 import { storageOf } from './storage.js'
-import { ThreadCache } from './thread-cache.js'
+import { threadCacheFor } from './thread-cache.js'
 
 const DEFAULT_ALIGN = 16
 /** Bytes. */
@@ -51,7 +52,7 @@ export let hasHeap
 
 /** The pages with a heap. */
 export class BlockMemory extends Pages {
-  #cache = new ThreadCache()
+  #cache
   #heap
 
   static {
@@ -67,6 +68,7 @@ export class BlockMemory extends Pages {
   constructor(descriptor, existing, open) {
     super(descriptor, existing)
     const { options, native } = open(this)
+    this.#cache = new (threadCacheFor(native?.kept ?? KEPT))()
     this.#heap = new Heap(this, this.#cache, options, native)
   }
 

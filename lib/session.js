@@ -67,7 +67,7 @@ export class Session {
 
   /**
    * @param {import('./pages.js').Pages} memory
-   * @param {import('./thread-cache.js').ThreadCache} cache what this thread keeps of the heap
+   * @param {import('./large-cache.js').LargeCache} cache what this thread keeps of the heap
    * @param {OpenOptions} options
    * @param {object} [native] what openHeap returned; by default the heap is opened when it is first needed
    */
@@ -160,7 +160,7 @@ export class Session {
 
   #use(native) {
     this.native = native.debug ? withCallers(native, () => this.current()) : native
-    if (native.cache !== null) this.cache.open(native.cache, native.kept)
+    if (native.cache !== null) this.cache.open(native.cache)
     if (native.attached) shareWith(this.memory, () => this.native)
   }
 }

@@ -40,7 +40,8 @@ for (const [name, value] of Object.entries(LAYOUT)) {
 }
 
 const MOST_WIDTH = 1024 // blocks
-const KEPT = LAYOUT.kept
+/** The state of a block that is kept where one process has the heap to itself. */
+export const KEPT = LAYOUT.kept
 const NO_WORDS = new Int32Array(0)
 const NO_STATES = new Int8Array(0)
 const NO_DIGITS = new Int32Array(0)
@@ -64,16 +65,9 @@ export class Stacks {
   grains = 0
   /** How many of them stay in `words`: none of a memory that is not shared, since it leaves its words when it grows. */
   lasting = 0
-  /** The state of a block that is kept: another one in each process that has the heap, -1 where one has it to itself. */
-  kept = KEPT
-
-  /**
-   * @param {ArrayBuffer} buffer the native side's words
-   * @param {number} kept the state of a block that is kept
-   */
-  open(buffer, kept) {
+  /** @param {ArrayBuffer} buffer the native side's words */
+  open(buffer) {
     this.rows = new Int32Array(buffer)
-    this.kept = kept
   }
 
   /** Has nothing any more, and takes nothing. */
