@@ -65,12 +65,12 @@ impl ThreadCache {
         Ok(row.blocks().len())
     }
 
-    /// Puts everything back, if that is much and the memory has grown lately, before a span or a
-    /// large block takes units. Else blocks that nobody uses keep their spans where they are, what
+    /// Puts back what is kept, if that is much and the memory has grown lately, before a span or a
+    /// large block takes units: the oldest, if all of it takes too long. Else blocks that nobody uses keep their spans where they are, what
     /// is used spreads over the whole heap, and it grows again though much of it is free, in pieces.
     ///
     /// # Errors
-    /// Those of [`FreeBlocks::put`]; all of them left the cache and the depot.
+    /// Those of [`FreeBlocks::put`]; what was to be put back left the cache and the depot.
     pub fn tidy(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
         if !free_blocks.depot.is_worth_tidying() {
             return Ok(());
@@ -80,8 +80,8 @@ impl ThreadCache {
         if kept <= UNTIDY_BYTES + heap / UNTIDY_SHARE {
             return Ok(());
         }
-        free_blocks.depot.note_tidied(kept);
-        self.give_back(free_blocks, 1)?;
+        let part = free_blocks.depot.part_to_tidy(kept);
+        self.give_back(free_blocks, part)?;
         free_blocks.heap.free_spare_spans()
     }
 

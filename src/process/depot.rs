@@ -14,8 +14,8 @@ use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{ROWS, Rows, row_bytes};
 
 /// Bytes of blocks that are put back after a growth, at the most, so that the next one comes later:
-/// some hundredths of a second of work. A heap that grows no more is left alone.
-const TIDY_BYTES: u64 = 256 * 1024 * 1024;
+/// some milliseconds of work. A heap that grows no more is left alone.
+const TIDY_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
@@ -138,9 +138,12 @@ impl Depot {
         self.tidy_bytes > 0
     }
 
-    /// Notes that `bytes` bytes of blocks are put back.
-    pub const fn note_tidied(&mut self, bytes: u64) {
+    /// Which part of `bytes` bytes of blocks is to be put back, and notes that it is: one in that
+    /// many.
+    pub const fn part_to_tidy(&mut self, bytes: u64) -> usize {
+        let part = bytes.div_ceil(self.tidy_bytes);
         self.tidy_bytes = self.tidy_bytes.saturating_sub(bytes);
+        part as usize
     }
 
     /// Takes one part in `part` of the blocks, the oldest; if that is all of them, those too that
@@ -231,9 +234,9 @@ mod tests {
         assert!(!depot.is_worth_tidying());
         for _ in 0..2 {
             depot.note_growth();
-            depot.note_tidied(TIDY_BYTES - 1);
+            assert_eq!(depot.part_to_tidy(TIDY_BYTES - 1_000), 1, "all of them");
             assert!(depot.is_worth_tidying());
-            depot.note_tidied(2);
+            assert_eq!(depot.part_to_tidy(3_500), 4, "no more than is left to do");
             assert!(!depot.is_worth_tidying());
         }
     }
