@@ -6,6 +6,8 @@
 //! pages again; where it was, units become free. So a heap whose pages are contiguous has one
 //! segment, whatever it grows by.
 
+use core::ops::Range;
+
 use super::block::Live;
 use super::large::units_for;
 use super::measures::{
@@ -166,6 +168,7 @@ impl<'m> Heap<'m> {
         let most = most_units(self.field(field::MAXIMUM)?);
         let at = u64::from(tail) * u64::from(UNIT);
         let table = Table::within(at, old.start, end, most).ok_or(Fault::OutOfMemory)?;
+        let old_table = self.table_of(old)?;
         self.unlink_run(old, tail..old.end)?;
         for word in 0..table.limit - old.start {
             let unit = old.start + word;
@@ -176,20 +179,28 @@ impl<'m> Heap<'m> {
         segment.set_kind(tail, UnitKind::Table { units: table.end - tail })?;
         self.count_units(end - old.end)?;
         self.link_run(&segment, table.end..end)?;
-        self.free_table(&segment, old)
+        self.free_table(&segment, old_table)
+    }
+
+    // The units of a segment's map, and of the superblock if that lies before it.
+    fn table_of(&self, segment: &Segment<'m>) -> Result<Range<u32>> {
+        let at = if segment.map == self.superblock + field::WORDS {
+            self.superblock
+        } else {
+            segment.map
+        };
+        let start = at / WORDS_PER_UNIT;
+        let end = (segment.map + (segment.limit - segment.start)).div_ceil(WORDS_PER_UNIT);
+        let sound = segment.kind(start)? == UnitKind::Table { units: end - start };
+        if sound { Ok(start..end) } else { Err(Fault::Corrupted) }
     }
 
     // Frees the units of a map that moved. Those that the superblock begins in stay.
-    fn free_table(&self, segment: &Segment<'m>, old: &Segment<'m>) -> Result<()> {
+    fn free_table(&self, segment: &Segment<'m>, old: Range<u32>) -> Result<()> {
+        let superblock_start = self.superblock / WORDS_PER_UNIT;
         let superblock_end = (self.superblock + field::WORDS).div_ceil(WORDS_PER_UNIT);
-        let with_superblock = old.map == self.superblock + field::WORDS;
-        let table = if with_superblock {
-            self.superblock / WORDS_PER_UNIT
-        } else {
-            old.map / WORDS_PER_UNIT
-        };
-        let UnitKind::Table { units } = segment.kind(table)? else { return Err(Fault::Corrupted) };
-        let (first, end) = (if with_superblock { superblock_end } else { table }, table + units);
+        let Range { start: table, end } = old;
+        let first = if table == superblock_start { superblock_end } else { table };
         let kept = first - table;
         let kind = if kept == 0 { UnitKind::Inside } else { UnitKind::Table { units: kept } };
         if first >= end {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::fault::{Fault, Result};
 use crate::heap::large::Large;
 use crate::heap::list::Links;
-use crate::heap::measures::{HEADER, LISTED, UNITS_PER_PAGE};
+use crate::heap::measures::{HEADER, LISTED, UNITS_PER_PAGE, WORDS_PER_UNIT};
 use crate::heap::run::{RunLinks, bin_of};
 use crate::heap::segment::{Segment, ascend};
 use crate::heap::size_class::COUNT;
@@ -157,6 +157,10 @@ impl<'m> Check<'m, '_> {
 
     fn run(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {
         let units = segment.run_length(unit)?;
+        // The map itself lies in the segment.
+        if (unit..unit + units).contains(&(segment.map / WORDS_PER_UNIT)) {
+            return Err(Fault::Corrupted);
+        }
         // The third unit of a run of three is its last one too.
         let last = unit + units - 1;
         if units >= LISTED {
