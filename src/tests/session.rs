@@ -415,8 +415,9 @@ fn a_thread_that_sees_less_than_the_heap_may_have_looks_again() {
     assert!(heap.stats().is_ok());
 }
 
-#[test]
-fn all_blocks_are_known_though_the_first_thread_does_not_see_all_of_them_at_once() {
+/// A memory whose first two pages are seen, two blocks of a heap in more of them, and how many there
+/// are.
+fn half_seen() -> (Memory, [u32; 2], u32) {
     let memory = Memory::new(2);
     let heap = memory.open(None, false);
     let small = malloc(&heap, 100);
@@ -424,8 +425,14 @@ fn all_blocks_are_known_though_the_first_thread_does_not_see_all_of_them_at_once
     let blocks = [small, malloc(&heap, 3 * PAGE)];
     drop(heap);
     let pages = memory.pages.replace(2);
+    (memory, blocks, pages)
+}
+
+#[test]
+fn all_blocks_are_known_though_the_first_thread_does_not_see_all_of_them_at_once() {
+    let (memory, blocks, pages) = half_seen();
     let heap = memory.open(None, false);
-    assert_eq!(heap.free(small), Err(Fault::Stale));
+    assert_eq!(heap.free(blocks[0]), Err(Fault::Stale));
     memory.pages.set(pages);
     heap.look();
     assert_eq!(blocks.map(|block| heap.free(block)), [Ok(()), Ok(())]);
@@ -433,13 +440,7 @@ fn all_blocks_are_known_though_the_first_thread_does_not_see_all_of_them_at_once
 
 #[test]
 fn no_heap_is_made_over_one_that_is_written_over_before_it_was_used() {
-    let memory = Memory::new(2);
-    let heap = memory.open(None, false);
-    let small = malloc(&heap, 100);
-    heap.grow_for(3 * PAGE, GRAIN).unwrap();
-    let blocks = [small, malloc(&heap, 3 * PAGE)];
-    drop(heap);
-    let pages = memory.pages.replace(2);
+    let (memory, blocks, pages) = half_seen();
     let heap = memory.open(None, false);
     let allocate = || heap.malloc(100, GRAIN, Search::Quick);
     let magic = &memory.words[Heap::WHOLE_MEMORY_ROOT as usize / 4];

@@ -31,7 +31,7 @@ use crate::heap::superblock::{MAX_SEGMENTS, SEGMENT_WORDS, field};
 use crate::heap::unit_kind::UnitKind;
 use crate::heap::words::steps::READ;
 use crate::heap::{Bounds, CLASSES, GRAIN, Heap, PAGE, Search, UNIT, Words};
-use crate::tests::fixture::{Random, WORDS_PER_PAGE, heap_in, pages, seen, whole_heap};
+use crate::tests::fixture::{Random, WORDS_PER_PAGE, heap_in, pages, seen, whole, whole_heap};
 
 const ROUNDS: u64 = 250;
 const OPERATIONS: u32 = 60;
@@ -518,7 +518,7 @@ pub(super) fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
 fn a_map_that_moves_frees_no_more_than_its_own_units() {
     let words = pages(60);
     let root = Heap::WHOLE_MEMORY_ROOT;
-    let heap = heap_in(&words, Bounds { start: root, end_page: 1, maximum: 60, owns_all: true });
+    let heap = heap_in(&words, whole(1, 60));
     let block = heap.malloc(2_000, GRAIN, Search::Quick).unwrap();
     let map = heap.segment(0).unwrap().map as usize;
     let table = words[map].load(Relaxed);
@@ -537,7 +537,7 @@ fn a_map_that_moves_frees_no_more_than_its_own_units() {
 fn a_check_finds_that_the_unit_of_a_map_is_called_free() {
     let words = pages(30);
     let root = Heap::WHOLE_MEMORY_ROOT;
-    heap_in(&words, Bounds { start: root, end_page: 2, maximum: 30, owns_all: false });
+    heap_in(&words, Bounds { owns_all: false, ..whole(2, 30) });
     let heap = Heap::open(seen(&words, 30), root).unwrap();
     heap.add_pages(20, 21).unwrap();
     let segment = heap.segment(1).unwrap();
