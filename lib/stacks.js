@@ -65,6 +65,7 @@ export class Stacks {
   grains = 0
   /** How many of them stay in `words`: none of a memory that is not shared, since it leaves its words when it grows. */
   lasting = 0
+
   /** @param {ArrayBuffer} buffer the native side's words */
   open(buffer) {
     this.rows = new Int32Array(buffer)

@@ -111,9 +111,8 @@ const makeClass = (kept) =>
 
     /** Takes a block out of the part of the cache that all threads may take. As pop. */
     popOlder(byteLength) {
-      if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength || byteLength === 0)
-        return 0
-      if (byteLength > 32_776) return 0
+      if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
+      if ((byteLength - 1) >>> 0 >= 32_776) return 0
       return this.lower(this.rows[1024 + ((byteLength + 23) >>> 4)]) ? this.pop(byteLength) : 0
     }
 

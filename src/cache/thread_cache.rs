@@ -51,10 +51,10 @@ impl ThreadCache {
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
-        let is_tidy = !free_blocks.depot.is_worth_tidying()
-            || !self.rows.row(class).blocks().is_empty()
-            || free_blocks.has(class)?;
-        if !is_tidy {
+        if free_blocks.depot.is_worth_tidying()
+            && self.rows.row(class).blocks().is_empty()
+            && !free_blocks.has(class)?
+        {
             self.tidy(free_blocks)?;
         }
         let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
@@ -66,8 +66,9 @@ impl ThreadCache {
     }
 
     /// Puts back what is kept, if that is much and the memory has grown lately, before a span or a
-    /// large block takes units: the oldest, if all of it takes too long. Else blocks that nobody uses keep their spans where they are, what
-    /// is used spreads over the whole heap, and it grows again though much of it is free, in pieces.
+    /// large block takes units: the oldest, if all of it takes too long. Else blocks that nobody
+    /// uses keep their spans where they are, what is used spreads over the whole heap, and it grows
+    /// again though much of it is free, in pieces.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache and the depot.

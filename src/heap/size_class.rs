@@ -96,7 +96,7 @@ impl SizeClass {
     const fn with_units(self, most_units: u32) -> Self {
         let mut full = self.least_units();
         let mut units = full;
-        while units <= most_units && (units * UNIT - self.offset) / self.stride <= MAX_SLOTS {
+        while self.may_have(units, most_units) {
             if self.waste(units) * full < self.waste(full) * units {
                 full = units;
             }
@@ -108,10 +108,15 @@ impl SizeClass {
         Self { full_units, small_units, first_units, ..self }
     }
 
+    // Whether a span may be so long.
+    const fn may_have(&self, units: u32, most_units: u32) -> bool {
+        units <= most_units && (units * UNIT - self.offset) / self.stride <= MAX_SLOTS
+    }
+
     // The fewest units of which at most one part in `share` is not blocks; else `other`.
     const fn least_with_waste(&self, share: u32, most_units: u32, other: u32) -> u32 {
         let mut units = self.least_units();
-        while units <= most_units && (units * UNIT - self.offset) / self.stride <= MAX_SLOTS {
+        while self.may_have(units, most_units) {
             if units >= LISTED && self.waste(units) * share <= units * UNIT {
                 return units;
             }

@@ -153,7 +153,7 @@ impl Rows {
         // cost nothing.)
         let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
         let rows = Self { words };
-        for (class, geometry) in CLASSES.iter().enumerate() {
+        for (class, geometry) in CLASSES.iter().enumerate().skip(1) {
             let head = class * HEAD_WORDS;
             rows.words[head + LIMITS].store(geometry.stride, Relaxed);
         }
