@@ -8,7 +8,7 @@ import LocalSharedMemory from '../index.js'
 import { HEAD, RING, TAIL } from '../structures/channel/ring.js'
 import { Channel } from '../structures/index.js'
 import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
-import { filled } from './fixtures/channel-scenario.mjs'
+import { filled, LONG_BYTES } from './fixtures/channel-scenario.mjs'
 import { destroying } from './fixtures/destroying.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { randomFrom } from './fixtures/random.mjs'
@@ -94,6 +94,32 @@ test('it behaves as a queue of bounded length', (t) => {
     }
     if (round % 100 === 0) t.true(used() <= 408)
   }
+})
+
+test('it behaves as one with long messages too', (t) => {
+  const capacity = 200_000
+  const channel = newChannel(capacity)
+  const random = randomFrom(3)
+  const lengths = [40, 20_000, 32_760, 40_000, 70_000, capacity]
+  const queue = []
+  for (let round = 0; round < 3000; round++) {
+    const message = new Uint8Array(lengths[random(lengths.length)]).fill(round)
+    if (random(2) === 0 && channel.trySend(message)) queue.push(message)
+    else if (queue.length > 0) t.is(Buffer.compare(channel.tryReceive(), queue.shift()), 0)
+    else t.is(channel.tryReceive(), undefined)
+  }
+})
+
+test('long messages go where the last one was, as long as there is none', (t) => {
+  const channel = newChannel(1_000_000)
+  for (let round = 0; round < 20; round++) {
+    channel.send(new Uint8Array(50_000).fill(round + 1))
+    t.is(channel.receive()[49_999], round + 1)
+  }
+  const used = wordsOf(channel)
+    .subarray(RING)
+    .findLastIndex((word) => word !== 0)
+  t.true(4 * used < 2 * 50_100)
 })
 
 test('bytes that are sent are those that there were', async (t) => {
@@ -389,7 +415,7 @@ const WAYS = ['send', 'sendAsync', 'trySend', 'reserve']
 
 test('threads that send and receive in all ways lose nothing', async (t) => {
   const count = 1000
-  const { memory, ptr } = Channel.create(new LocalSharedMemory(1, 100), { capacity: 1000 })
+  const { memory, ptr } = Channel.create(new LocalSharedMemory(1, 100), { capacity: 50_000 })
   const start = (way, sender) => launch('channel-worker.mjs', { memory, ptr, way, sender, count })
   const receivers = ['receive', 'receiveAsync', 'iterate'].map((way) => start(way, 0))
   await reportsOf(LATEST, WAYS.map(start))
@@ -464,12 +490,18 @@ const PROGRAMS = [
   [2, [{ fill: 1 }], [11], ['receive', 'receive']],
   [3, [{ fill: 1 }], ['receive']],
   [1, ['inspect'], [1, 2], ['receive', 'receive']],
+  [2, [{ long: 1 }, { long: 2 }, { long: 3 }], ['receive', 'receive', 'receive']],
+  [1, [{ long: 1 }, 2], [{ long: 11 }], ['receive', 'receive', 'receive']],
 ]
+
+/** Room for one message, or for two long ones, so that senders wait too. */
+const capacityFor = (programs) =>
+  programs.flat().some(({ long }) => long !== undefined) ? 2 * LONG_BYTES + 8 : 8
 
 const sentBy = (program) =>
   program
     .filter((step) => step !== 'receive' && step !== 'inspect')
-    .map((step) => (typeof step === 'object' ? filled(step.fill) : step))
+    .map((step) => (typeof step === 'object' ? filled(step.fill ?? step.long) : step))
 
 const isInOrder = (received, sent) =>
   received.filter((each) => sent.includes(each)).join() === sent.join()
@@ -478,8 +510,7 @@ for (const [preemptions, ...programs] of PROGRAMS) {
   test.serial(
     `in every order of atomic operations each message is received once: ${JSON.stringify(programs)}`,
     async (t) => {
-      // Room for one number, so that senders wait too.
-      const { channel, ...what } = scenario(programs, 8)
+      const { channel, ...what } = scenario(programs, capacityFor(programs))
       const check = (notes) => {
         const receivers = notes.filter((each) => each.length > 0)
         const sent = programs.map(sentBy)
@@ -498,17 +529,17 @@ test.serial(
   'a sender that is terminated at any operation has sent each message wholly or not at all',
   async (t) => {
     const programs = [
-      [1, { fill: 2 }, 3],
+      [1, { fill: 2 }, 3, { long: 4 }, { long: 5 }],
       [11, 'drain', 12, 'drain'],
     ]
-    const { channel, ...what } = scenario(programs, 64)
+    const { channel, ...what } = scenario(programs, 3 * LONG_BYTES)
     const check = ([, received], killedAt) => {
       const all = [
         ...received,
         ...drain(channel).map((each) => (each.length ? filled(each[0]) : each)),
       ]
       const first = all.filter((each) => each !== 11 && each !== 12)
-      const sent = [1, filled(2), 3]
+      const sent = [1, filled(2), 3, filled(4), filled(5)]
       t.true(all.includes(11) && all.includes(12), `killed at ${killedAt}`)
       // A message that it was filling is gone; those before it are not.
       t.deepEqual(first, sent.slice(0, first.length), `killed at ${killedAt}`)

@@ -15,6 +15,9 @@
 // Each side notes how far it has last seen the other one, next to its own end, and looks again only when that is not enough: as
 // long as messages wait and there is room, senders and receivers do not take each other's cache line away.
 //
+// A long message that finds the ring empty goes to its beginning: what was used a moment ago is still in the processor's cache, and
+// of a large ring the rest is not.
+//
 // Nothing that is read here is believed: other code of the process may have written over it.
 
 import { heapCorrupted } from '../../lib/errors.js'
@@ -41,6 +44,8 @@ const WORD = 4
 const CLOSED = 1
 const AWAITED = 2
 const FLAGS = CLOSED | AWAITED
+/** Bytes from which on a record is a long one. */
+const LONG = 2 ** 15
 /** Bits of an end, which is never negative. */
 const END_BITS = 31
 
@@ -63,6 +68,8 @@ export class Ring {
   #offsetBits
   #offsets
   #laps
+  /** Bytes before the record that there is room for, which go by together with it. */
+  #skipped = 0
 
   /** What `find` has found: the index of a record's first word, the bytes of its message, and its tag. */
   at = 0
@@ -109,11 +116,12 @@ export class Ring {
     return used
   }
 
-  // What is added to an end when a record of so many bytes, which the ring's end does not cut, has gone by.
+  // What is added to an end when records of so many bytes, none of which the ring's end cuts, have gone by.
   #step(end, size) {
-    if (this.#offset(end) + size < this.#bytes) return size
+    const beyond = this.#offset(end) + size - this.#bytes
+    if (beyond < 0) return size
     const lap = (end >>> this.#offsetBits) + 1
-    return ((lap & this.#laps) << this.#offsetBits) - (end & ~FLAGS)
+    return ((lap & this.#laps) << this.#offsetBits) + beyond - (end & ~FLAGS)
   }
 
   /** Moves an end, whose lock the caller has. Returns whether someone sleeps on it. */
@@ -154,10 +162,37 @@ export class Ring {
    */
   findRoom(byteLength) {
     const size = recordBytes(byteLength)
+    this.#skipped = 0
+    if (size >= LONG && this.#isFreeBefore(size)) return this.#restart()
     if (this.#fits(size)) return true
+    this.#lookAtHead()
+    return this.#fits(size)
+  }
+
+  #lookAtHead() {
     this.#await(HEAD, Atomics.load(this.#words, HEAD))
     this.#words[HEAD_SEEN] = this.value
-    return this.#fits(size)
+  }
+
+  // Whether all is free, and so many bytes lie before the end. Nobody can add a record meanwhile.
+  #isFreeBefore(size) {
+    const tail = this.#words[TAIL]
+    if (this.#offset(tail) < size) return false
+    this.#lookAtHead()
+    return this.#between(this.value, tail) === 0
+  }
+
+  #restart() {
+    this.#skipped = this.#passOver(this.#offset(this.#words[TAIL]))
+    this.at = RING
+    return true
+  }
+
+  /** Makes a record without a message of what is left of the ring; returns its bytes. */
+  #passOver(offset) {
+    const rest = this.#bytes - offset
+    this.#write(RING + offset / WORD, rest - RECORD_HEADER, DROPPED)
+    return rest
   }
 
   #fits(size) {
@@ -169,8 +204,7 @@ export class Ring {
     if (size <= rest) return size <= free
     if (rest + size > free && free < this.#bytes) return false
     // The record begins at the ring's beginning: what is left before that is passed over first.
-    this.#write(RING + offset / WORD, rest - RECORD_HEADER, DROPPED)
-    this.#moveTail(rest)
+    this.#moveTail(this.#passOver(offset))
     return rest + size <= free
   }
 
@@ -182,7 +216,7 @@ export class Ring {
    */
   publish(byteLength, state) {
     this.#write(this.at, byteLength, state)
-    this.#moveTail(recordBytes(byteLength))
+    this.#moveTail(this.#skipped + recordBytes(byteLength))
   }
 
   /** Says what a record is that this thread has filled, and wakes who waits for it; without a tag it is dropped. */
