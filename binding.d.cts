@@ -64,6 +64,8 @@ export interface CacheLayout {
   width: number
   /** A word of it. */
   end: number
+  /** A word of it. */
+  moved: number
   /** A word of the head of class 0. */
   large: number
   /** A word of the head of class 0. */
@@ -72,12 +74,16 @@ export interface CacheLayout {
   largeBelow: number
   /** A word of the head of class 0. */
   largeSpare: number
+  /** A word of the head of class 0. */
+  refusals: number
   /** Index of the sizes. */
   sizes: number
   /** Bytes, header included, of the largest block of a size class. */
   largest: number
   /** Index of the heads of large blocks. */
   largeHeads: number
+  /** Index of what is behind them. */
+  stacks: number
   /** Units of the shortest of them. */
   leastLargeUnits: number
   /** Units of the longest. */

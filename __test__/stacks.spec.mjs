@@ -7,7 +7,8 @@ import { heapOf } from '../lib/blocks.js'
 import { threadCacheFor } from '../lib/thread-cache.js'
 
 const [OWN, LIMITS, PUBLISHED, WIDTH, END] = [0, 1, 3, 4, 5]
-const [LARGE, SPARE, LARGE_BELOW, LARGE_SPARE] = [0, 1, 2, 4]
+const [LARGE, SPARE, LARGE_BELOW, LARGE_SPARE, REFUSALS] = [0, 1, 2, 4, 5]
+const MOST_REFUSALS = 32
 const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3408, 64]
 const [KEPT, LIVE_LARGE, DIGIT] = [-1, -128, 112]
 const BYTES = 1 << 21
@@ -211,20 +212,39 @@ test('older blocks become everyone’s when there is no room, and are taken back
   const cache = makeCache()
   const ptrs = Array.from({ length: 7 }, (_, index) => makeLive(cache, 1024 * (1 + index)))
   for (const ptr of ptrs) t.true(push(cache, ptr))
-  t.deepEqual(figures(cache), [7, 4, 8])
-  t.deepEqual(published(cache), [0, 4])
+  t.deepEqual(figures(cache), [7, 6, 10])
+  t.deepEqual(published(cache), [0, 6])
   for (const ptr of ptrs.toReversed()) t.is(pop(cache, 50), ptr)
   t.deepEqual(published(cache), [0, 0])
   t.is(pop(cache, 50), 0)
 })
 
+test('the border moves by half of the width at a turn, and by all of it on the same way', (t) => {
+  const cache = makeCache()
+  const ends = []
+  const note = () => {
+    const end = published(cache)[1]
+    if (end !== ends.at(-1)) ends.push(end)
+  }
+  for (let index = 1; index <= 20; index++) {
+    t.true(push(cache, makeLive(cache, 1024 * index)))
+    note()
+  }
+  for (let index = 20; index >= 1; index--) {
+    t.is(pop(cache, 50), 1024 * index)
+    note()
+  }
+  t.true(push(cache, makeLive(cache, 1024)))
+  t.deepEqual(ends, [0, 2, 6, 10, 14, 18, 16, 12, 8, 4, 0])
+})
+
 test('blocks that another thread has taken are not taken back', (t) => {
   const cache = makeCache()
-  for (let index = 1; index <= 7; index++) push(cache, makeLive(cache, 1024 * index))
-  cache.rows[HEAD + PUBLISHED] = ((START + 4) << 16) | (START + 4)
-  for (const index of [7, 6, 5]) t.is(pop(cache, 50), 1024 * index)
+  for (let index = 1; index <= 6; index++) push(cache, makeLive(cache, 1024 * index))
+  cache.rows[HEAD + PUBLISHED] = ((START + 2) << 16) | (START + 2)
+  for (const index of [6, 5, 4, 3]) t.is(pop(cache, 50), 1024 * index)
   t.is(pop(cache, 50), 0)
-  t.deepEqual(figures(cache), [4, 4, 8])
+  t.deepEqual(figures(cache), [2, 2, 6])
 })
 
 test('a stack ends, and a class without room for own blocks takes none', (t) => {
@@ -233,13 +253,13 @@ test('a stack ends, and a class without room for own blocks takes none', (t) => 
     push(cache, makeLive(cache, 1024 * (1 + index))),
   )
   t.is(taken.filter(Boolean).length, DEPTH)
-  t.deepEqual(figures(cache), [DEPTH, DEPTH - 4, DEPTH])
+  t.deepEqual(figures(cache), [DEPTH, DEPTH - 2, DEPTH])
   const closed = makeCache({ width: 0 })
   t.false(push(closed, makeLive(closed, 1024)))
 })
 
-test('own parts double if that takes but a quarter of what is to spare, and the cache is large when little is left', (t) => {
-  const [more, spare] = [4 * 64, 4 * 4 * 64]
+test('own parts double if that takes but half of what is to spare, and the cache is large when little is left', (t) => {
+  const [more, spare] = [4 * 64, 2 * 4 * 64]
   const cache = makeCache({ width: 4, spare, largeBelow: spare - more + 1 })
   for (let index = 1; index <= 4; index++) push(cache, makeLive(cache, 1024 * index))
   t.is(cache.rows[LARGE], 0)
@@ -249,18 +269,56 @@ test('own parts double if that takes but a quarter of what is to spare, and the 
   for (let index = 6; index <= 9; index++) push(cache, makeLive(cache, 1024 * index))
   t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE]], [8, spare - more])
   t.deepEqual(published(cache), [0, 4])
-  const poor = makeCache({ width: 4, spare: spare - 1 })
-  for (let index = 1; index <= 5; index++) push(poor, makeLive(poor, 1024 * index))
-  t.deepEqual([poor.rows[HEAD + WIDTH], poor.rows[SPARE], poor.isLarge], [4, spare - 1, false])
+  for (const little of [spare - 1, 0, -1, -(2 ** 20)]) {
+    const poor = makeCache({ width: 4, spare: little, largeBelow: -(2 ** 20) })
+    for (let index = 1; index <= 5; index++) push(poor, makeLive(poor, 1024 * index))
+    t.deepEqual([poor.rows[HEAD + WIDTH], poor.rows[SPARE], poor.isLarge], [4, little, false])
+  }
+})
+
+test('all stacks give up half of their width when there was often too little to spare', (t) => {
+  const cache = makeCache({ width: 5 })
+  const { rows } = cache
+  for (let index = 0; index < 5; index++) push(cache, makeLive(cache, 1024 * (1 + index)))
+  for (let index = 0; index < 2; index++)
+    push(cache, makeLarge(cache, (1 + index) * 128 * 1024 + 16, 66))
+  const spares = () => [rows[HEAD + WIDTH], rows[SPARE], rows[BIG + WIDTH], rows[LARGE_SPARE]]
+  for (let refusal = 1; refusal < MOST_REFUSALS; refusal++) {
+    t.is(cache.widen(HEAD), 5)
+    t.is(rows[REFUSALS], refusal)
+  }
+  t.deepEqual(spares(), [5, 0, 5, 0])
+  t.is(cache.widen(HEAD), 3)
+  t.deepEqual(spares(), [3, 2 * 64, 3, 2 * 72 * 1024])
+  t.is(rows[REFUSALS], 0)
+  // The newest that half of it has room for stay.
+  t.deepEqual(figures(cache), [5, 4, 7])
+  t.deepEqual(published(cache), [0, 4])
+  t.deepEqual(figures(cache, BIG), [2, 1, 4])
+  for (let index = 5; index >= 1; index--) t.is(pop(cache, 50), 1024 * index)
+})
+
+test('a stack keeps room for one block, and gives up what it may take again', (t) => {
+  const cache = makeCache({ width: 2 })
+  const { rows } = cache
+  for (let refusal = 0; refusal < 2 * MOST_REFUSALS; refusal++) {
+    rows[SPARE] = 0
+    cache.widen(BIG)
+  }
+  t.deepEqual([rows[HEAD + WIDTH], rows[BIG + WIDTH]], [1, 1])
+  rows[SPARE] = 2 * 64
+  t.is(cache.widen(HEAD), 2)
+  t.true(push(cache, makeLive(cache, 1024)))
+  t.is(pop(cache, 50), 1024)
 })
 
 test('large blocks take nothing of what classes have to spare', (t) => {
   const cache = makeCache({ width: 1, spare: 1 << 20 })
   for (const index of [0, 1]) push(cache, makeLarge(cache, 1024 + 16 + index * 66 * 1024, 66))
   t.deepEqual([cache.rows[BIG + WIDTH], cache.rows[SPARE]], [1, 1 << 20])
-  cache.rows[LARGE_SPARE] = 4 * 72 * 1024
+  cache.rows[LARGE_SPARE] = 2 * 72 * 1024
   push(cache, makeLarge(cache, 1024 + 16 + 2 * 66 * 1024, 66))
-  t.deepEqual([cache.rows[BIG + WIDTH], cache.rows[LARGE_SPARE]], [2, 3 * 72 * 1024])
+  t.deepEqual([cache.rows[BIG + WIDTH], cache.rows[LARGE_SPARE]], [2, 72 * 1024])
 })
 
 test('realloc stays, or moves within the cache with the bytes up to the shorter length', (t) => {

@@ -22,13 +22,16 @@ const LAYOUT = {
   published: 3,
   width: 4,
   end: 5,
+  moved: 6,
   large: 0,
   spare: 1,
   largeBelow: 2,
   largeSpare: 4,
+  refusals: 5,
   sizes: 1024,
   largest: 32_784,
   largeHeads: 3080,
+  stacks: 3408,
   leastLargeUnits: 32,
   mostLargeUnits: 1151,
 }
@@ -40,6 +43,10 @@ for (const [name, value] of Object.entries(LAYOUT)) {
 }
 
 const MOST_WIDTH = 1024 // blocks
+/** How often a stack may find too little to spare before all of them give up half of their width. */
+const MOST_REFUSALS = 32
+/** The ways in which a floor moves. */
+const [LOWERED, RAISED] = [1, 2]
 /** The state of a block that is kept where one process has the heap to itself. */
 export const KEPT = LAYOUT.kept
 const NO_WORDS = new Int32Array(0)
@@ -47,6 +54,9 @@ const NO_STATES = new Int8Array(0)
 const NO_DIGITS = new Int32Array(0)
 /** Stacks without blocks, for a heap that is not open. */
 const NO_ROWS = new Int32Array(layout.words)
+
+/** The word with the bytes that stacks of that kind may still be widened by. */
+const spareOf = (head) => (head < 3080 ? 1 : 4)
 
 /** What one thread keeps, and the memory that it is of. */
 export class Stacks {
@@ -112,23 +122,22 @@ export class Stacks {
   }
 
   /**
-   * Gives the thread half as many blocks of a stack more as it may have to itself.
+   * Gives the thread more blocks of a stack, as many as #step says.
    *
    * @param {number} head of the stack
    * @returns {boolean} false when there are none
    */
   lower(head) {
     const { rows } = this
-    const floor = rows[head] >>> 16
-    const published = rows[head + 3]
-    if (floor <= (published & 0xffff)) return false
+    if (rows[head] >>> 16 <= (rows[head + 3] & 0xffff)) return false
     const width = this.widen(head)
-    const lower = Math.max(floor - ((width + 1) >>> 1), published & 0xffff)
-    return this.#moveFloor(head, published, lower, width)
+    const published = rows[head + 3]
+    const floor = (rows[head] >>> 16) - this.#step(head, width, LOWERED)
+    return this.#moveFloor(head, published, Math.max(floor, published & 0xffff), width)
   }
 
   /**
-   * Lets all threads have the older half of what the thread has to itself.
+   * Lets all threads have the oldest of what the thread has to itself, as many as #step says.
    *
    * @param {number} head of the stack
    * @returns {boolean} false when that makes no room
@@ -137,8 +146,18 @@ export class Stacks {
     const { rows } = this
     if ((rows[head] & 0xffff) >= rows[head + 5] || rows[head + 4] === 0) return false
     const width = this.widen(head)
-    const floor = (rows[head] >>> 16) + ((width + 1) >>> 1)
-    return this.hasRoom(head) || this.#moveFloor(head, rows[head + 3], floor, width)
+    if (this.hasRoom(head)) return true
+    const floor = (rows[head] >>> 16) + this.#step(head, width, RAISED)
+    return this.#moveFloor(head, rows[head + 3], floor, width)
+  }
+
+  // By how many blocks the floor moves: half of the width, so that it need not move back at once; all of it when it moves on
+  // the way that it moved the last time.
+  #step(head, width, way) {
+    const { rows } = this
+    const onward = rows[head + 6] === way
+    rows[head + 6] = way
+    return onward ? width : (width + 1) >>> 1
   }
 
   // `published` as it was when the floor was found.
@@ -158,20 +177,44 @@ export class Stacks {
   }
 
   /**
-   * Doubles what the thread may have to itself, if that takes but a quarter of the bytes to spare: else the first stacks that are
-   * used would leave none for others. Returns what it may have, in blocks.
+   * Doubles what the thread may have to itself, if that takes but half of the bytes to spare. Returns what it may have, in blocks.
    */
   widen(head) {
     const { rows } = this
     const width = rows[head + 4]
+    if (width === 0 || width >= MOST_WIDTH) return width
     const bytes = width * rows[head + 2]
-    const spare = head < 3080 ? 1 : 4
-    if (width === 0 || width >= MOST_WIDTH || bytes > rows[spare] >>> 2) return width
+    const spare = spareOf(head)
+    if (bytes > rows[spare] >> 1) return this.#refuse(head)
     const limits = this.#limitsUpTo((rows[head] >>> 16) + 2 * width, head)
     rows[spare] -= bytes
     if (rows[spare] < rows[2]) rows[0] = 1
     rows[head + 4] = 2 * width
     rows[head + 1] = limits
     return 2 * width
+  }
+
+  // Once there was too little to spare so many times, all stacks give up half of their width: those that are in use take it again,
+  // and the others leave it to them.
+  #refuse(head) {
+    const { rows } = this
+    rows[5] += 1
+    if (rows[5] >= MOST_REFUSALS) {
+      rows[5] = 0
+      for (let each = 8; each < 1024; each += 8) this.#narrow(each)
+      for (let each = 3080; each < 3408; each += 8) this.#narrow(each)
+    }
+    return rows[head + 4]
+  }
+
+  #narrow(head) {
+    const { rows } = this
+    const width = rows[head + 4]
+    const narrow = (width + 1) >>> 1
+    if (narrow === width) return
+    const floor = Math.max(rows[head] >>> 16, (rows[head] & 0xffff) - (narrow >>> 1))
+    if (!this.#moveFloor(head, rows[head + 3], floor, narrow)) return
+    rows[head + 4] = narrow
+    rows[spareOf(head)] += (width - narrow) * rows[head + 2]
   }
 }

@@ -9,7 +9,7 @@ use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{
-    BUDGET, LARGE, LARGE_BELOW, LARGE_SPARE, ROWS, Row, Rows, SPARE, row_bytes, spare_of,
+    BUDGET, LARGE, LARGE_BELOW, LARGE_SPARE, REFUSALS, ROWS, Row, Rows, SPARE, row_bytes, spare_of,
 };
 
 /// Bytes of blocks that an idle thread may keep to itself.
@@ -197,7 +197,7 @@ impl ThreadCache {
             free_blocks.depot.set_busy(free_blocks.thread, true);
             self.rows.set_figure(BUDGET, budget);
             for spare in [SPARE, LARGE_SPARE] {
-                self.rows.set_figure(spare, self.rows.figure(spare) + more);
+                self.rows.set_figure(spare, self.rows.figure(spare).wrapping_add(more));
             }
             self.rows.set_figure(LARGE_BELOW, budget.saturating_sub(IDLE_BYTES));
         }
@@ -208,11 +208,11 @@ impl ThreadCache {
     // their own to spare: one of each length would leave none for the classes.
     fn reserve(&self, index: usize, wanted: u32) -> u32 {
         let (bytes, figure) = (row_bytes(index), spare_of(index));
-        let spare = self.rows.figure(figure);
-        let width = wanted.min(spare / bytes).max(1);
-        let spare = spare.saturating_sub(width * bytes);
-        self.rows.set_figure(figure, spare);
-        if spare < self.rows.figure(LARGE_BELOW) {
+        let spare = self.rows.figure(figure) as i32;
+        let width = wanted.min(spare.max(0) as u32 / bytes).max(1);
+        let spare = spare - (width * bytes) as i32;
+        self.rows.set_figure(figure, spare as u32);
+        if spare < self.rows.figure(LARGE_BELOW) as i32 {
             self.rows.set_figure(LARGE, 1);
         }
         width
@@ -224,7 +224,7 @@ impl ThreadCache {
             row.fill(0);
             row.set_width(0);
         }
-        for figure in [LARGE, SPARE, LARGE_BELOW, BUDGET, LARGE_SPARE] {
+        for figure in [LARGE, SPARE, LARGE_BELOW, BUDGET, LARGE_SPARE, REFUSALS] {
             self.rows.set_figure(figure, 0);
         }
         free_blocks.depot.set_busy(free_blocks.thread, false);
@@ -410,7 +410,8 @@ mod tests {
                 own.zip(&CLASSES[1..]).map(|(own, class)| own * class.stride).sum::<u32>()
                     <= reserved(&cache)
             );
-            assert_eq!(cache.rows.figure(LARGE) == 1, reserved(&cache) > IDLE_BYTES);
+            assert_eq!(budget.wrapping_sub(reserved(&cache)), cache.rows.figure(SPARE));
+            assert!(cache.rows.figure(LARGE) == 1 || reserved(&cache) <= IDLE_BYTES);
             if step % 4_000 == 0 {
                 cache.rest(&mut fixture.free_blocks(0)).unwrap();
                 assert_eq!((reserved(&cache), kept(&cache), cache.rows.figure(LARGE)), (0, 0, 0));
@@ -419,6 +420,23 @@ mod tests {
         let free_blocks = &mut fixture.free_blocks(0);
         cache.give_back(free_blocks, 1).unwrap();
         assert_eq!((kept(&cache), cached(&free_blocks.heap)), (0, 0));
+    }
+
+    #[test]
+    fn classes_that_are_no_longer_used_leave_their_bytes_to_those_that_are() {
+        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let mut fixture = Fixture::of_pages(160, [cache.rows(), other.rows()]);
+        let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
+        let used = class_for(16_000, GRAIN).unwrap();
+        for class in 1..=used {
+            cache.make_room(&mut fixture.free_blocks(0), class).unwrap();
+        }
+        assert!(reserved(&cache) > budget && cache.rows.row(used).width() == 1);
+        let head = used * crate::process::rows::HEAD_WORDS;
+        (0..1_000).for_each(|_| drop(js(&cache, &fixture).widen(head)));
+        assert!(reserved(&cache) <= budget);
+        let own = cache.rows.row(used).width() * CLASSES[used].stride;
+        assert!(own > budget / 4, "{own} of {budget} bytes");
     }
 
     #[test]

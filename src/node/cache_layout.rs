@@ -39,6 +39,8 @@ pub struct CacheLayout {
     pub width: i32,
     /// A word of it.
     pub end: i32,
+    /// A word of it.
+    pub moved: i32,
     /// A word of the head of class 0.
     pub large: i32,
     /// A word of the head of class 0.
@@ -47,12 +49,16 @@ pub struct CacheLayout {
     pub large_below: i32,
     /// A word of the head of class 0.
     pub large_spare: i32,
+    /// A word of the head of class 0.
+    pub refusals: i32,
     /// Index of the sizes.
     pub sizes: i32,
     /// Bytes, header included, of the largest block of a size class.
     pub largest: i32,
     /// Index of the heads of large blocks.
     pub large_heads: i32,
+    /// Index of what is behind them.
+    pub stacks: i32,
     /// Units of the shortest of them.
     pub least_large_units: i32,
     /// Units of the longest.
@@ -80,13 +86,16 @@ pub fn cache_layout() -> CacheLayout {
         published: rows::PUBLISHED as i32,
         width: rows::WIDTH as i32,
         end: rows::END as i32,
+        moved: rows::MOVED as i32,
         large: rows::LARGE as i32,
         spare: rows::SPARE as i32,
         large_below: rows::LARGE_BELOW as i32,
         large_spare: rows::LARGE_SPARE as i32,
+        refusals: rows::REFUSALS as i32,
         sizes: rows::SIZES as i32,
         largest: rows::LARGEST as i32,
         large_heads: rows::LARGE_HEADS as i32,
+        stacks: rows::STACKS as i32,
         least_large_units: rows::FIRST_LARGE_UNITS as i32,
         most_large_units: rows::MOST_LARGE_UNITS as i32,
         words: rows::WORDS as i32,

@@ -9,7 +9,8 @@
 //! ```text
 //! heads        one for each size class, 8 words; see OWN to END. Class 0 is none: the words of its head say
 //!              whether the cache is large, how many bytes the own parts of classes may still grow by,
-//!              below how many it is large, how many there are in all, and those of large blocks
+//!              below how many it is large, how many there are in all, those of large blocks, and how
+//!              often there were too few
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
 //! large heads  of large blocks, which have one state: eight lengths for each doubling
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
@@ -29,7 +30,8 @@ const HEADS: usize = 128;
 pub const SIZES: usize = HEADS * HEAD_WORDS;
 /// Bytes, header included, of the largest block that is kept.
 pub const LARGEST: u32 = CLASSES[DENSE_END - 1].stride;
-const STACKS: usize = LARGE_HEADS + LARGE_ROWS * HEAD_WORDS;
+/// Index of the first stack, behind the last head.
+pub const STACKS: usize = LARGE_HEADS + LARGE_ROWS * HEAD_WORDS;
 /// Index of the head of the first large blocks, those of at least [`FIRST_LARGE_UNITS`] units.
 pub const LARGE_HEADS: usize =
     (SIZES + (LARGEST / GRAIN) as usize + 1).next_multiple_of(HEAD_WORDS);
@@ -75,18 +77,23 @@ pub const PUBLISHED: usize = 3;
 pub const WIDTH: usize = 4;
 /// The word behind the stack.
 pub const END: usize = 5;
+/// Which way JavaScript has moved the floor last.
+pub const MOVED: usize = 6;
 
 /// In the head of class 0: whether the cache is larger than that of an idle thread may be.
 pub const LARGE: usize = 0;
-/// Bytes that the own parts of classes may still be widened by.
+/// Bytes that the own parts of classes may still be widened by, a signed number: each class that is
+/// in use may have a block.
 pub const SPARE: usize = 1;
 /// The cache is large when less is spare.
 pub const LARGE_BELOW: usize = 2;
 /// Bytes that the own parts of all classes together may have, those to spare included; those of
 /// large blocks may have as many.
 pub const BUDGET: usize = 3;
-/// Bytes that the own parts of large blocks may still be widened by.
+/// Bytes that the own parts of large blocks may still be widened by, a signed number too.
 pub const LARGE_SPARE: usize = 4;
+/// How often an own part could not be widened since the last time that all were narrowed.
+pub const REFUSALS: usize = 5;
 
 /// The words of one thread's cache.
 pub struct Rows {

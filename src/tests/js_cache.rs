@@ -9,11 +9,14 @@ use crate::heap::{GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE};
 use crate::process::rows::{
     END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS, LARGE_SPARE, LIMITS,
-    LONGEST, MOST_LARGE_UNITS, OWN, PUBLISHED, SIZES, SPARE, WIDTH,
+    LONGEST, MOST_LARGE_UNITS, MOVED, OWN, PUBLISHED, REFUSALS, SIZES, SPARE, STACKS, WIDTH,
 };
 use crate::tests::kill::step;
 
 const MOST_WIDTH: u32 = 1024;
+const MOST_REFUSALS: u32 = 32;
+const LOWERED: u32 = 1;
+const RAISED: u32 = 2;
 
 /// The part of a thread's cache that is JavaScript.
 #[derive(Clone, Copy)]
@@ -175,14 +178,13 @@ impl JsCache<'_> {
     }
 
     fn lower(&self, head: usize) -> bool {
-        let (floor, published) = (self.own(head).1, self.row(head, PUBLISHED));
-        let (bottom, _) = halves(published);
-        if floor <= bottom {
+        if self.own(head).1 <= halves(self.row(head, PUBLISHED)).0 {
             return false;
         }
         let width = self.widen(head);
-        let lower = floor.saturating_sub(width.div_ceil(2)).max(bottom);
-        self.move_floor(head, published, lower, width)
+        let published = self.row(head, PUBLISHED);
+        let lower = self.own(head).1.saturating_sub(self.step_of(head, width, LOWERED));
+        self.move_floor(head, published, lower.max(halves(published).0), width)
     }
 
     fn raise(&self, head: usize) -> bool {
@@ -190,8 +192,16 @@ impl JsCache<'_> {
             return false;
         }
         let width = self.widen(head);
-        let floor = self.own(head).1 + width.div_ceil(2);
-        self.has_room(head) || self.move_floor(head, self.row(head, PUBLISHED), floor, width)
+        self.has_room(head) || {
+            let floor = self.own(head).1 + self.step_of(head, width, RAISED);
+            self.move_floor(head, self.row(head, PUBLISHED), floor, width)
+        }
+    }
+
+    fn step_of(&self, head: usize, width: u32, way: u32) -> u32 {
+        let onward = self.row(head, MOVED) == way;
+        self.set_row(head, MOVED, way);
+        if onward { width } else { width.div_ceil(2) }
     }
 
     fn move_floor(&self, head: usize, published: u32, floor: u32, width: u32) -> bool {
@@ -210,20 +220,47 @@ impl JsCache<'_> {
         self.set_row(head, LIMITS, ceiling.min(self.row(head, END)) << 16 | stride);
     }
 
-    fn widen(&self, head: usize) -> u32 {
-        let width = self.row(head, WIDTH);
-        let figure = if head < LARGE_HEADS { SPARE } else { LARGE_SPARE };
-        let (bytes, spare) = (width * self.row(head, LONGEST), self.row(0, figure));
-        if width == 0 || width >= MOST_WIDTH || bytes > spare >> 2 {
+    /// Doubles what the thread has to itself of a stack, if there is enough to spare. Returns that.
+    pub fn widen(&self, head: usize) -> u32 {
+        let (width, figure) = (self.row(head, WIDTH), spare_of(head));
+        let (bytes, spare) = (width * self.row(head, LONGEST), self.row(0, figure) as i32);
+        if width == 0 || width >= MOST_WIDTH {
             return width;
         }
-        self.set_row(0, figure, spare - bytes);
-        if spare - bytes < self.row(0, LARGE_BELOW) {
+        if bytes as i32 > spare >> 1 {
+            return self.refuse(head);
+        }
+        let spare = spare - bytes as i32;
+        self.set_row(0, figure, spare as u32);
+        if spare < self.row(0, LARGE_BELOW) as i32 {
             self.set_row(0, LARGE, 1);
         }
         self.set_row(head, WIDTH, 2 * width);
         self.set_ceiling(head, self.own(head).1 + 2 * width);
         2 * width
+    }
+
+    fn refuse(&self, head: usize) -> u32 {
+        let refusals = (self.row(0, REFUSALS) + 1) % MOST_REFUSALS;
+        self.set_row(0, REFUSALS, refusals);
+        if refusals == 0 {
+            let heads = (HEAD_WORDS..SIZES).chain(LARGE_HEADS..STACKS);
+            heads.step_by(HEAD_WORDS).for_each(|head| self.narrow(head));
+        }
+        self.row(head, WIDTH)
+    }
+
+    fn narrow(&self, head: usize) {
+        let width = self.row(head, WIDTH);
+        let narrow = width.div_ceil(2);
+        let (top, floor) = self.own(head);
+        let floor = floor.max(top.saturating_sub(narrow / 2));
+        if narrow < width && self.move_floor(head, self.row(head, PUBLISHED), floor, narrow) {
+            self.set_row(head, WIDTH, narrow);
+            let given = ((width - narrow) * self.row(head, LONGEST)) as i32;
+            let spare = self.row(0, spare_of(head)) as i32 + given;
+            self.set_row(0, spare_of(head), spare as u32);
+        }
     }
 
     fn header(&self, pointer: u32) -> &[AtomicU32; 2] {
@@ -243,6 +280,10 @@ impl JsCache<'_> {
     fn set_row(&self, head: usize, word: usize, value: u32) {
         self.rows[head + word].store(value, Relaxed);
     }
+}
+
+fn spare_of(head: usize) -> usize {
+    if head < LARGE_HEADS { SPARE } else { LARGE_SPARE }
 }
 
 fn halves(word: u32) -> (u32, u32) {
