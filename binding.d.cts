@@ -42,6 +42,8 @@ export interface CacheLayout {
   unit: number
   /** The state of a block that a thread keeps. */
   kept: number
+  /** The bits of it that tell the block's class. */
+  classBits: number
   /** That of a live large block. */
   liveLarge: number
   /** The states behind it: digits, from this on. */
@@ -222,8 +224,8 @@ export declare function openAttached(view: Uint8Array, grower: { memory: WebAsse
  * Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`].
  * Returns the fault for which it cannot be opened, or an object that keeps it open. Its `number`
  * is what [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached`
- * whether other processes can have it, `kept` is the state of a block that a thread keeps, and
- * `cache` is an ArrayBuffer of the words of the thread's cache, or null. All that lib/native.js
+ * whether other processes can have it, `kept` is the state of a block that a thread keeps, but for
+ * its class in `classBits`, and `cache` is an ArrayBuffer of the words of the thread's cache, or null. All that lib/native.js
  * reads is the object's own: code that has put accessors on its prototype never gets hold of it.
  *
  * # Errors

@@ -10,7 +10,9 @@ const [OWN, LIMITS, PUBLISHED, WIDTH, END] = [0, 1, 3, 4, 5]
 const [LARGE, SPARE, LARGE_BELOW, LARGE_SPARE, REFUSALS] = [0, 1, 2, 4, 5]
 const MOST_REFUSALS = 32
 const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3408, 64]
-const [KEPT, LIVE_LARGE, DIGIT] = [-1, -128, 112]
+const [KEPT, CLASS_BITS, LIVE_LARGE, DIGIT] = [-1, 127, -128, 112]
+/** The state of a block that is kept, of the class below. */
+const KEPT_SMALL = KEPT ^ 3
 const BYTES = 1 << 21
 
 /** A class of 64 bytes, state 3, and one stack of large blocks, of 64 to 71 units. */
@@ -19,8 +21,8 @@ const CLASSES = [
   { head: LARGE_HEADS + 8 * 8, stride: 0, longest: 72 * 1024, start: STACKS + DEPTH },
 ]
 
-const makeCache = ({ width = 4, spare = 0, largeBelow = 0, kept = KEPT } = {}) => {
-  const cache = new (threadCacheFor(kept))()
+const makeCache = ({ width = 4, spare = 0, largeBelow = 0, own = [KEPT, CLASS_BITS] } = {}) => {
+  const cache = new (threadCacheFor(...own))()
   const rows = new Int32Array(65_536)
   rows[SPARE] = spare
   rows[LARGE_BELOW] = largeBelow
@@ -68,7 +70,7 @@ const pop = (cache, byteLength) => cache.pop(byteLength) || cache.popOlder(byteL
 const push = (cache, ptr) => cache.push(ptr) || cache.pushNewer(ptr)
 
 test('what is kept has the state that says by whom, and comes out only if it still has', (t) => {
-  const cache = makeCache({ kept: -5 })
+  const cache = makeCache({ own: [-5, 0] })
   const { states } = cache
   const [small, other, large] = [1024, 2048, 16 + 64 * 1024]
   t.true(push(cache, makeLive(cache, small)))
@@ -80,12 +82,27 @@ test('what is kept has the state that says by whom, and comes out only if it sti
   t.is(cache.pop(50), small)
 })
 
+test('what is kept has the state that says of which class, and comes out only as one of that', (t) => {
+  const cache = makeCache()
+  const { states } = cache
+  const [small, others] = [1024, [KEPT, KEPT ^ 2, KEPT ^ 4, KEPT ^ 127, 3, 0, LIVE_LARGE]]
+  t.true(cache.push(makeLive(cache, small)))
+  for (const state of others) {
+    t.true(cache.push(makeLive(cache, 2048)))
+    states[2048 / 16] = state
+    t.is(cache.pop(50), 0)
+    t.is(states[2048 / 16], state)
+  }
+  t.is(states[small / 16], KEPT_SMALL)
+  t.is(cache.pop(50), small)
+})
+
 test('a block that was put in comes out again, the last one first', (t) => {
   const cache = makeCache()
   const ptrs = [1024, 2048, 3072].map((ptr) => makeLive(cache, ptr))
   for (const ptr of ptrs) {
     t.true(cache.push(ptr))
-    t.deepEqual([cache.states[ptr / 16], cache.words[ptr / 4 - 2]], [KEPT, 0])
+    t.deepEqual([cache.states[ptr / 16], cache.words[ptr / 4 - 2]], [KEPT_SMALL, 0])
   }
   for (const ptr of ptrs.toReversed()) {
     t.is(cache.pop(50), ptr)
@@ -333,7 +350,7 @@ test('realloc stays, or moves within the cache with the bytes up to the shorter 
   cache.rows[SIZES + 1] = HEAD
   t.is(cache.realloc(ptr, 6), 2048)
   t.deepEqual([...words.subarray(510, 516)], [6, 64, 1, 2, 0, 0])
-  t.deepEqual([states[64], words[254], states[128]], [KEPT, 0, 3])
+  t.deepEqual([states[64], words[254], states[128]], [KEPT_SMALL, 0, 3])
   t.is(cache.pop(50), ptr)
 })
 
@@ -438,7 +455,7 @@ test('blocks beyond 2 GiB are kept as others are', (t) => {
     t.not(cache.headFor(ptr), 0)
     t.is(cache.isSmall(ptr), byteLength < 100_000)
     memory.free(ptr)
-    t.is(cache.states[ptr / 16], cache.kept)
+    t.true(cache.states[ptr / 16] < 0)
     t.is(memory.malloc(byteLength), ptr)
     t.is(memory.sizeof(ptr), byteLength)
   }

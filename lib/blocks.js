@@ -6,7 +6,7 @@ import { areasOf } from './heap-map.js'
 import { Heap } from './heap.js'
 import { checkName } from './names.js'
 import { Pages } from './pages.js'
-import { KEPT } from './stacks.js'
+import { CLASS_BITS, KEPT } from './stacks.js'
 import { storageOf } from './storage.js'
 import { threadCacheFor } from './thread-cache.js'
 
@@ -68,7 +68,7 @@ export class BlockMemory extends Pages {
   constructor(descriptor, existing, open) {
     super(descriptor, existing)
     const { options, native } = open(this)
-    this.#cache = new (threadCacheFor(native?.kept ?? KEPT))()
+    this.#cache = new (threadCacheFor(native?.kept ?? KEPT, native?.classBits ?? CLASS_BITS))()
     this.#heap = new Heap(this, this.#cache, options, native)
   }
 

@@ -11,6 +11,7 @@ class Native {
   debug
   attached
   kept
+  classBits
   cache
 
   constructor(opened) {
@@ -20,6 +21,7 @@ class Native {
     this.debug = opened.debug
     this.attached = opened.attached
     this.kept = opened.kept
+    this.classBits = opened.classBits
     this.cache = opened.cache
   }
 }

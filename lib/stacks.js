@@ -11,6 +11,7 @@ const LAYOUT = {
   grain: 16,
   unit: 1024,
   kept: -1,
+  classBits: 127,
   liveLarge: -128,
   digits: 112,
   digitBits: 4,
@@ -47,8 +48,8 @@ const MOST_WIDTH = 1024 // blocks
 const MOST_REFUSALS = 32
 /** The ways in which a floor moves. */
 const [LOWERED, RAISED] = [1, 2]
-/** The state of a block that is kept where one process has the heap to itself. */
-export const KEPT = LAYOUT.kept
+/** The state of a block that is kept where one process has the heap to itself, and the bits of it that tell its class. */
+export const { kept: KEPT, classBits: CLASS_BITS } = LAYOUT
 const NO_WORDS = new Int32Array(0)
 const NO_STATES = new Int8Array(0)
 const NO_DIGITS = new Int32Array(0)

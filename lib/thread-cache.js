@@ -7,8 +7,8 @@
 // plain fields, and numbers written out. What they stand for:
 //
 //   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
-//   a state      what the live blocks have for the grain of a pointer: the size class of a live block, from 1 on, -1 for
-//                one that is kept, -128 for a large one, and others
+//   a state      what the live blocks have for the grain of a pointer: the size class of a live block, from 1 on, less than
+//                0 for one that is kept, by class or by process, -128 for a large one, and others
 //   a head       8 words for each size class, numbered as in stacks.js; in that of class 0 other ones
 //   1024         the word with the head that serves blocks of 0 bytes, header included; then 16 bytes, and so on
 //   32_776       bytes of the largest request that is served from here
@@ -35,7 +35,7 @@ const headOf = ({ words, rows, states, grains }, ptr) => {
     : 0
 }
 
-const makeClass = (kept) =>
+const makeClass = (kept, classBits) =>
   class ThreadCache extends LargeCache {
     kept = kept
 
@@ -59,10 +59,11 @@ const makeClass = (kept) =>
       // A memory that is not shared and has grown has left these words.
       if (grain >= lasting && grain >= words.length >>> 2) return 0
       rows[head] = (own - 1) | 0
-      // Two threads have freed it at the same time, and it was given out since.
-      if (states[grain] !== kept) return 0
+      const state = head >>> 3
+      // Two threads have freed it at the same time, and it was given out since, or another block lies there.
+      if (states[grain] !== (kept ^ (state & classBits))) return 0
       words[(ptr - 8) >>> 2] = byteLength
-      states[grain] = head >>> 3
+      states[grain] = state
       return ptr
     }
 
@@ -92,7 +93,7 @@ const makeClass = (kept) =>
       const own = rows[head]
       const top = own & 65_535
       if (top >= limits >>> 16) return false
-      states[grain] = kept
+      states[grain] = kept ^ (state & classBits)
       words[header] = 0
       rows[top] = ptr
       rows[head] = (own + 1) | 0
@@ -155,7 +156,7 @@ const makeClass = (kept) =>
         words[to + word + 1] = words[from + word + 1]
       }
       const own = rows[head]
-      states[ptr >>> 4] = kept
+      states[ptr >>> 4] = kept ^ ((head >>> 3) & classBits)
       words[from - 2] = 0
       rows[own & 65_535] = ptr
       rows[head] = (own + 1) | 0
@@ -188,17 +189,19 @@ const makeClass = (kept) =>
     }
   }
 
-/** Those that were made, by the state of a block that is kept. */
+/** Those that were made, by the two numbers that are constants of their code. */
 const classes = new Map()
 
 /**
- * The class of the free blocks that one thread keeps. The state of a block that is kept is a constant of its code, as in a
- * process that has the heap to itself it is always the same: read from a field, it costs a thirtieth of a malloc and a free.
+ * The class of the free blocks that one thread keeps. The state of a block that is kept is a constant of its code, but for the
+ * block's class: read from a field, it costs a thirtieth of a malloc and a free.
  *
  * @param {number} kept the state of a block that is kept: another one in each process that has the heap, -1 where one has it to itself
+ * @param {number} classBits the bits of it that tell the block's class: none of them where several processes have the heap
  * @returns {new () => LargeCache}
  */
-export const threadCacheFor = (kept) => {
-  if (!classes.has(kept)) classes.set(kept, makeClass(kept))
-  return classes.get(kept)
+export const threadCacheFor = (kept, classBits) => {
+  const key = `${kept} ${classBits}`
+  if (!classes.has(key)) classes.set(key, makeClass(kept, classBits))
+  return classes.get(key)
 }

@@ -52,7 +52,7 @@ impl FreeBlocks<'_> {
             if !live_blocks.is_free(pointer) {
                 return;
             }
-            live_blocks.set_kept(pointer);
+            live_blocks.set_kept(pointer, class);
             match slots.get(taken) {
                 Some(slot) => {
                     slot.store(pointer, Relaxed);
@@ -289,7 +289,7 @@ mod tests {
         put(&mut free_blocks, &blocks).unwrap();
         free_blocks.heap.free_spare_spans().unwrap();
         // A thread that was slower has it too, now that the span is gone and its pages are trimmed.
-        free_blocks.live_blocks.set_kept(blocks[0]);
+        free_blocks.live_blocks.set_kept(blocks[0], CLASS);
         fixture.words[blocks[0] as usize / 4 - 1].store(0, Relaxed);
         let mut free_blocks = fixture.free_blocks(0);
         assert_eq!(put(&mut free_blocks, &blocks), Err(Fault::FreedTwice));

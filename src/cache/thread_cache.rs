@@ -250,8 +250,7 @@ mod tests {
     }
 
     fn js<'a>(cache: &'a ThreadCache, fixture: &'a Fixture) -> JsCache<'a> {
-        let (words, states) = (&fixture.words, fixture.live_blocks.bytes());
-        JsCache { words, rows: cache.rows().words(), states, kept: fixture.live_blocks.kept() }
+        JsCache::new(&fixture.words, cache.rows().words(), &fixture.live_blocks)
     }
 
     fn kept(cache: &ThreadCache) -> u64 {
@@ -433,7 +432,7 @@ mod tests {
         }
         assert!(reserved(&cache) > budget && cache.rows.row(used).width() == 1);
         let head = used * crate::process::rows::HEAD_WORDS;
-        (0..1_000).for_each(|_| drop(js(&cache, &fixture).widen(head)));
+        (0..1_000).for_each(|_| _ = js(&cache, &fixture).widen(head));
         assert!(reserved(&cache) <= budget);
         let own = cache.rows.row(used).width() * CLASSES[used].stride;
         assert!(own > budget / 4, "{own} of {budget} bytes");

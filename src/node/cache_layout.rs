@@ -17,6 +17,8 @@ pub struct CacheLayout {
     pub unit: i32,
     /// The state of a block that a thread keeps.
     pub kept: i32,
+    /// The bits of it that tell the block's class.
+    pub class_bits: i32,
     /// That of a live large block.
     pub live_large: i32,
     /// The states behind it: digits, from this on.
@@ -75,6 +77,7 @@ pub fn cache_layout() -> CacheLayout {
         grain: heap::GRAIN as i32,
         unit: heap::UNIT as i32,
         kept: i32::from(live_blocks::KEPT),
+        class_bits: i32::from(live_blocks::CLASS_BITS),
         live_large: i32::from(live_blocks::LARGE),
         digits: i32::from(live_blocks::DIGITS),
         digit_bits: live_blocks::DIGIT_BITS as i32,

@@ -62,8 +62,8 @@ pub struct HeapOptions {
 /// Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`].
 /// Returns the fault for which it cannot be opened, or an object that keeps it open. Its `number`
 /// is what [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached`
-/// whether other processes can have it, `kept` is the state of a block that a thread keeps, and
-/// `cache` is an ArrayBuffer of the words of the thread's cache, or null. All that lib/native.js
+/// whether other processes can have it, `kept` is the state of a block that a thread keeps, but for
+/// its class in `classBits`, and `cache` is an ArrayBuffer of the words of the thread's cache, or null. All that lib/native.js
 /// reads is the object's own: code that has put accessors on its prototype never gets hold of it.
 ///
 /// # Errors
@@ -107,7 +107,8 @@ fn handle_of(env: &Env, opened: core::result::Result<OpenHeap, Fault>) -> Result
     };
     let object = Object::new(env)?;
     let (debug, cache) = (heap.is_debug(), Rc::clone(heap.cache()));
-    let (kept, attached) = (heap.entry().live_blocks.kept(), heap.entry().attachment.is_some());
+    let (kept, class_bits) = heap.entry().live_blocks.kept();
+    let attached = heap.entry().attachment.is_some();
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
         let handle = Handle::new(env, heap, object.raw())?;
@@ -117,6 +118,8 @@ fn handle_of(env: &Env, opened: core::result::Result<OpenHeap, Fault>) -> Result
         define_property(env.raw(), object.raw(), c"debug", is_debug)?;
         let kept = i32::to_napi_value(env.raw(), kept.into())?;
         define_property(env.raw(), object.raw(), c"kept", kept)?;
+        let class_bits = i32::to_napi_value(env.raw(), class_bits.into())?;
+        define_property(env.raw(), object.raw(), c"classBits", class_bits)?;
         let is_attached = bool::to_napi_value(env.raw(), attached)?;
         define_property(env.raw(), object.raw(), c"attached", is_attached)?;
         // Some engines take no buffers from outside; the heap works without the cache too.

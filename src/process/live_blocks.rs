@@ -5,7 +5,8 @@
 //! reads and writes it when it frees a block into its thread's cache or takes one out, without a
 //! lock. A byte belongs to whoever holds the block. A block that two threads have freed at the same
 //! time is in the hands of both, so each looks at the state before it goes on to the next. Only the
-//! first of them gets there; for the other the block is gone.
+//! first of them gets there; for the other the block is gone. What it holds is then the pointer of
+//! any block that comes to lie there: so the state of one that is kept tells its class.
 //!
 //! ```text
 //! from          to             who                  under     when it has seen
@@ -37,8 +38,13 @@ use crate::heap::{CLASSES, GRAIN, Heap, Live, PAGE, Place, UNIT};
 /// The block is free, in the hands of the native side, or there is none.
 const FREE: i8 = 0;
 // A positive state up to the number of the last size class: the block is live, and of that class.
-/// The block is in the cache of a thread. In a heap of several processes, see [`kept_by`].
+/// The block is in the cache of a thread, and large. With its class in [`CLASS_BITS`], one of that
+/// class is. In a heap of several processes, see [`kept_by`].
 pub const KEPT: i8 = -1;
+/// Where the state of a block that is kept has its class, in a heap that one process has: the bits
+/// that differ from [`KEPT`].
+pub const CLASS_BITS: i8 = 0x7f;
+const _: () = assert!(KEPT ^ (CLASSES.len() as i8 - 1) > LARGE);
 /// The block is live and has no size class.
 pub const LARGE: i8 = i8::MIN;
 /// The first of the states behind [`LARGE`]: the digits of the units that the block's whole space
@@ -79,8 +85,10 @@ const fn is_kept_state(state: i8) -> bool {
 /// The states of all blocks of one memory. Untouched bytes cost nothing.
 pub struct LiveBlocks {
     bytes: States,
-    /// The state of a block that a thread of this process keeps.
+    /// The state of a block that a thread of this process keeps, but for its class.
     kept: i8,
+    /// The bits of the state that are its class.
+    class_bits: i8,
 }
 
 /// Where the states are.
@@ -100,18 +108,19 @@ impl LiveBlocks {
         let length = Self::length_for(maximum as usize * PAGE as usize).max(1);
         let bytes = MmapOptions::new().len(length).no_reserve_swap().map_anon();
         let bytes = States::Own(bytes.map_err(|_| Fault::OutOfMemory)?.into());
-        Ok(Self { bytes, kept: KEPT })
+        Ok(Self { bytes, kept: KEPT, class_bits: CLASS_BITS })
     }
 
     /// Those of a heap that several processes have.
     pub fn attached(attachment: Arc<Attachment>) -> Self {
         let kept = kept_by(attachment.slot());
-        Self { bytes: States::Attached(attachment), kept }
+        Self { bytes: States::Attached(attachment), kept, class_bits: 0 }
     }
 
-    /// The state of a block that a thread of this process keeps.
-    pub const fn kept(&self) -> i8 {
-        self.kept
+    /// The state of a block that a thread of this process keeps, and the bits of it that tell its
+    /// class besides.
+    pub const fn kept(&self) -> (i8, i8) {
+        (self.kept, self.class_bits)
     }
 
     /// Enters the live blocks of a heap that is there already, as far as it is sound.
@@ -189,9 +198,10 @@ impl LiveBlocks {
         }
     }
 
-    /// Notes that a block was given to the cache of a thread.
-    pub fn set_kept(&self, pointer: u32) {
-        self.set(pointer, self.kept);
+    /// Notes that a block of size class `class`, 0 if it has none, was given to the cache of a
+    /// thread.
+    pub fn set_kept(&self, pointer: u32, class: usize) {
+        self.set(pointer, self.kept ^ (class as i8 & self.class_bits));
     }
 
     /// Notes that a block came back from the cache of a thread, or was freed.
@@ -203,7 +213,8 @@ impl LiveBlocks {
 
     /// Whether the block at `pointer` is in the cache of a thread.
     pub fn is_kept(&self, pointer: u32) -> bool {
-        self.get(pointer) == self.kept
+        let state = self.get(pointer);
+        is_kept_state(state) && state | self.class_bits == self.kept | self.class_bits
     }
 
     /// The pointers of the blocks, as far as the memory is `byte_length` bytes long, that threads
@@ -289,7 +300,7 @@ mod tests {
                 assert_eq!(states.large_size(inside), None);
             }
         }
-        states.set_kept(pointer);
+        states.set_kept(pointer, 0);
         states.set_free(pointer);
         assert!(states.bytes().iter().all(|state| state.load(Relaxed) == FREE));
         assert_eq!(states.large_size(pointer), None);

@@ -42,7 +42,7 @@ impl<B: Bytes> SharedHeap<B> {
             if heap.is_block(pointer)? {
                 // The dead one's block becomes this thread's and goes back as its own do, or stays.
                 words.set(pointer / 4 - 2, 0)?;
-                self.entry.live_blocks.set_kept(pointer);
+                self.entry.live_blocks.set_kept(pointer, 0);
                 recovered += 1;
                 drop(self.free_blocks(state, heap).put(std::iter::once(pointer)));
                 words.commit();

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use crate::heap::{GRAIN, HEADER, UNIT};
-use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE};
+use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE, LiveBlocks};
 use crate::process::rows::{
     END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS, LARGE_SPARE, LIMITS,
     LONGEST, MOST_LARGE_UNITS, MOVED, OWN, PUBLISHED, REFUSALS, SIZES, SPARE, STACKS, WIDTH,
@@ -27,11 +27,19 @@ pub struct JsCache<'a> {
     pub rows: &'a [AtomicU32],
     /// The states of the memory's blocks.
     pub states: &'a [AtomicI8],
-    /// The state of a block that is kept.
+    /// The state of a block that is kept, but for its class.
     pub kept: i8,
+    /// The bits of it that are its class.
+    pub class_bits: i8,
 }
 
-impl JsCache<'_> {
+impl<'a> JsCache<'a> {
+    /// That of a thread whose cache has `rows`.
+    pub fn new(words: &'a [AtomicU32], rows: &'a [AtomicU32], blocks: &'a LiveBlocks) -> Self {
+        let (kept, class_bits) = blocks.kept();
+        Self { words, rows, states: blocks.bytes(), kept, class_bits }
+    }
+
     /// Takes a block.
     pub fn pop(&self, byte_length: u32) -> Option<u32> {
         let head = self.head_for(byte_length);
@@ -117,7 +125,7 @@ impl JsCache<'_> {
         step();
         self.set_row(head, OWN, self.row(head, OWN) - 1);
         let state = &self.states[(pointer / GRAIN) as usize];
-        if state.load(Relaxed) != self.kept {
+        if state.load(Relaxed) != self.kept_in(head) {
             return None;
         }
         step();
@@ -169,12 +177,18 @@ impl JsCache<'_> {
     pub fn keep(&self, pointer: u32, head: usize) {
         let own = self.row(head, OWN);
         step();
-        self.states[(pointer / GRAIN) as usize].store(self.kept, Relaxed);
+        self.states[(pointer / GRAIN) as usize].store(self.kept_in(head), Relaxed);
         step();
         self.header(pointer)[0].store(0, Relaxed);
         step();
         self.rows[halves(own).0 as usize].store(pointer, Relaxed);
         self.set_row(head, OWN, own + 1);
+    }
+
+    // The state of a block that is kept in that stack.
+    fn kept_in(&self, head: usize) -> i8 {
+        let class = if head < LARGE_HEADS { head / HEAD_WORDS } else { 0 };
+        self.kept ^ (class as i8 & self.class_bits)
     }
 
     fn lower(&self, head: usize) -> bool {

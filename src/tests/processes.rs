@@ -94,7 +94,7 @@ fn threads_of_processes_wait_for_each_other() {
 fn what_a_dead_process_kept_is_put_back_once() {
     let file = TestFile::new("recovery");
     let (mine, theirs) = (open(&file), open(&file));
-    assert_eq!([&mine, &theirs].map(|heap| heap.entry().live_blocks.kept()), [-1, -2]);
+    assert_eq!([&mine, &theirs].map(|heap| heap.entry().live_blocks.kept().0), [-1, -2]);
     let kept = theirs.refill(HEAD).unwrap();
     die(theirs);
     assert_eq!((mine.recover(), mine.recover()), (Ok(kept), Ok(0)));

@@ -281,11 +281,7 @@ fn a_name_is_given_and_taken_away() {
 fn the_cache_is_filled_emptied_and_comes_to_rest() {
     let memory = Memory::new(100);
     let heap = memory.open(None, false);
-    let js = || {
-        let blocks = &heap.entry().live_blocks;
-        let (states, kept) = (blocks.bytes(), blocks.kept());
-        JsCache { words: &memory.words, rows: heap.cache().rows().words(), states, kept }
-    };
+    let js = || JsCache::new(&memory.words, heap.cache().rows().words(), &heap.entry().live_blocks);
     let head = js().head_for(100);
     assert_eq!(heap.refill(head), Err(Fault::OutOfMemory));
     malloc(&heap, 100);

@@ -217,10 +217,8 @@ impl<'m> Handle<'m> {
 
     /// The part of the thread's cache that is JavaScript.
     fn js(&self) -> JsCache<'_> {
-        let blocks = &self.heap().entry().live_blocks;
-        let (states, kept) = (blocks.bytes(), blocks.kept());
         let rows = self.heap().cache().rows().words();
-        JsCache { words: &self.memory.words, rows, states, kept }
+        JsCache::new(&self.memory.words, rows, &self.heap().entry().live_blocks)
     }
 
     /// As lib/heap.js does it, when it is at its wits' end in the cache.

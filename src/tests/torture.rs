@@ -63,10 +63,9 @@ impl User {
     }
 
     fn js(&self) -> JsCache<'_> {
-        let blocks = &self.heap.entry().live_blocks;
         let words = self.file().words(self.heap.byte_length()).slice();
         let rows = self.heap.cache().rows().words();
-        JsCache { words, rows, states: blocks.bytes(), kept: blocks.kept() }
+        JsCache::new(words, rows, &self.heap.entry().live_blocks)
     }
 
     /// Calls the heap, again when the memory had grown.
