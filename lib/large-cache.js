@@ -48,11 +48,11 @@ export class LargeCache extends Stacks {
   /**
    * Takes a large block out of the cache.
    *
-   * @param {number} byteLength bytes, more than a block of a size class has
+   * @param {number} byteLength bytes, 0 or more than a block of a size class has
    * @returns {number} pointer; 0 when there is none that is long enough and not much longer
    */
   popLarge(byteLength) {
-    if (byteLength > MOST_BYTES) return 0
+    if ((byteLength - 1) >>> 0 >= MOST_BYTES) return 0
     // Most programs ask for what they have just freed; else a block of the next length is long enough.
     const head = headFor((byteLength + 1047) >>> 10)
     return popFrom(this, head, byteLength) || popFrom(this, head + 8, byteLength)

@@ -48,7 +48,7 @@ const makeClass = (kept, classBits) =>
      */
     pop(byteLength) {
       if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
-      if ((byteLength - 1) >>> 0 >= 32_776) return byteLength === 0 ? 0 : this.popLarge(byteLength)
+      if ((byteLength - 1) >>> 0 >= 32_776) return this.popLarge(byteLength)
       const { words, rows, states, lasting } = this
       const head = rows[1024 + ((byteLength + 23) >>> 4)] & 1016
       const own = rows[head]
@@ -58,7 +58,7 @@ const makeClass = (kept, classBits) =>
       const grain = ptr >>> 4
       // A memory that is not shared and has grown has left these words.
       if (grain >= lasting && grain >= words.length >>> 2) return 0
-      rows[head] = (own - 1) | 0
+      rows[head] = own - 1
       const state = head >>> 3
       // Two threads have freed it at the same time, and it was given out since, or another block lies there.
       if (states[grain] !== (kept ^ (state & classBits))) return 0
@@ -80,7 +80,7 @@ const makeClass = (kept, classBits) =>
       const grain = ptr >>> 4
       if (grain >= grains) return false
       const state = states[grain]
-      if (state <= 0) return state === -128 && this.pushLarge(ptr)
+      if (state <= 0) return this.pushLarge(ptr)
       const head = (state & 127) << 3
       const limits = rows[head | 1]
       const stride = limits & 65_535
@@ -96,7 +96,7 @@ const makeClass = (kept, classBits) =>
       states[grain] = kept ^ (state & classBits)
       words[header] = 0
       rows[top] = ptr
-      rows[head] = (own + 1) | 0
+      rows[head] = own + 1
       return true
     }
 
@@ -159,7 +159,7 @@ const makeClass = (kept, classBits) =>
       states[ptr >>> 4] = kept ^ ((head >>> 3) & classBits)
       words[from - 2] = 0
       rows[own & 65_535] = ptr
-      rows[head] = (own + 1) | 0
+      rows[head] = own + 1
       return moved
     }
 

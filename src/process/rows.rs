@@ -9,8 +9,8 @@
 //! ```text
 //! heads        one for each size class, 8 words; see OWN to END. Class 0 is none: the words of its head say
 //!              whether the cache is large, how many bytes the own parts of classes may still grow by,
-//!              below how many it is large, how many there are in all, those of large blocks, and how
-//!              often there were too few
+//!              below how many it is large, how many there are in all, those of large blocks, how often
+//!              there were too few, and how many one block of each takes
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
 //! large heads  of large blocks, which have one state: eight lengths for each doubling
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
@@ -82,18 +82,19 @@ pub const MOVED: usize = 6;
 
 /// In the head of class 0: whether the cache is larger than that of an idle thread may be.
 pub const LARGE: usize = 0;
-/// Bytes that the own parts of classes may still be widened by, a signed number: each class that is
-/// in use may have a block.
+/// Bytes that the own parts of classes may still be widened by.
 pub const SPARE: usize = 1;
-/// The cache is large when less is spare.
+/// The cache is large when less is spare than this signed number.
 pub const LARGE_BELOW: usize = 2;
-/// Bytes that the own parts of all classes together may have, those to spare included; those of
-/// large blocks may have as many.
+/// Bytes that the own parts of all classes together may have besides a block of each, those to spare
+/// included; those of large blocks may have as many.
 pub const BUDGET: usize = 3;
-/// Bytes that the own parts of large blocks may still be widened by, a signed number too.
+/// Bytes that the own parts of large blocks may still be widened by.
 pub const LARGE_SPARE: usize = 4;
 /// How often an own part could not be widened since the last time that all were narrowed.
 pub const REFUSALS: usize = 5;
+/// Bytes of one block of each row that is in use.
+pub const FIRST: usize = 6;
 
 /// The words of one thread's cache.
 pub struct Rows {

@@ -237,16 +237,15 @@ impl<'a> JsCache<'a> {
     /// Doubles what the thread has to itself of a stack, if there is enough to spare. Returns that.
     pub fn widen(&self, head: usize) -> u32 {
         let (width, figure) = (self.row(head, WIDTH), spare_of(head));
-        let (bytes, spare) = (width * self.row(head, LONGEST), self.row(0, figure) as i32);
+        let (bytes, spare) = (width * self.row(head, LONGEST), self.row(0, figure));
         if width == 0 || width >= MOST_WIDTH {
             return width;
         }
-        if bytes as i32 > spare >> 1 {
+        if bytes > spare >> 1 {
             return self.refuse(head);
         }
-        let spare = spare - bytes as i32;
-        self.set_row(0, figure, spare as u32);
-        if spare < self.row(0, LARGE_BELOW) as i32 {
+        self.set_row(0, figure, spare - bytes);
+        if ((spare - bytes) as i32) < self.row(0, LARGE_BELOW) as i32 {
             self.set_row(0, LARGE, 1);
         }
         self.set_row(head, WIDTH, 2 * width);
@@ -271,9 +270,8 @@ impl<'a> JsCache<'a> {
         let floor = floor.max(top.saturating_sub(narrow / 2));
         if narrow < width && self.move_floor(head, self.row(head, PUBLISHED), floor, narrow) {
             self.set_row(head, WIDTH, narrow);
-            let given = ((width - narrow) * self.row(head, LONGEST)) as i32;
-            let spare = self.row(0, spare_of(head)) as i32 + given;
-            self.set_row(0, spare_of(head), spare as u32);
+            let given = (width - narrow) * self.row(head, LONGEST);
+            self.set_row(0, spare_of(head), self.row(0, spare_of(head)) + given);
         }
     }
 
