@@ -27,9 +27,45 @@ const fill = (t, memory, byteLength) => {
   return ptrs
 }
 
+/** The bytes that a block takes in theory. */
+const leastFor = ({ byteLength }) => Math.ceil((byteLength + 8) / 16) * 16
+
 const checkAll = (t, memory, ptrs, byteLength) => {
   t.true(ptrs.every((ptr) => intact(memory, ptr, byteLength, ptr)))
   checkAllocs(memory.allocs(), memory.buffer.byteLength)
+}
+
+test('one block each of many sizes does not need a second page', (t) => {
+  const memory = new LocalSharedMemory(1, 100)
+  const ptrs = Array.from({ length: 30 }, (_, index) => memory.malloc(8 + 16 * index))
+  t.is(pagesOf(memory), 1)
+  t.is(memory.allocs().length, ptrs.length)
+})
+
+for (const [pages, share] of [
+  [5, 0.75],
+  [10, 0.82],
+  [30, 0.88],
+]) {
+  test(`blocks of random sizes fill most of ${pages} pages`, (t) => {
+    const memory = new LocalSharedMemory(1, pages)
+    const random = randomFrom(pages)
+    const blocks = []
+    t.throws(() => {
+      for (;;) {
+        const byteLength = Math.floor(16 * (41 * pages) ** (random(1e6) / 1e6))
+        const ptr = memory.malloc(byteLength)
+        stamp(memory, ptr, byteLength, ptr)
+        blocks.push({ ptr, byteLength })
+      }
+    }, OUT_OF_MEMORY)
+    t.true(blocks.every(({ ptr, byteLength }) => intact(memory, ptr, byteLength, ptr)))
+    const bytes = blocks.reduce((sum, block) => sum + leastFor(block), 0)
+    t.true(bytes > share * pages * PAGE, `${bytes / (pages * PAGE)}`)
+    for (const { ptr } of blocks) memory.free(ptr)
+    t.is(memory.length, 0)
+    t.deepEqual(memory.check(), [])
+  })
 }
 
 for (const shared of [true, false]) {

@@ -3,11 +3,11 @@
 //! batches.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
-use crate::heap::{DENSE_END, UNIT};
+use crate::heap::{DENSE_END, GRAIN, UNIT};
 use crate::process::rows::{
     BUDGET, FIRST, LARGE, LARGE_BELOW, LARGE_SPARE, REFUSALS, ROWS, Row, Rows, SPARE, row_bytes,
     spare_of,
@@ -61,9 +61,41 @@ impl ThreadCache {
         let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
         if row.blocks().is_empty() {
             row.fill(0);
+            if self.serves_longer(free_blocks, class)? {
+                return Ok(0);
+            }
             row.fill(free_blocks.take(class, row.slots())?);
         }
         Ok(row.blocks().len())
+    }
+
+    // Whether a block of a longer class serves this one: the heap has it then, and whoever asks it
+    // for a block of this class.
+    fn serves_longer(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<bool> {
+        if free_blocks.has(class)? {
+            return Ok(false);
+        }
+        let is_kept = |class| !self.rows.row(class).blocks().is_empty();
+        let has = |class| Ok(is_kept(class) || free_blocks.has(class)?);
+        let Some(longer) = free_blocks.heap.longer_class(class, GRAIN, has)? else {
+            return Ok(false);
+        };
+        if !free_blocks.heap.has_free_blocks(longer)? {
+            self.give_one_back(free_blocks, longer)?;
+        }
+        Ok(true)
+    }
+
+    // Puts a block back into its span, the oldest of this thread's or one of the depot.
+    fn give_one_back(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<()> {
+        let row = self.rows.row(class);
+        if let Some(block) = row.blocks().first().map(|block| block.load(Relaxed)) {
+            row.drop_oldest(1);
+            return free_blocks.put([block].into_iter());
+        }
+        let slots = [AtomicU32::new(0)];
+        let taken = free_blocks.depot.take(free_blocks.thread, class, &slots);
+        free_blocks.put(slots.iter().take(taken).map(|slot| slot.load(Relaxed)))
     }
 
     /// Puts back what is kept, if that is much and the memory has grown lately, before a span or a
@@ -292,6 +324,62 @@ mod tests {
         assert!(count > 0);
         assert_eq!(cache.refill(free_blocks, 5), Ok(count));
         assert_eq!(cached(&free_blocks.heap), kept(&cache));
+    }
+
+    /// A small heap that is nearly full, and a row of blocks of 320 bytes in a cache of it.
+    fn nearly_full() -> (ThreadCache, Fixture, usize, usize) {
+        let cache = ThreadCache::new();
+        let mut fixture = Fixture::of_pages(8, [cache.rows(), &Arc::new(Rows::new())]);
+        let free_blocks = &mut fixture.free_blocks(0);
+        let [class, longer] = [288, 320].map(|stride| class_for(stride - HEADER, GRAIN).unwrap());
+        cache.refill(free_blocks, longer).unwrap();
+        let left = free_blocks.heap.free_runs().unwrap()[0].1;
+        let rest = (left - 20) * UNIT - GRAIN - HEADER;
+        free_blocks.heap.malloc(rest, GRAIN, Search::Quick).unwrap();
+        (cache, fixture, class, longer)
+    }
+
+    fn served(free_blocks: &FreeBlocks<'_>, class: usize) -> Option<usize> {
+        let byte_length = CLASSES[class].stride - HEADER;
+        let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
+        give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
+        free_blocks.heap.class_of(block).unwrap()
+    }
+
+    #[test]
+    fn one_of_the_longer_blocks_that_a_thread_keeps_is_for_the_heap_to_give() {
+        let (cache, mut fixture, class, longer) = nearly_full();
+        let free_blocks = &mut fixture.free_blocks(0);
+        for kept in (0..cache.rows.row(longer).blocks().len()).rev() {
+            assert_eq!(cache.refill(free_blocks, class), Ok(0));
+            assert_eq!(cache.rows.row(longer).blocks().len(), kept);
+            assert_eq!(served(free_blocks, class), Some(longer));
+        }
+        assert!(cache.refill(free_blocks, class).unwrap() > 0, "there are none");
+    }
+
+    #[test]
+    fn one_of_the_longer_blocks_in_the_depot_is_for_the_heap_to_give() {
+        let (cache, mut fixture, class, longer) = nearly_full();
+        let free_blocks = &mut fixture.free_blocks(0);
+        let kept = cache.rows.row(longer).blocks().len() as u64;
+        cache.rest(free_blocks).unwrap();
+        for left in (0..kept).rev() {
+            assert_eq!(cache.refill(free_blocks, class), Ok(0));
+            assert_eq!(free_blocks.depot.bytes(), left * u64::from(row_bytes(longer)));
+            assert_eq!(served(free_blocks, class), Some(longer));
+        }
+        assert!(cache.refill(free_blocks, class).unwrap() > 0, "there are none");
+    }
+
+    #[test]
+    fn a_class_that_has_blocks_is_not_served_by_longer_ones() {
+        let (cache, mut fixture, class, longer) = nearly_full();
+        let free_blocks = &mut fixture.free_blocks(0);
+        free_blocks.heap.malloc(CLASSES[class].stride - HEADER, GRAIN, Search::Quick).unwrap();
+        let kept = cache.rows.row(longer).blocks().len();
+        assert!(cache.refill(free_blocks, class).unwrap() > 0);
+        assert_eq!(cache.rows.row(longer).blocks().len(), kept);
     }
 
     #[test]

@@ -174,7 +174,11 @@ impl<'m> Heap<'m> {
         let Some(class) = class_for(byte_length, align) else {
             return self.take_large(byte_length, align, search);
         };
-        let taken = match self.take_block(class, search) {
+        let longer = match self.has_free_blocks(class)? {
+            true => None,
+            false => self.longer_class(class, align, |longer| self.has_free_blocks(longer))?,
+        };
+        let taken = match self.take_block(longer.unwrap_or(class), search) {
             Err(Fault::OutOfMemory) if search == Search::Exhaustive => {
                 self.take_larger_block(byte_length, align)
             }

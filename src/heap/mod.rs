@@ -16,7 +16,7 @@
 //! The files, each of which uses only those before it, which `tests/order.rs` sees to:
 //!
 //! ```text
-//! undo words measures size_class unit_kind superblock segment header list run span large block growth room
+//! undo words measures size_class unit_kind superblock segment header list run thrift span large block growth room
 //! inspect
 //! ```
 
@@ -37,6 +37,7 @@ mod span;
 mod superblock;
 #[cfg(test)]
 mod tests;
+mod thrift;
 mod undo;
 mod unit_kind;
 mod words;

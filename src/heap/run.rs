@@ -3,8 +3,8 @@
 //!
 //! All that is known of a run lies in its map words: the length in its first and its last, and the
 //! links of its bin in its second and third. In a run of three units the third has the link only.
-//! Runs of less than [`LISTED`] units have no room for links: nobody finds them until a neighbour
-//! is freed.
+//! Runs of less than [`LISTED`] units have no room for links: but in small heaps, where short spans
+//! look for them one by one, nobody finds them until a neighbour is freed.
 
 use core::ops::Range;
 

@@ -37,7 +37,9 @@ const MOST_WIDE_UNITS: u32 = 128;
 const WIDE: u32 = 8 * 1024;
 /// A span is economical when at most one part in this many is not blocks.
 const WASTE_SHARE: u32 = 16;
-/// The same for the first spans of a class.
+/// The same for the first spans of a class,
+const FEW_WASTE_SHARE: u32 = 8;
+/// and for the very first one, or if there is hardly room for any.
 const FIRST_WASTE_SHARE: u32 = 4;
 
 /// The geometry of one size class; all lengths in bytes unless said otherwise.
@@ -54,8 +56,10 @@ pub struct SizeClass {
     /// Units of the smallest span that is economical, and whose units are found again when it is
     /// freed.
     pub small_units: u32,
-    /// Units of the first spans, which are for few blocks.
+    /// Units of the first span, which is for few blocks.
     pub first_units: u32,
+    /// Units of those that follow it while there are few.
+    pub few_units: u32,
     /// Words of a span's bitmap.
     pub bitmap_words: u32,
     /// What to multiply by to divide by the stride; see [`SizeClass::slot_at`].
@@ -74,6 +78,7 @@ impl SizeClass {
         full_units: 0,
         small_units: 0,
         first_units: 0,
+        few_units: 0,
         bitmap_words: 0,
         reciprocal: 0,
     };
@@ -102,10 +107,11 @@ impl SizeClass {
             }
             units += 1;
         }
-        let small_units = self.least_with_waste(WASTE_SHARE, most_units, full);
-        let first_units = self.least_with_waste(FIRST_WASTE_SHARE, most_units, full);
+        let small_units = self.least_with_waste(WASTE_SHARE, LISTED, most_units, full);
+        let few_units = self.least_with_waste(FEW_WASTE_SHARE, 1, most_units, full);
+        let first_units = self.least_with_waste(FIRST_WASTE_SHARE, 1, most_units, full);
         let full_units = if full < small_units { small_units } else { full };
-        Self { full_units, small_units, first_units, ..self }
+        Self { full_units, small_units, first_units, few_units, ..self }
     }
 
     // Whether a span may be so long.
@@ -113,11 +119,12 @@ impl SizeClass {
         units <= most_units && (units * UNIT - self.offset) / self.stride <= MAX_SLOTS
     }
 
-    // The fewest units of which at most one part in `share` is not blocks; else `other`.
-    const fn least_with_waste(&self, share: u32, most_units: u32, other: u32) -> u32 {
+    // The fewest units, `least` or more, of which at most one part in `share` is not blocks; else
+    // `other`.
+    const fn least_with_waste(&self, share: u32, least: u32, most_units: u32, other: u32) -> u32 {
         let mut units = self.least_units();
         while self.may_have(units, most_units) {
-            if units >= LISTED && self.waste(units) * share <= units * UNIT {
+            if units >= least && self.waste(units) * share <= units * UNIT {
                 return units;
             }
             units += 1;
@@ -206,9 +213,11 @@ mod tests {
         for class in &CLASSES[1..] {
             let (least, full) = (class.least_units(), class.full_units);
             assert!(least <= class.small_units && class.small_units <= full);
-            assert!(class.first_units >= LISTED.max(least));
-            assert!(class.first_units <= class.small_units);
+            assert!(class.small_units >= LISTED);
+            assert!(class.first_units >= least && class.first_units <= class.few_units);
+            assert!(class.few_units <= class.small_units);
             assert!(class.waste(class.first_units) * 4 <= class.first_units * UNIT);
+            assert!(class.waste(class.few_units) * 8 <= class.few_units * UNIT);
             assert!(class.slots(least) >= 1 && class.slots(full) <= MAX_SLOTS);
             assert!(class.waste(full) * 32 <= full * UNIT, "{class:?}");
             for units in least..=full {

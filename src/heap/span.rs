@@ -32,14 +32,6 @@ const MADE: u32 = 3;
 pub const BITS: u32 = RECORD_WORDS;
 const FREE_BITS: u32 = 16;
 
-/// A span is as short as the first ones while it would be more than one part in this many of the
-/// spans of its class: so few blocks take little memory.
-const FIRST_SHARE: u32 = 2;
-/// A new span takes at most one part in this many of the spans of its class,
-const CLASS_SHARE: u32 = 16;
-/// or of the heap: so that few blocks take little memory.
-const HEAP_SHARE: u32 = 1024;
-
 /// A span of one size class.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'m> {
@@ -418,23 +410,61 @@ impl<'m> Heap<'m> {
     // Takes units for a span of a class: as many as are sensible, or as there are.
     fn take_span_run(&self, class: usize, search: Search) -> Result<(Segment<'m>, u32, u32)> {
         let geometry = &CLASSES[class];
-        let spans = self.field(field::SPAN_UNITS + class as u32)?;
-        let share = (spans / CLASS_SHARE).max(self.total_units()? / HEAP_SHARE);
-        let is_first = spans / FIRST_SHARE < geometry.small_units;
-        let least = if is_first { geometry.first_units } else { geometry.small_units };
-        let wanted = share.clamp(least, geometry.full_units);
-        let units = geometry.units_needed(wanted).max(LISTED);
+        let units = self.units_wanted(class)?;
+        if let Some(taken) = self.take_gap(class, units, units)? {
+            return Ok(taken);
+        }
         match self.take_run(units, 1, search) {
             Err(Fault::OutOfMemory) => {
                 let longest = self.longest_run()?.min(units);
                 if longest < geometry.least_units() {
-                    return Err(Fault::OutOfMemory);
+                    let taken = self.take_gap(class, geometry.least_units(), units)?;
+                    return taken.ok_or(Fault::OutOfMemory);
                 }
-                let units = geometry.units_needed(longest).max(LISTED);
+                let units = geometry.units_needed(longest);
                 self.take_run(units, 1, search).map(|(segment, unit)| (segment, unit, units))
             }
             taken => taken.map(|(segment, unit)| (segment, unit, units)),
         }
+    }
+
+    // Takes units for a span of `least` to `most` units in the lowest free run that is in no bin, as
+    // it is too short for that. Only in a small heap: all that is below it is looked at.
+    fn take_gap(
+        &self,
+        class: usize,
+        least: u32,
+        most: u32,
+    ) -> Result<Option<(Segment<'m>, u32, u32)>> {
+        if least >= LISTED || !self.is_small()? {
+            return Ok(None);
+        }
+        for segment in self.segments()? {
+            let segment = segment?;
+            let mut unit = segment.start;
+            while unit < segment.end {
+                let length = self.length_at(segment, unit)?;
+                let is_free = matches!(segment.kind(unit)?, UnitKind::Free { .. });
+                if is_free && least <= length && length < LISTED {
+                    let units = CLASSES[class].units_needed(length.min(most));
+                    self.take_run_at(&segment, unit, units)?;
+                    return Ok(Some((segment, unit, units)));
+                }
+                unit += length;
+            }
+        }
+        Ok(None)
+    }
+
+    // How many units that have which begins at `unit`.
+    fn length_at(&self, segment: Segment<'m>, unit: u32) -> Result<u32> {
+        let units = match segment.kind(unit)? {
+            UnitKind::Span { class, .. } => Span::read(self, segment, unit, class)?.units,
+            UnitKind::Free { .. } => segment.run_length(unit)?,
+            UnitKind::Large { units, .. } | UnitKind::Table { units } => units,
+            _ => 0,
+        };
+        if 0 < units && units <= segment.end - unit { Ok(units) } else { Err(Fault::Corrupted) }
     }
 
     fn add_span_units(&self, class: usize, units: i32) -> Result<()> {

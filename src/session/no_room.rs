@@ -3,9 +3,10 @@
 //! [`ThreadCache::tidy`](crate::cache::ThreadCache::tidy).)
 //!
 //! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans
-//!    that have room and the spare ones, and cuts a new span; [`Heap::malloc`] looks for a span or
-//!    a run of its own (see its [`Search`](crate::heap::Search)), takes in pages that anyone has
-//!    grown, and frees the spare spans.
+//!    that have room and the spare ones, and cuts a new span, or, in a small heap that is nearly
+//!    full, leaves it to malloc to give a longer block; [`Heap::malloc`] looks for a span or a run
+//!    of its own (see its [`Search`](crate::heap::Search)), takes in pages that anyone has grown,
+//!    and frees the spare spans.
 //! 2. What threads keep goes back into the spans: a quarter of what this thread has and of the
 //!    depot, the oldest, then half of the rest, then all of it and what the other threads have
 //!    published. After each step the spare spans are freed and step 1 is tried again: what is given

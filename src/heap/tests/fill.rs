@@ -135,3 +135,34 @@ fn a_memory_is_filled_by_blocks_of_random_sizes() {
         }
     }
 }
+
+/// Random lengths: each doubling from 16 bytes to `most` is as likely.
+fn by_doublings(random: &mut Random, most: u32) -> u32 {
+    let ratio = f64::from(random.below(1_000_000)) / 1e6;
+    (16.0 * f64::from(most / 16).powf(ratio)) as u32
+}
+
+/// Two kinds of blocks: records and buffers.
+fn of_two_kinds(random: &mut Random, most: u32) -> u32 {
+    if random.below(10) < 7 { 16 + random.below(80) } else { most / 4 + random.below(most / 2) }
+}
+
+fn evenly(random: &mut Random, most: u32) -> u32 {
+    1 + random.below(most)
+}
+
+#[test]
+fn a_small_memory_is_filled_by_blocks_of_random_sizes() {
+    for length in [by_doublings, of_two_kinds, evenly] {
+        for (maximum, least_share) in [(5, 77), (10, 82), (20, 85), (30, 87)] {
+            let (most, mut shares) = (maximum * (PAGE / 100), 0);
+            for seed in 0..10 {
+                let mut random = Random(seed);
+                let blocks = Memory::new(1, maximum).fill(|| length(&mut random, most));
+                let served: u64 = blocks.iter().map(|&(_, length)| least_bytes(length)).sum();
+                shares += served * 100 / u64::from(maximum * PAGE);
+            }
+            assert!(shares >= 10 * least_share, "{maximum} pages: {shares}");
+        }
+    }
+}

@@ -1,8 +1,9 @@
-//! Where blocks come to lie: far down, so that what is used stays together; and how many units the
-//! first block of a class takes.
+//! Where blocks come to lie: far down, so that what is used stays together; and what a small heap
+//! spends on them.
 
+use crate::fault::Fault;
 use crate::heap::measures::LISTED;
-use crate::heap::size_class::{CLASSES, DENSE_END};
+use crate::heap::size_class::{CLASSES, DENSE_END, class_for};
 use crate::heap::{GRAIN, HEADER, Heap, Search, UNIT};
 use crate::tests::fixture::{pages, whole_heap};
 
@@ -43,17 +44,126 @@ fn a_block_that_moves_lies_in_the_run_that_fits_best() {
     assert_eq!(take(&heap, 34, Search::Moving), runs[1]);
 }
 
+fn free_units(heap: &Heap<'_>) -> u32 {
+    heap.free_runs().unwrap().iter().map(|&(_, units)| units).sum()
+}
+
+/// A block that takes all of a stride of `stride` bytes.
+fn small(heap: &Heap<'_>, stride: u32) -> u32 {
+    heap.malloc(stride - HEADER, GRAIN, Search::Quick).unwrap()
+}
+
 #[test]
 fn the_first_block_of_a_class_takes_no_more_units_than_it_must() {
     let words = pages(4);
     for geometry in &CLASSES[1..DENSE_END] {
         let heap = whole_heap(&words, 4);
-        let free = |heap: &Heap<'_>| -> u32 {
-            heap.free_runs().unwrap().iter().map(|&(_, units)| units).sum()
-        };
-        let before = free(&heap);
-        heap.malloc(geometry.stride - HEADER, GRAIN, Search::Quick).unwrap();
-        assert_eq!(before - free(&heap), geometry.first_units, "{geometry:?}");
-        assert!(geometry.first_units <= geometry.least_units().max(LISTED) + 2, "{geometry:?}");
+        let before = free_units(&heap);
+        small(&heap, geometry.stride);
+        assert_eq!(before - free_units(&heap), geometry.first_units, "{geometry:?}");
+        assert!(geometry.first_units <= geometry.least_units() + 3, "{geometry:?}");
     }
+}
+
+/// Three short spans, the second of which is free: its units are too few to be in a bin. Returns
+/// the first of them.
+fn make_gap(heap: &Heap<'_>, stride: u32) -> u32 {
+    let [_, between, _] = [64, stride, 80].map(|stride| small(heap, stride));
+    heap.free(between).unwrap();
+    heap.free_spare_spans().unwrap();
+    between / UNIT
+}
+
+#[test]
+fn a_short_span_lies_in_units_that_are_in_no_bin() {
+    let words = pages(32);
+    let heap = whole_heap(&words, 32);
+    let gap = make_gap(&heap, 448);
+    // One that has units and more, a run that is too long to be one, and a large block are below.
+    assert_ne!(small(&heap, 1_296) / UNIT, gap);
+    let runs = make_runs(&heap, &[32]);
+    assert_eq!(small(&heap, 96) / UNIT, gap);
+    assert!(small(&heap, 112) / UNIT > gap);
+    assert_eq!(runs.len(), 1);
+}
+
+#[test]
+fn a_large_heap_does_not_look_at_all_of_its_map() {
+    let words = pages(33);
+    let heap = whole_heap(&words, 33);
+    let gap = make_gap(&heap, 448);
+    assert!(small(&heap, 96) / UNIT > gap);
+}
+
+#[test]
+fn units_that_are_in_no_bin_are_used_before_there_is_no_room() {
+    let words = pages(4);
+    let heap = whole_heap(&words, 4);
+    let gap = make_gap(&heap, 512);
+    while heap.malloc(LISTED * UNIT - GRAIN - HEADER, GRAIN, Search::Quick).is_ok() {}
+    // Too long for the gap: its first span has two units and more.
+    let too_long = heap.malloc(2_064 - HEADER, GRAIN, Search::Exhaustive);
+    assert_eq!(too_long, Err(Fault::OutOfMemory));
+    // It would have three, but two hold one block.
+    assert_eq!(CLASSES[class_for(1_296 - HEADER, GRAIN).unwrap()].first_units, LISTED);
+    assert_eq!(small(&heap, 1_296) / UNIT, gap);
+    assert_eq!(heap.malloc(1_296 - HEADER, GRAIN, Search::Quick), Err(Fault::OutOfMemory));
+}
+
+/// Takes units until `left` are free in one piece.
+fn take_all_but(heap: &Heap<'_>, left: u32) {
+    let free = heap.free_runs().unwrap().into_iter().map(|run| run.1).max().unwrap();
+    take(heap, free - left, Search::Quick);
+}
+
+/// The stride of what serves `byte_length` bytes at `align`.
+fn served_by(heap: &Heap<'_>, byte_length: u32, align: u32) -> u32 {
+    let pointer = heap.malloc(byte_length, align, Search::Quick).unwrap();
+    heap.inspect(pointer).unwrap().1
+}
+
+#[test]
+fn a_small_heap_that_is_nearly_full_gives_longer_blocks() {
+    let words = pages(4);
+    let heap = whole_heap(&words, 4);
+    small(&heap, 320);
+    assert_eq!(served_by(&heap, 272 - HEADER, GRAIN), 272);
+    take_all_but(&heap, 4 * 64 / 8 - 1);
+    assert_eq!(served_by(&heap, 288 - HEADER, GRAIN), 320);
+    assert_eq!(served_by(&heap, 256 - HEADER, 128), 256, "at its alignment");
+    assert_eq!(served_by(&heap, 224 - HEADER, GRAIN), 256, "the shortest");
+    assert_eq!(served_by(&heap, 176 - HEADER, GRAIN), 176, "but none much longer");
+    assert_eq!(served_by(&heap, 144 - HEADER, GRAIN), 176);
+    assert_eq!(served_by(&heap, 32 - HEADER, GRAIN), 32);
+    assert_eq!(served_by(&heap, 16 - HEADER, GRAIN), 32, "a grain more");
+    assert_eq!(served_by(&heap, 272 - HEADER, GRAIN), 272, "its own first");
+}
+
+#[test]
+fn blocks_are_no_longer_than_they_must_be_where_there_is_room() {
+    for (count, maximum, left) in [(4, 4, 32), (4, 5, 31), (33, 33, 31)] {
+        let words = pages(count);
+        let heap = whole_heap(&words, maximum);
+        small(&heap, 320);
+        take_all_but(&heap, left);
+        assert_eq!(served_by(&heap, 288 - HEADER, GRAIN), 288, "{count} of {maximum}");
+    }
+}
+
+#[test]
+fn spans_are_short_where_units_are_scarce() {
+    let units = |left: u32| {
+        let words = pages(4);
+        let heap = whole_heap(&words, 4);
+        small(&heap, 1_040);
+        take_all_but(&heap, left);
+        let first = free_units(&heap);
+        while free_units(&heap) == first {
+            small(&heap, 1_040);
+        }
+        first - free_units(&heap)
+    };
+    let geometry = &CLASSES[class_for(1_040 - HEADER, GRAIN).unwrap()];
+    assert!(geometry.first_units < geometry.few_units);
+    assert_eq!([31, 40].map(units), [geometry.first_units, geometry.few_units]);
 }
