@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, Heap, Search};
+use crate::heap::{CLASSES, Heap, Search, Span};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 
@@ -91,6 +91,18 @@ impl FreeBlocks<'_> {
             kept
         });
         heap.put_unused_blocks(sound).and(outcome)
+    }
+
+    /// Frees spans of which caches kept blocks, but do so no longer.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when one of them cannot be freed. The others are freed all the same.
+    pub fn free_idle_spans(&self, spans: &[Span<'_>]) -> Result<()> {
+        let free = |span: &Span<'_>| {
+            span.blocks().for_each(|pointer| self.live_blocks.set_free(pointer));
+            self.heap.free_idle_span(span)
+        };
+        spans.iter().map(free).fold(Ok(()), Result::and)
     }
 
     /// Puts one part in `part` of what all threads can have back into the spans: the oldest blocks,

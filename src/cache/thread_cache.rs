@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::cache::free_blocks::FreeBlocks;
+use crate::cache::idle_spans::KeptBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, UNIT};
 use crate::process::rows::{
@@ -24,10 +25,10 @@ const FIRST_SHARE: u32 = 64;
 const FIRST_LARGE_SHARE: u32 = 16;
 /// ... if there could be this many, and with this many blocks at most.
 const LEAST_BLOCKS: u32 = 4;
-/// Much is what is kept when it is more than this many bytes ...
-const UNTIDY_BYTES: u64 = 256 * 1024;
+/// Much more is kept than before when it is more than this many bytes ...
+const UNTIDY_BYTES: u64 = 128 * 1024;
 /// ... and one part in this many of the heap besides.
-const UNTIDY_SHARE: u64 = 16;
+const UNTIDY_SHARE: u64 = 20;
 const MOST_FIRST: u32 = 32;
 
 /// The cache of one thread for one heap.
@@ -98,10 +99,10 @@ impl ThreadCache {
         free_blocks.put(slots.iter().take(taken).map(|slot| slot.load(Relaxed)))
     }
 
-    /// Puts back what is kept, if that is much and the memory has grown lately, before a span or a
-    /// large block takes units: the oldest, if all of it takes too long. Else blocks that nobody
-    /// uses keep their spans where they are, what is used spreads over the whole heap, and it grows
-    /// again though much of it is free, in pieces.
+    /// Frees the spans of which nobody uses a block, if much is kept and the memory has grown
+    /// lately, before a span or a large block takes units. Else such spans stay where they are,
+    /// what is used spreads over the whole heap, and it grows again though much of it is free, in
+    /// pieces.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache and the depot.
@@ -111,12 +112,35 @@ impl ThreadCache {
         }
         let heap = u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT);
         let kept = self.bytes() + free_blocks.depot.bytes();
-        if kept <= UNTIDY_BYTES + heap / UNTIDY_SHARE {
+        if !free_blocks.depot.is_untidy(kept, UNTIDY_BYTES + heap / UNTIDY_SHARE) {
             return Ok(());
         }
-        let part = free_blocks.depot.part_to_tidy(kept);
-        self.give_back(free_blocks, part)?;
-        free_blocks.heap.free_spare_spans()
+        let freed = self.free_idle_spans(free_blocks).and(self.put_large(free_blocks));
+        free_blocks.depot.note_tidied(kept, self.bytes() + free_blocks.depot.bytes());
+        freed.and(free_blocks.heap.free_spare_spans())
+    }
+
+    fn free_idle_spans(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
+        let rows = (1..DENSE_END).map(|class| self.rows.row(class));
+        let mut kept = KeptBlocks::none(&free_blocks.heap);
+        free_blocks.depot.blocks().for_each(|block| kept.add(block));
+        for row in rows.clone() {
+            row.blocks().iter().for_each(|block| kept.add(block.load(Relaxed)));
+        }
+        let idle = kept.take_idle_spans(&free_blocks.heap, free_blocks.live_blocks);
+        free_blocks.depot.retain(|block| kept.has(block));
+        rows.for_each(|row| row.retain(|block| kept.has(block)));
+        free_blocks.free_idle_spans(&idle)
+    }
+
+    fn put_large(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
+        let rows = (DENSE_END..ROWS.end).map(|index| self.rows.row(index));
+        let put = |row: Row<'_>| {
+            let put = free_blocks.put(row.blocks().iter().map(|block| block.load(Relaxed)));
+            row.fill(0);
+            put
+        };
+        rows.map(put).fold(Ok(()), Result::and)
     }
 
     // Bytes of the blocks of classes.
@@ -275,6 +299,8 @@ impl ThreadCache {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::cache::free_blocks::fixture::Fixture;
     use crate::cache::free_blocks::give_out;
@@ -470,6 +496,33 @@ mod tests {
         let new = cache.refill(free_blocks, 5).unwrap() as u64;
         assert_eq!(cached(&free_blocks.heap), new * u64::from(CLASSES[5].stride));
         assert!(new > 0 && cache.rows.row(5).blocks().len() as u64 == new);
+    }
+
+    #[test]
+    fn blocks_whose_span_is_in_use_stay_kept_and_large_ones_do_not() {
+        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
+        keep(&cache, &mut fixture, 8_000);
+        let free_blocks = &mut fixture.free_blocks(0);
+        let large = free_blocks.heap.malloc(40_000, GRAIN, Search::Quick).unwrap();
+        give_out(&free_blocks.heap, free_blocks.live_blocks, large).unwrap();
+        let head = js(&cache, &fixture).head_of_large(large);
+        cache.make_room(&mut fixture.free_blocks(0), Rows::row_at(head).unwrap()).unwrap();
+        assert!(js(&cache, &fixture).push_large(large));
+        let live: Vec<_> = (0..3).map(|_| js(&cache, &fixture).pop(200).unwrap()).collect();
+        let free_blocks = &mut fixture.free_blocks(0);
+        free_blocks.depot.note_growth();
+        cache.tidy(free_blocks).unwrap();
+        let spans = |blocks: &mut dyn Iterator<Item = u32>| -> BTreeSet<u32> {
+            let heap = free_blocks.heap;
+            blocks.map(|block| heap.span_around(block / UNIT).unwrap().unwrap().unit).collect()
+        };
+        let stacks = ROWS.map(|row| cache.rows.row(row).blocks());
+        let stacks = stacks.flatten().map(|block| block.load(Relaxed));
+        let left: Vec<_> = stacks.chain(free_blocks.depot.blocks()).collect();
+        assert_eq!(spans(&mut left.into_iter()), spans(&mut live.into_iter()));
+        assert_eq!(cached(&free_blocks.heap), kept(&cache) + free_blocks.depot.bytes());
+        assert!(free_blocks.live_blocks.is_free(large));
     }
 
     #[test]

@@ -126,6 +126,11 @@ impl<'m> Span<'m> {
         (slot < self.slots).then_some(slot)
     }
 
+    /// The pointers of all blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = u32> + use<'_, 'm> {
+        (0..self.slots).map(|slot| self.pointer(slot))
+    }
+
     /// Whether `slot` was ever taken.
     pub const fn was_made(&self, slot: u32) -> bool {
         slot < self.made
@@ -345,6 +350,31 @@ impl<'m> Heap<'m> {
         Ok(())
     }
 
+    /// The span that `unit` is in, if it is in one.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn span_around(&self, unit: u32) -> Result<Option<Span<'m>>> {
+        let Some(segment) = self.segment_of(unit)? else { return Ok(None) };
+        let UnitKind::Span { class, back } = segment.kind(unit)? else { return Ok(None) };
+        let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
+        let span = Span::read(self, segment, first, class)?;
+        if back < span.units { Ok(Some(span)) } else { Err(Fault::Corrupted) }
+    }
+
+    /// Frees a span that is in use, of whose blocks none is.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn free_idle_span(&self, span: &Span<'m>) -> Result<()> {
+        if span.free > 0 {
+            self.unlink(&SpanLinks(self), field::PARTIAL + span.class as u32, span.unit)?;
+        }
+        self.free_units(span)?;
+        self.words.commit();
+        Ok(())
+    }
+
     /// Whether a span of class `class` has free blocks.
     ///
     /// # Errors
@@ -476,6 +506,10 @@ impl<'m> Heap<'m> {
         if span.count_free()? != span.slots {
             return Err(Fault::Corrupted);
         }
+        self.free_units(span)
+    }
+
+    fn free_units(&self, span: &Span<'m>) -> Result<()> {
         for unit in span.unit..span.unit + span.units {
             span.segment.set_kind(unit, UnitKind::Inside)?;
         }

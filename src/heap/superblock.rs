@@ -1,6 +1,6 @@
 //! The superblock: the words that a heap is known by, from its first byte on.
 
-use super::measures::{GRAIN, MAX_UNITS, PAGE};
+use super::measures::{GRAIN, MAX_UNITS, PAGE, UNIT};
 use super::words::Words;
 use crate::fault::{Fault, Result};
 
@@ -138,6 +138,11 @@ impl<'m> Heap<'m> {
             ALL_PAGES if self.superblock * 4 == Self::WHOLE_MEMORY_ROOT => Ok(true),
             _ => Err(Fault::Corrupted),
         }
+    }
+
+    /// The unit behind the last one of the memory.
+    pub const fn end_unit(&self) -> u32 {
+        (self.words.byte_length() / UNIT as u64) as u32
     }
 
     /// Units of all segments.

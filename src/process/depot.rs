@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{ROWS, Rows, row_bytes};
 
-/// Bytes of blocks that are put back after a growth, at the most, so that the next one comes later:
+/// Bytes of blocks that are looked at after a growth, at the most, so that the next one comes later:
 /// some milliseconds of work. A heap that grows no more is left alone.
-const TIDY_BYTES: u64 = 16 * 1024 * 1024;
+const TIDY_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
@@ -24,8 +24,10 @@ pub struct Depot {
     shelves: Vec<Option<Shelf>>,
     /// The number of the thread that took the span that a unit is in last.
     owners: Vec<u16>,
-    /// Bytes of blocks that may be put back before the memory has grown again.
+    /// Bytes of blocks that may be looked at before the memory has grown again.
     tidy_bytes: u64,
+    /// The least bytes of blocks that caches kept since idle spans were looked for.
+    least_kept: u64,
 }
 
 /// What is there of one thread.
@@ -40,7 +42,7 @@ struct Shelf {
 impl Depot {
     /// Without a shelf.
     pub const fn new() -> Self {
-        Self { shelves: Vec::new(), owners: Vec::new(), tidy_bytes: 0 }
+        Self { shelves: Vec::new(), owners: Vec::new(), tidy_bytes: 0, least_kept: 0 }
     }
 
     /// Makes a shelf for one more thread, whose cache has `rows`. Returns the thread's number.
@@ -133,17 +135,22 @@ impl Depot {
         self.tidy_bytes = TIDY_BYTES;
     }
 
-    /// Whether the memory has grown so lately that it is worth it to put blocks back.
+    /// Whether the memory has grown so lately that it is worth it to look for idle spans.
     pub const fn is_worth_tidying(&self) -> bool {
         self.tidy_bytes > 0
     }
 
-    /// Which part of `bytes` bytes of blocks is to be put back, and notes that it is: one in that
-    /// many.
-    pub const fn part_to_tidy(&mut self, bytes: u64) -> usize {
-        let part = bytes.div_ceil(self.tidy_bytes);
-        self.tidy_bytes = self.tidy_bytes.saturating_sub(bytes);
-        part as usize
+    /// Whether caches keep `much` bytes more than after the last time, or at any time since: as
+    /// many idle spans may there be.
+    pub fn is_untidy(&mut self, kept: u64, much: u64) -> bool {
+        self.least_kept = self.least_kept.min(kept);
+        kept - self.least_kept > much
+    }
+
+    /// Notes that idle spans were looked for among `before` bytes, of which caches keep `after`.
+    pub const fn note_tidied(&mut self, before: u64, after: u64) {
+        self.tidy_bytes = self.tidy_bytes.saturating_sub(before);
+        self.least_kept = after;
     }
 
     /// Takes one part in `part` of the blocks, the oldest; if that is all of them, those too that
@@ -164,6 +171,18 @@ impl Depot {
         }
         taken.retain(|blocks: &Vec<u32>| !blocks.is_empty());
         taken
+    }
+
+    /// The blocks on all shelves.
+    pub fn blocks(&self) -> impl Iterator<Item = u32> {
+        self.shelves.iter().flatten().flat_map(|shelf| shelf.blocks.iter().flatten().copied())
+    }
+
+    /// Drops the blocks from all shelves that are not to stay.
+    pub fn retain(&mut self, stays: impl Fn(u32) -> bool) {
+        for blocks in self.shelves.iter_mut().flatten().flat_map(|shelf| &mut shelf.blocks) {
+            blocks.retain(|&block| stays(block));
+        }
     }
 
     fn shelf(&mut self, thread: usize) -> Option<&mut Shelf> {
@@ -229,16 +248,34 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_put_back_for_a_while_after_a_growth() {
+    fn it_is_untidy_when_much_more_is_kept_than_before_for_a_while_after_a_growth() {
         let mut depot = Depot::default();
         assert!(!depot.is_worth_tidying());
-        for _ in 0..2 {
-            depot.note_growth();
-            assert_eq!(depot.part_to_tidy(TIDY_BYTES - 1_000), 1, "all of them");
-            assert!(depot.is_worth_tidying());
-            assert_eq!(depot.part_to_tidy(3_500), 4, "no more than is left to do");
-            assert!(!depot.is_worth_tidying());
-        }
+        depot.note_growth();
+        assert!(!depot.is_untidy(1_000, 1_000) && depot.is_untidy(1_001, 1_000));
+        depot.note_tidied(1_001, 700);
+        assert!(!depot.is_untidy(1_700, 1_000) && depot.is_untidy(1_701, 1_000));
+        assert!(
+            !depot.is_untidy(300, 1_000) && depot.is_untidy(1_301, 1_000),
+            "less was kept since"
+        );
+        assert!(depot.is_worth_tidying());
+        depot.note_tidied(TIDY_BYTES - 1_001, 0);
+        assert!(!depot.is_worth_tidying());
+        depot.note_growth();
+        depot.note_tidied(TIDY_BYTES - 1, 0);
+        assert!(depot.is_worth_tidying());
+    }
+
+    #[test]
+    fn what_is_not_to_stay_leaves_all_shelves() {
+        let mut depot = Depot::default();
+        let (one, other) = (join(&mut depot), join(&mut depot));
+        depot.set_owner(5 * UNIT, one);
+        depot.set_owner(9 * UNIT, other);
+        put(&mut depot, one, &[5 * UNIT + 16, 5 * UNIT + 80, 9 * UNIT + 80, 9 * UNIT + 160]);
+        depot.retain(|block| block % UNIT != 80);
+        assert!(depot.blocks().eq([5 * UNIT + 16, 9 * UNIT + 160]));
     }
 
     #[test]

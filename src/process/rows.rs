@@ -249,6 +249,18 @@ impl<'r> Row<'r> {
         self.fill(rest);
     }
 
+    /// Drops the blocks that are not to stay.
+    pub fn retain(&self, stays: impl Fn(u32) -> bool) {
+        let (blocks, mut rest) = (self.blocks(), 0);
+        for block in blocks.iter().map(|block| block.load(Relaxed)).filter(|&block| stays(block)) {
+            self.slots()[rest].store(block, Relaxed);
+            rest += 1;
+        }
+        if rest < blocks.len() {
+            self.fill(rest);
+        }
+    }
+
     /// How many words the thread's own part has room for.
     pub fn width(&self) -> u32 {
         self.head[WIDTH].load(Relaxed)
@@ -325,6 +337,28 @@ mod tests {
         let heads = (0..2 * STACKS).filter_map(Rows::row_at);
         assert!(heads.eq(ROWS));
         assert!([usize::MAX, usize::MAX / 2].map(Rows::row_at).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn what_stays_in_a_row_keeps_its_order_and_the_row_its_parts() {
+        let rows = Rows::new();
+        let row = rows.row(3);
+        row.set_width(4);
+        let blocks = || row.blocks().iter().map(|block| block.load(Relaxed));
+        (0..10).for_each(|block| row.slots()[block].store(block as u32, Relaxed));
+        row.fill(10);
+        row.take_published();
+        let own: Vec<_> = blocks().collect();
+        row.retain(|block| block != own[0]);
+        assert!(own.len() > 1 && blocks().eq(own[1..].iter().copied()));
+        (0..10).for_each(|block| row.slots()[block].store(block as u32, Relaxed));
+        row.fill(10);
+        let head: Vec<_> = row.head.iter().map(|word| word.load(Relaxed)).collect();
+        row.retain(|_| true);
+        assert!(row.head.iter().map(|word| word.load(Relaxed)).eq(head));
+        row.retain(|block| block % 3 != 0);
+        assert!(blocks().eq([1, 2, 4, 5, 7, 8]));
+        assert_eq!(row.own(), 2);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What is done when a heap has no room for a block, in this order. (What threads keep goes back
-//! before, for a while after each growth: see
+//! What is done when a heap has no room for a block, in this order. (Spans that nobody uses are
+//! freed before, for a while after each growth: see
 //! [`ThreadCache::tidy`](crate::cache::ThreadCache::tidy).)
 //!
 //! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans

@@ -12,7 +12,8 @@ use crate::heap::size_class::COUNT;
 use crate::heap::span::{BITS, COUNTS, Span};
 use crate::heap::superblock::{BINS, SEGMENT_WORDS, field};
 use crate::heap::tests::properties::verify;
-use crate::heap::{Bounds, GRAIN, Heap, Search, UNIT, Words};
+use crate::heap::unit_kind::UnitKind;
+use crate::heap::{Bounds, GRAIN, Heap, PAGE, Search, UNIT, Words};
 use crate::tests::fixture::{Random, pages};
 
 const PAGES: u32 = 24;
@@ -285,4 +286,29 @@ fn only_the_slots_of_a_span_hold_blocks() {
         let before = span.pointer(0) - HEADER - 1;
         assert_eq!((span.slot_at(before), span.slot_holding(before)), (None, None));
     }
+}
+
+#[test]
+fn a_unit_that_seems_to_be_of_a_span_that_ends_before_it_is_of_none() {
+    let words = pages(PAGES);
+    let heap = used_heap(&words);
+    let spans = spans(&heap);
+    let mut damaged = 0;
+    for span in &spans {
+        for unit in span.unit..span.unit + span.units {
+            let around = heap.span_around(unit).unwrap().unwrap();
+            assert_eq!((around.unit, around.units), (span.unit, span.units));
+        }
+        let behind = span.unit + span.units;
+        if behind < span.segment.end {
+            let (class, back) = (span.class, span.units);
+            let kind = span.segment.kind(behind).unwrap();
+            span.segment.set_kind(behind, UnitKind::Span { class, back }).unwrap();
+            assert_eq!(heap.span_around(behind).map(|span| span.is_some()), Err(Fault::Corrupted));
+            span.segment.set_kind(behind, kind).unwrap();
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 1);
+    assert_eq!(heap.span_around(PAGES * PAGE / UNIT).map(|span| span.is_some()), Ok(false));
 }
