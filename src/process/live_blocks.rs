@@ -6,7 +6,9 @@
 //! lock. A byte belongs to whoever holds the block. A block that two threads have freed at the same
 //! time is in the hands of both, so each looks at the state before it goes on to the next. Only the
 //! first of them gets there; for the other the block is gone. What it holds is then the pointer of
-//! any block that comes to lie there: so the state of one that is kept tells its class.
+//! any block that comes to lie there: so the state of one that is kept tells its class. Where several
+//! processes have the heap it tells the process instead, and such a pointer may give out a block
+//! that the same process keeps in another class.
 //!
 //! ```text
 //! from          to             who                  under     when it has seen
