@@ -2,7 +2,7 @@
 //! the place of another one. What a span has over does not count in a large heap; a small one is
 //! full of it.
 
-use super::measures::{GRAIN, UNITS_PER_PAGE, unit_of};
+use super::measures::{GRAIN, LISTED, UNITS_PER_PAGE, unit_of};
 use super::size_class::{CLASSES, DENSE_END};
 use super::superblock::{Heap, field};
 use crate::fault::Result;
@@ -76,6 +76,8 @@ impl Heap<'_> {
         } else {
             geometry.few_units
         };
+        // Shorter ones would not be found again when they are freed.
+        let least = if self.is_small()? { least } else { least.max(LISTED) };
         Ok(geometry.units_needed(share.clamp(least, geometry.full_units)))
     }
 }

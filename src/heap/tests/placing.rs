@@ -88,11 +88,24 @@ fn a_short_span_lies_in_units_that_are_in_no_bin() {
 }
 
 #[test]
-fn a_large_heap_does_not_look_at_all_of_its_map() {
+fn units_of_a_large_heap_are_found_again_by_their_bin() {
     let words = pages(33);
     let heap = whole_heap(&words, 33);
     let gap = make_gap(&heap, 448);
-    assert!(small(&heap, 96) / UNIT > gap);
+    assert_eq!(heap.free_runs().unwrap()[0], (gap, LISTED));
+    assert_eq!(small(&heap, 96) / UNIT, gap);
+}
+
+#[test]
+fn a_large_heap_does_not_look_at_all_of_its_map() {
+    for (count, is_small) in [(32, true), (33, false)] {
+        let words = pages(count);
+        let heap = whole_heap(&words, count);
+        take_all_but(&heap, 1);
+        assert_eq!(free_units(&heap), 1);
+        let block = heap.malloc(40, GRAIN, Search::Quick);
+        assert_eq!(block.is_ok(), is_small, "{count} pages: {block:?}");
+    }
 }
 
 #[test]
