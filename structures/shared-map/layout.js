@@ -29,8 +29,13 @@ export const STRIPE_MISSES = 4
 export const FIRST_SHARD = FIRST_STRIPE + STRIPE_COUNT * STRIPE_WORDS
 /** Words from shard to shard. What two threads write is never in one line of 64 bytes. */
 export const SHARD_WORDS = 64
-/** Held by whoever changes the shard. */
+/**
+ * Held by whoever changes the shard. What a `set` writes follows in the same line, as far as it has room: each line that two threads
+ * write has to come over from the other one's processor.
+ */
 export const LOCK = 0
+/** How many entries expire. */
+export const EXPIRING = 1
 /** Odd while entries move between buckets, another after each entry that was taken out: what was read in between is void. */
 export const VERSION = 2
 /** Not 0 while the shard is being changed. Whoever finds it so with the lock in hand repairs the shard. */
@@ -41,27 +46,25 @@ export const BUCKETS = 4
 export const FRESH = 5
 /** An entry that is being taken out, or was. */
 export const STALE = 6
-/** An entry on its way from one bucket to another. */
-export const MOVING = 7
-/** The bucket that eviction looks at next. */
-export const HAND = 8
-/** The bucket that is searched next for entries that have expired. */
-export const SWEEP = 9
 /** Grains of 16 bytes: no block of the shard reaches beyond. */
-export const REACH = 10
-/** How many entries there are. */
-export const COUNT = 16
-/** How many of them expire. */
-export const EXPIRING = 17
+export const REACH = 7
 /** f64: bytes of the blocks of all entries, headers included. */
-export const BYTES_USED = 18
-/** f64 */
-export const EVICTIONS = 20
-/** f64 */
-export const EXPIRIES = 22
-/** Blocks that wait to become entries, by size. */
-export const SPARES = 24
+export const BYTES_USED = 8
+/** How many entries there are. */
+export const COUNT = 10
+/** Blocks that wait to become entries, by size; five of them in the first line. */
+export const SPARES = 11
 export const SPARE_COUNT = 8
+/** An entry on its way from one bucket to another. */
+export const MOVING = 19
+/** The bucket that eviction looks at next. */
+export const HAND = 20
+/** The bucket that is searched next for entries that have expired. */
+export const SWEEP = 21
+/** f64 */
+export const EVICTIONS = 22
+/** f64 */
+export const EXPIRIES = 24
 /** The pointers of the segments. */
 export const SEGMENTS = 32
 export const SEGMENT_COUNT = 23
