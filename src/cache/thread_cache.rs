@@ -111,12 +111,12 @@ impl ThreadCache {
             return Ok(());
         }
         let heap = u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT);
-        let kept = self.bytes() + free_blocks.depot.bytes();
+        let kept = self.rows.class_bytes() + free_blocks.depot.bytes();
         if !free_blocks.depot.is_untidy(kept, UNTIDY_BYTES + heap / UNTIDY_SHARE) {
             return Ok(());
         }
         let freed = self.free_idle_spans(free_blocks).and(self.put_large(free_blocks));
-        free_blocks.depot.note_tidied(kept, self.bytes() + free_blocks.depot.bytes());
+        free_blocks.depot.note_tidied(kept, self.rows.class_bytes() + free_blocks.depot.bytes());
         freed.and(free_blocks.heap.free_spare_spans())
     }
 
@@ -141,12 +141,6 @@ impl ThreadCache {
             put
         };
         rows.map(put).fold(Ok(()), Result::and)
-    }
-
-    // Bytes of the blocks of classes.
-    fn bytes(&self) -> u64 {
-        let blocks = (1..DENSE_END).map(|row| (row, self.rows.row(row).blocks().len() as u64));
-        blocks.map(|(row, count)| count * u64::from(row_bytes(row))).sum()
     }
 
     /// Makes room in a row if its blocks are kept in a heap of this size: the older half of a full

@@ -35,6 +35,10 @@ const MOST_UNITS: u32 = 64;
 /// Units of a span of blocks of more than [`WIDE`] bytes at the most.
 const MOST_WIDE_UNITS: u32 = 128;
 const WIDE: u32 = 8 * 1024;
+/// The longest spans of a class have at least so many blocks, as it takes some time to make one, ...
+const FULL_SLOTS: u32 = 8;
+/// ... if they may be so long, and at most one part in this many is not blocks then.
+const FULL_WASTE_SHARE: u32 = 32;
 /// A span is economical when at most one part in this many is not blocks.
 const WASTE_SHARE: u32 = 16;
 /// The same for the first spans of a class,
@@ -99,19 +103,32 @@ impl SizeClass {
     }
 
     const fn with_units(self, most_units: u32) -> Self {
-        let mut full = self.least_units();
-        let mut units = full;
+        let least = self.least_units();
+        let best = self.thriftiest(least, most_units);
+        let mut many = least;
+        while self.slots(many) < FULL_SLOTS && self.may_have(many + 1, most_units) {
+            many += 1;
+        }
+        let many = self.thriftiest(many, most_units);
+        let is_thrifty = self.waste(many) * FULL_WASTE_SHARE <= many * UNIT;
+        let full = if is_thrifty { many } else { best };
+        let small_units = self.least_with_waste(WASTE_SHARE, LISTED, most_units, best);
+        let few_units = self.least_with_waste(FEW_WASTE_SHARE, 1, most_units, best);
+        let first_units = self.least_with_waste(FIRST_WASTE_SHARE, 1, most_units, best);
+        let full_units = if full < small_units { small_units } else { full };
+        Self { full_units, small_units, first_units, few_units, ..self }
+    }
+
+    // From `units` units on, as many as leave the least of themselves over.
+    const fn thriftiest(&self, mut units: u32, most_units: u32) -> u32 {
+        let mut best = units;
         while self.may_have(units, most_units) {
-            if self.waste(units) * full < self.waste(full) * units {
-                full = units;
+            if self.waste(units) * best < self.waste(best) * units {
+                best = units;
             }
             units += 1;
         }
-        let small_units = self.least_with_waste(WASTE_SHARE, LISTED, most_units, full);
-        let few_units = self.least_with_waste(FEW_WASTE_SHARE, 1, most_units, full);
-        let first_units = self.least_with_waste(FIRST_WASTE_SHARE, 1, most_units, full);
-        let full_units = if full < small_units { small_units } else { full };
-        Self { full_units, small_units, first_units, few_units, ..self }
+        best
     }
 
     // Whether a span may be so long.
@@ -219,7 +236,8 @@ mod tests {
             assert!(class.waste(class.first_units) * 4 <= class.first_units * UNIT);
             assert!(class.waste(class.few_units) * 8 <= class.few_units * UNIT);
             assert!(class.slots(least) >= 1 && class.slots(full) <= MAX_SLOTS);
-            assert!(class.waste(full) * 32 <= full * UNIT, "{class:?}");
+            assert!(class.waste(full) * FULL_WASTE_SHARE <= full * UNIT, "{class:?}");
+            assert!(class.slots(full) >= FULL_SLOTS || class.stride > 12_000, "{class:?}");
             for units in least..=full {
                 let end = class.offset + class.slots(units) * class.stride;
                 assert!(

@@ -191,6 +191,16 @@ impl Rows {
         Row { head, words: &self.words, start, end: start + depth(row) }
     }
 
+    /// Bytes of the blocks of classes. A sum that is cheap, as it is asked for often.
+    pub fn class_bytes(&self) -> u64 {
+        let heads = self.words.chunks_exact(HEAD_WORDS).zip(&CLASSES[..DENSE_END]).skip(1);
+        let blocks = |head: &[AtomicU32]| {
+            let [top, bottom] = [OWN, PUBLISHED].map(|word| low(head[word].load(Relaxed)));
+            top.saturating_sub(bottom) as u64
+        };
+        heads.map(|(head, class)| blocks(head) * u64::from(class.stride)).sum()
+    }
+
     /// The row whose head is at index `head`, if there is one.
     pub fn row_at(head: usize) -> Option<usize> {
         let row = match head.checked_sub(LARGE_HEADS) {
