@@ -41,20 +41,26 @@ function replay(heap, pointers, { script }, ops) {
   }
 }
 
-/** Hands every block to the next thread through a ring, and frees those of the thread before. */
+/**
+ * Hands every block to the next thread through a ring, and frees those of the thread before. Whoever has nothing to do looks again
+ * for a while before it goes to sleep: asleep, threads would take longer than any allocator.
+ */
 function exchange(heap, pointers, { sizes, outbox, inbox }, ops) {
   const HEAD = 0
   const TAIL = 32
+  const LOOKS = 5_000
   const capacity = outbox.slots.length
   let made = 0
   let freed = 0
+  let looks = 0
   while (made < ops || freed < ops) {
     const room = Math.min(Atomics.load(outbox.counters, TAIL) + capacity, ops)
     const published = Atomics.load(inbox.counters, HEAD)
     if (made === room && freed === published) {
-      Atomics.wait(inbox.counters, HEAD, published, 0.05)
+      if (++looks > LOOKS) Atomics.wait(inbox.counters, HEAD, published, 0.05)
       continue
     }
+    looks = 0
     for (; made < room; made++) outbox.slots[made % capacity] = heap.malloc(sizes[made])
     Atomics.store(outbox.counters, HEAD, made)
     for (; freed < published; freed++) heap.free(inbox.slots[freed % capacity])
