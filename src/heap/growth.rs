@@ -182,25 +182,36 @@ impl<'m> Heap<'m> {
         self.free_table(&segment, old_table)
     }
 
+    /// Whether these units of a segment are what the heap's own records take there.
+    pub(super) fn are_records(&self, segment: &Segment<'m>, units: Range<u32>) -> bool {
+        units == self.map_units(segment) || units == self.superblock_units()
+    }
+
     // The units of a segment's map, and of the superblock if that lies before it.
+    fn map_units(&self, segment: &Segment<'m>) -> Range<u32> {
+        let begins = segment.map == self.superblock + field::WORDS;
+        let start = if begins { self.superblock } else { segment.map };
+        let end = segment.map + (segment.limit - segment.start);
+        start / WORDS_PER_UNIT..end.div_ceil(WORDS_PER_UNIT)
+    }
+
+    // The units that the superblock has to itself once the map has moved.
+    const fn superblock_units(&self) -> Range<u32> {
+        let end = (self.superblock + field::WORDS).div_ceil(WORDS_PER_UNIT);
+        self.superblock / WORDS_PER_UNIT..end
+    }
+
     fn table_of(&self, segment: &Segment<'m>) -> Result<Range<u32>> {
-        let at = if segment.map == self.superblock + field::WORDS {
-            self.superblock
-        } else {
-            segment.map
-        };
-        let start = at / WORDS_PER_UNIT;
-        let end = (segment.map + (segment.limit - segment.start)).div_ceil(WORDS_PER_UNIT);
+        let Range { start, end } = self.map_units(segment);
         let sound = segment.kind(start)? == UnitKind::Table { units: end - start };
         if sound { Ok(start..end) } else { Err(Fault::Corrupted) }
     }
 
     // Frees the units of a map that moved. Those that the superblock begins in stay.
     fn free_table(&self, segment: &Segment<'m>, old: Range<u32>) -> Result<()> {
-        let superblock_start = self.superblock / WORDS_PER_UNIT;
-        let superblock_end = (self.superblock + field::WORDS).div_ceil(WORDS_PER_UNIT);
+        let superblock = self.superblock_units();
         let Range { start: table, end } = old;
-        let first = if table == superblock_start { superblock_end } else { table };
+        let first = if table == superblock.start { superblock.end } else { table };
         let kept = first - table;
         let kind = if kept == 0 { UnitKind::Inside } else { UnitKind::Table { units: kept } };
         if first >= end {

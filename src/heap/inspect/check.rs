@@ -6,6 +6,7 @@
 //! they are bound to differ. Nothing is written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::fault::{Fault, Result};
 use crate::heap::large::Large;
@@ -147,12 +148,17 @@ impl<'m> Check<'m, '_> {
             UnitKind::Span { class, back: 0 } => self.span(segment, unit, class),
             UnitKind::Large { .. } => self.large(segment, unit),
             UnitKind::Free { .. } => self.run(segment, unit),
-            UnitKind::Table { units } if 0 < units && units <= segment.end - unit => {
-                inside(segment, unit + 1, unit + units)?;
-                Ok(units)
-            }
+            UnitKind::Table { units } => self.records(segment, unit..unit + units),
             _ => Err(Fault::Corrupted),
         }
+    }
+
+    fn records(&self, segment: Segment<'m>, units: Range<u32>) -> Result<u32> {
+        if !self.heap.are_records(&segment, units.clone()) {
+            return Err(Fault::Corrupted);
+        }
+        inside(segment, units.start + 1, units.end)?;
+        Ok(units.end - units.start)
     }
 
     fn run(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {

@@ -549,6 +549,27 @@ fn a_check_finds_that_the_unit_of_a_map_is_called_free() {
 }
 
 #[test]
+fn a_check_finds_that_a_large_block_is_called_a_table() {
+    let words = pages(60);
+    let root = Heap::WHOLE_MEMORY_ROOT;
+    let heap = heap_in(&words, whole(2, 60));
+    let block = heap.malloc(70_000, GRAIN, Search::Quick).unwrap();
+    let segment = heap.segment(0).unwrap();
+    let Ok(UnitKind::Large { units, .. }) = segment.kind(block / UNIT) else { panic!("no block") };
+    // Once the map has moved, the superblock has a table to itself.
+    for pages in [2, 60] {
+        let heap = Heap::open(seen(&words, pages), root).unwrap();
+        heap.absorb_pages().unwrap();
+        assert_eq!(found(&heap), 0);
+        let segment = heap.segment(0).unwrap();
+        let kind = segment.kind(block / UNIT).unwrap();
+        segment.set_kind(block / UNIT, UnitKind::Table { units }).unwrap();
+        assert!(found(&heap) > 0);
+        segment.set_kind(block / UNIT, kind).unwrap();
+    }
+}
+
+#[test]
 fn a_lowered_end_page_makes_no_segment_over_live_blocks() {
     let words = pages(2);
     let (heap, block) = small_heap(&words);
