@@ -261,13 +261,13 @@ impl<'r> Row<'r> {
 
     /// Drops the blocks that are not to stay.
     pub fn retain(&self, stays: impl Fn(u32) -> bool) {
-        let (blocks, mut rest) = (self.blocks(), 0);
+        let (blocks, bottom, mut rest) = (self.blocks(), self.bottom(), 0);
         for block in blocks.iter().map(|block| block.load(Relaxed)).filter(|&block| stays(block)) {
-            self.slots()[rest].store(block, Relaxed);
+            blocks[rest].store(block, Relaxed);
             rest += 1;
         }
         if rest < blocks.len() {
-            self.fill(rest);
+            self.settle(bottom, bottom + rest);
         }
     }
 
@@ -353,22 +353,23 @@ mod tests {
     fn what_stays_in_a_row_keeps_its_order_and_the_row_its_parts() {
         let rows = Rows::new();
         let row = rows.row(3);
-        row.set_width(4);
         let blocks = || row.blocks().iter().map(|block| block.load(Relaxed));
-        (0..10).for_each(|block| row.slots()[block].store(block as u32, Relaxed));
-        row.fill(10);
-        row.take_published();
-        let own: Vec<_> = blocks().collect();
-        row.retain(|block| block != own[0]);
-        assert!(own.len() > 1 && blocks().eq(own[1..].iter().copied()));
-        (0..10).for_each(|block| row.slots()[block].store(block as u32, Relaxed));
-        row.fill(10);
-        let head: Vec<_> = row.head.iter().map(|word| word.load(Relaxed)).collect();
-        row.retain(|_| true);
-        assert!(row.head.iter().map(|word| word.load(Relaxed)).eq(head));
-        row.retain(|block| block % 3 != 0);
-        assert!(blocks().eq([1, 2, 4, 5, 7, 8]));
-        assert_eq!(row.own(), 2);
+        for taken in [false, true] {
+            row.set_width(8);
+            (0..20).for_each(|block| row.slots()[block].store(block as u32, Relaxed));
+            row.fill(20);
+            if taken {
+                row.take_published();
+            }
+            let first = if taken { 16 } else { 0 };
+            let head: Vec<_> = row.head.iter().map(|word| word.load(Relaxed)).collect();
+            row.retain(|_| true);
+            assert!(row.head.iter().map(|word| word.load(Relaxed)).eq(head));
+            assert!(blocks().eq(first..20));
+            row.retain(|block| block != 17 && block % 5 != 0);
+            assert!(blocks().eq((first..20).filter(|block| *block != 17 && block % 5 != 0)));
+            assert!(row.own() > 0 && row.own() <= 4);
+        }
     }
 
     #[test]
