@@ -225,8 +225,9 @@ export declare function openAttached(view: Uint8Array, grower: { memory: WebAsse
  * Returns the fault for which it cannot be opened, or an object that keeps it open. Its `number`
  * is what [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached`
  * whether other processes can have it, `kept` is the state of a block that a thread keeps, but for
- * its class in `classBits`, and `cache` is an ArrayBuffer of the words of the thread's cache, or null. All that lib/native.js
- * reads is the object's own: code that has put accessors on its prototype never gets hold of it.
+ * its class in `classBits`, and `cache` is an ArrayBuffer of the words of the thread's cache, or
+ * null. All that lib/native.js reads is the object's own: code that has put accessors on its
+ * prototype never gets hold of it.
  *
  * # Errors
  * Status InvalidArg when `view` is not a Uint8Array over a whole memory.

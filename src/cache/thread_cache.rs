@@ -73,9 +73,6 @@ impl ThreadCache {
     // Whether a block of a longer class serves this one: the heap has it then, and whoever asks it
     // for a block of this class.
     fn serves_longer(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<bool> {
-        if free_blocks.has(class)? {
-            return Ok(false);
-        }
         let is_kept = |class| !self.rows.row(class).blocks().is_empty();
         let has = |class| Ok(is_kept(class) || free_blocks.has(class)?);
         let Some(longer) = free_blocks.heap.longer_class(class, GRAIN, has)? else {
@@ -89,10 +86,8 @@ impl ThreadCache {
 
     // Puts a block back into its span, the oldest of this thread's or one of the depot.
     fn give_one_back(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<()> {
-        let row = self.rows.row(class);
-        if let Some(block) = row.blocks().first().map(|block| block.load(Relaxed)) {
-            row.drop_oldest(1);
-            return free_blocks.put([block].into_iter());
+        if !self.rows.row(class).blocks().is_empty() {
+            return self.put_oldest(free_blocks, class, 1);
         }
         let slots = [AtomicU32::new(0)];
         let taken = free_blocks.depot.take(free_blocks.thread, class, &slots);
@@ -134,13 +129,8 @@ impl ThreadCache {
     }
 
     fn put_large(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let rows = (DENSE_END..ROWS.end).map(|index| self.rows.row(index));
-        let put = |row: Row<'_>| {
-            let put = free_blocks.put(row.blocks().iter().map(|block| block.load(Relaxed)));
-            row.fill(0);
-            put
-        };
-        rows.map(put).fold(Ok(()), Result::and)
+        let put = |index| self.put_oldest(free_blocks, index, self.rows.row(index).blocks().len());
+        (DENSE_END..ROWS.end).map(put).fold(Ok(()), Result::and)
     }
 
     /// Makes room in a row if its blocks are kept in a heap of this size: the older half of a full
@@ -178,16 +168,26 @@ impl ThreadCache {
         index: usize,
         oldest: usize,
     ) -> Result<()> {
-        let row = self.rows.row(index);
-        let blocks = &row.blocks()[..oldest];
-        let mut outcome = Ok(());
-        if index < DENSE_END {
-            free_blocks.depot.put(free_blocks.thread, index, blocks);
-        } else {
-            outcome = free_blocks.put(blocks.iter().map(|block| block.load(Relaxed)));
+        if index >= DENSE_END {
+            return self.put_oldest(free_blocks, index, oldest);
         }
+        let row = self.rows.row(index);
+        free_blocks.depot.put(free_blocks.thread, index, &row.blocks()[..oldest]);
         row.drop_oldest(oldest);
-        outcome
+        Ok(())
+    }
+
+    // Puts the oldest blocks of a row back into their spans, or, large ones, into the heap.
+    fn put_oldest(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        index: usize,
+        oldest: usize,
+    ) -> Result<()> {
+        let row = self.rows.row(index);
+        let put = free_blocks.put(row.blocks()[..oldest].iter().map(|block| block.load(Relaxed)));
+        row.drop_oldest(oldest);
+        put
     }
 
     /// Puts one part in `part` of what this thread keeps, and of what all threads can have, back
@@ -197,13 +197,11 @@ impl ThreadCache {
     /// Those of [`FreeBlocks::put`]; all of them left the cache and the depot.
     pub fn give_back(&self, free_blocks: &mut FreeBlocks<'_>, part: usize) -> Result<bool> {
         let (mut any, mut outcome) = (false, free_blocks.collect(part));
-        for row in ROWS.map(|index| self.rows.row(index)) {
-            let blocks = row.blocks();
-            let oldest = &blocks[..blocks.len().div_ceil(part)];
-            any |= !oldest.is_empty();
-            let put = free_blocks.put(oldest.iter().map(|block| block.load(Relaxed)));
+        for index in ROWS {
+            let oldest = self.rows.row(index).blocks().len().div_ceil(part);
+            any |= oldest > 0;
+            let put = self.put_oldest(free_blocks, index, oldest);
             outcome = outcome.and_then(|some| put.map(|()| some));
-            row.drop_oldest(oldest.len());
         }
         outcome.map(|some| some || any)
     }
@@ -213,10 +211,8 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; the cache is empty then too.
     pub fn drain(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let drained = ROWS.map(|index| {
-            let blocks = self.rows.row(index).blocks();
-            free_blocks.put(blocks.iter().map(|block| block.load(Relaxed)))
-        });
+        let all = |index| self.rows.row(index).blocks().len();
+        let drained = ROWS.map(|index| self.put_oldest(free_blocks, index, all(index)));
         let outcome = drained.fold(Ok(()), Result::and);
         self.close(free_blocks);
         outcome

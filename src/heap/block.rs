@@ -130,8 +130,7 @@ impl<'m> Heap<'m> {
         let Some(segment) = self.segment_of(unit)? else { return Ok(false) };
         match segment.kind(unit)? {
             UnitKind::Span { class, back } => {
-                let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
-                let span = Span::read(self, segment, first, class)?;
+                let span = Span::of_unit(self, segment, unit, class, back)?;
                 Ok(span.slot_at(pointer).is_some_and(|slot| span.was_made(slot)))
             }
             UnitKind::Large { .. } => Ok(Large::read(segment, unit)?.pointer() == pointer),
@@ -153,8 +152,7 @@ impl<'m> Heap<'m> {
         let segment = self.segment_of(unit)?.ok_or(Fault::NeverAllocated)?;
         match segment.kind(unit)? {
             UnitKind::Span { class, back } => {
-                let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
-                self.live_in_span(Span::read(self, segment, first, class)?, pointer)
+                self.live_in_span(Span::of_unit(self, segment, unit, class, back)?, pointer)
             }
             UnitKind::Large { .. } => self.live_large(segment, unit, pointer),
             UnitKind::LargeSecond => {
@@ -174,10 +172,7 @@ impl<'m> Heap<'m> {
         let Some(class) = class_for(byte_length, align) else {
             return self.take_large(byte_length, align, search);
         };
-        let longer = match self.has_free_blocks(class)? {
-            true => None,
-            false => self.longer_class(class, align, |longer| self.has_free_blocks(longer))?,
-        };
+        let longer = self.longer_class(class, align, |class| self.has_free_blocks(class))?;
         let taken = match self.take_block(longer.unwrap_or(class), search) {
             Err(Fault::OutOfMemory) if search == Search::Exhaustive => {
                 self.take_larger_block(byte_length, align)
@@ -287,7 +282,7 @@ impl<'m> Heap<'m> {
         let UnitKind::Span { class, back } = segment.kind(unit)? else {
             return Err(Fault::FreedTwice);
         };
-        Span::read(self, segment, unit.checked_sub(back).ok_or(Fault::Corrupted)?, class)
+        Span::of_unit(self, segment, unit, class, back)
     }
 
     fn live_large(&self, segment: Segment<'m>, unit: u32, pointer: u32) -> Result<Live<'m>> {

@@ -88,6 +88,21 @@ impl<'m> Span<'m> {
         Ok(Self { segment, unit, class, units, slots, free, made, words: heap.words })
     }
 
+    /// The span of class `class` that starts `back` units before `unit`.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when there is none or its record is impossible.
+    #[inline]
+    pub fn of_unit(
+        heap: &Heap<'m>,
+        segment: Segment<'m>,
+        unit: u32,
+        class: usize,
+        back: u32,
+    ) -> Result<Self> {
+        Self::read(heap, segment, unit.checked_sub(back).ok_or(Fault::Corrupted)?, class)
+    }
+
     /// The geometry of the span's class.
     #[inline]
     pub fn geometry(&self) -> &'static SizeClass {
@@ -357,8 +372,7 @@ impl<'m> Heap<'m> {
     pub fn span_around(&self, unit: u32) -> Result<Option<Span<'m>>> {
         let Some(segment) = self.segment_of(unit)? else { return Ok(None) };
         let UnitKind::Span { class, back } = segment.kind(unit)? else { return Ok(None) };
-        let first = unit.checked_sub(back).ok_or(Fault::Corrupted)?;
-        let span = Span::read(self, segment, first, class)?;
+        let span = Span::of_unit(self, segment, unit, class, back)?;
         if back < span.units { Ok(Some(span)) } else { Err(Fault::Corrupted) }
     }
 

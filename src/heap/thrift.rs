@@ -37,7 +37,7 @@ impl Heap<'_> {
         align: u32,
         has: impl Fn(usize) -> Result<bool>,
     ) -> Result<Option<usize>> {
-        if !self.is_nearly_full()? {
+        if has(class)? || !self.is_nearly_full()? {
             return Ok(None);
         }
         let stride = CLASSES[class].stride;
