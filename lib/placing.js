@@ -72,5 +72,15 @@ export const remove = (memory, ptr, identity) => {
   heapOf(memory).ask((native) => native.remove(ptr, identity), ptr)
 }
 
+/**
+ * Has calls of processes that were killed in the middle undone. Until then a word may hold what such a call has written, and
+ * changes back when anyone calls the native side.
+ *
+ * @param {import('../index.js').LocalSharedMemory} memory
+ */
+export const undoCutShort = (memory) => {
+  heapOf(memory).recover()
+}
+
 /** @returns {boolean} whether other threads can have the memory */
 export const isShared = (memory) => isSharedBuffer(bufferOf(memory))
