@@ -27,13 +27,20 @@ export async function race(entrants, { rounds, target }) {
   return results
 }
 
-/** Runs more and more operations until the time or the most is reached, which warms it as well. */
-async function warm({ run, most, step = 1 }, target) {
-  const tooLong = async (ops) => (await run(ops)) > target && (await run(ops)) > target
-  let ops = Math.min(most, multiple(most / 64, step))
-  while (ops < most && !(await tooLong(ops))) ops = Math.min(most, multiple(ops * 4, step))
+/** Finds how many operations to run, and warms the entrant; once more then, as what is compiled does more of them in the time. */
+async function warm(entrant, target) {
+  const { run, most, step = 1 } = entrant
+  const cold = await climb(entrant, Math.min(most, multiple(most / 64, step)), target)
   const end = performance.now() + target / 1e6
-  for (let runs = 0; runs < WARM_RUNS && performance.now() < end; runs++) await run(ops)
+  for (let runs = 0; runs < WARM_RUNS && performance.now() < end; runs++) await run(cold)
+  return climb(entrant, cold, target)
+}
+
+/** Runs more and more operations until the time or the most is reached. */
+async function climb({ run, most, step = 1 }, from, target) {
+  const tooLong = async (ops) => (await run(ops)) > target && (await run(ops)) > target
+  let ops = from
+  while (ops < most && !(await tooLong(ops))) ops = Math.min(most, multiple(ops * 4, step))
   return ops
 }
 

@@ -34,3 +34,4 @@ parentPort.on('message', async ({ role, count, barrier }) => {
   await roles[role](count)
   parentPort.postMessage([start, process.hrtime.bigint()].map(Number))
 })
+parentPort.postMessage('ready')

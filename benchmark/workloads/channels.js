@@ -5,6 +5,7 @@ import { serialize } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import { channels } from '../channels/index.js'
 import { ours } from '../contenders/index.js'
+import { startWorkers } from '../harness/workers.js'
 
 const REFERENCE = 'postMessage'
 const TO_THOUSANDS_A_SECOND = 1e6
@@ -40,14 +41,18 @@ const KINDS = [
 class Pair {
   #workers
 
-  constructor(contender, message) {
+  /** @returns {Promise<Pair>} */
+  static async start(contender, message) {
+    const pair = new Pair()
     const { handles, transfer } = contender.create()
     const length = message.length ?? message.items.length
     const script = new URL('channel-worker.js', import.meta.url)
-    this.#workers = handles.map((handle) => {
+    pair.#workers = await startWorkers(handles.length, (index) => {
+      const handle = handles[index]
       const workerData = { module: contender.module, handle, message, length }
       return new Worker(script, { workerData, transferList: transfer ? [handle] : [] })
     })
+    return pair
   }
 
   /** Nanoseconds from the first start to the last end. */
@@ -68,8 +73,8 @@ class Pair {
   }
 }
 
-const entrantOf = (contender, message, most, roles) => {
-  const pair = new Pair(contender, message)
+const entrantOf = async (contender, message, most, roles) => {
+  const pair = await Pair.start(contender, message)
   return {
     row: contender.name,
     most,
@@ -80,13 +85,11 @@ const entrantOf = (contender, message, most, roles) => {
 
 const channelCase = ({ title, byteLength, most }, kind, scale, roles) => ({
   title: `${title}, ${kind.title}`,
-  enter() {
+  async enter() {
     const message = kind.make(byteLength)
     const count = Math.ceil(most * kind.part * scale)
-    return {
-      entrants: channels.map((contender) => entrantOf(contender, message, count, roles)),
-      absent: [],
-    }
+    const entrants = channels.map((contender) => entrantOf(contender, message, count, roles))
+    return { entrants: await Promise.all(entrants), absent: [] }
   },
 })
 

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { startWorkers } from '../harness/workers.js'
 import { maps } from '../maps/index.js'
 
 const THREADS = [1, 2, 4]
@@ -15,18 +16,21 @@ class Team {
   #map
   #workers
 
-  constructor(contender, load) {
+  /** @returns {Promise<Team>} as soon as every worker has filled the map */
+  static async start(contender, load) {
+    const team = new Team()
     const threads =
       contender.lacks({ ...load, threads: 2 }) === undefined ? Math.max(...THREADS) : 1
-    this.#map = contender.create({ ...load, threads })
-    const { handle, handles } = this.#map
+    team.#map = contender.create({ ...load, threads })
+    const { handle, handles } = team.#map
     const script = new URL('map-worker.js', import.meta.url)
-    this.#workers = Array.from({ length: threads }, (_, index) => {
+    team.#workers = await startWorkers(threads, (index) => {
       const own = handles?.[index] ?? handle
       const start = Math.floor((ENTRIES * index) / threads)
       const workerData = { module: contender.module, handle: own, load, entries: ENTRIES, start }
       return new Worker(script, { workerData, transferList: handles ? [own] : [] })
     })
+    return team
   }
 
   /** Nanoseconds from the first start to the last end of the first workers at once. */
@@ -49,8 +53,8 @@ class Team {
   }
 }
 
-const entrantsOf = (contender, load, call, most) => {
-  const team = new Team(contender, load)
+const entrantsOf = async (contender, load, call, most) => {
+  const team = await Team.start(contender, load)
   const able = THREADS.filter((threads) => contender.lacks({ ...load, threads }) === undefined)
   return able.map((threads) => ({
     row: contender.name,
@@ -68,12 +72,14 @@ const absenceOf = (contender, load) =>
 
 const mapCase = (load, call, most) => ({
   title: 'maps',
-  enter: () => ({
-    entrants: maps
-      .filter((contender) => contender.lacks({ ...load, threads: 1 }) === undefined)
-      .flatMap((contender) => entrantsOf(contender, load, call, most)),
-    absent: maps.flatMap((contender) => absenceOf(contender, load)),
-  }),
+  async enter() {
+    const able = maps.filter((contender) => contender.lacks({ ...load, threads: 1 }) === undefined)
+    const entrants = able.map((contender) => entrantsOf(contender, load, call, most))
+    return {
+      entrants: (await Promise.all(entrants)).flat(),
+      absent: maps.flatMap((contender) => absenceOf(contender, load)),
+    }
+  },
 })
 
 const group = (name, title, load, call) => ({

@@ -26,3 +26,4 @@ parentPort.on('message', ({ kernel, ops, threads, barrier, outbox, inbox }) => {
   const span = loops[kernel](heap, pointers, work, ops, () => meet(barrier, threads))
   parentPort.postMessage(span.map(Number))
 })
+parentPort.postMessage('ready')

@@ -3,6 +3,7 @@
 
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { startWorkers } from '../harness/workers.js'
 
 const CAPACITY = 1024
 const COUNTERS = 64
@@ -22,14 +23,17 @@ export class Team {
    * @param {object} contender
    * @param {object} stream - { script, sizes, live }, the same for every worker
    * @param {number} size - workers to start
+   * @returns {Promise<Team>}
    */
-  constructor(contender, stream, size) {
+  static async start(contender, stream, size) {
+    const team = new Team()
     const { module, share } = contender
-    this.#contender = contender
-    this.#heap = contender.open()
-    const workerData = { module, handle: share(this.#heap), stream }
+    team.#contender = contender
+    team.#heap = contender.open()
+    const workerData = { module, handle: share(team.#heap), stream }
     const script = new URL('team-worker.js', import.meta.url)
-    this.#workers = Array.from({ length: size }, () => new Worker(script, { workerData }))
+    team.#workers = await startWorkers(size, () => new Worker(script, { workerData }))
+    return team
   }
 
   /**

@@ -22,8 +22,8 @@ function natively(contender, kernel, stream, most) {
   }))
 }
 
-function inWorkers(contender, kernel, stream, most) {
-  const team = new Team(contender, stream, Math.max(...THREADS))
+async function inWorkers(contender, kernel, stream, most) {
+  const team = await Team.start(contender, stream, Math.max(...THREADS))
   return THREADS.map((threads) => ({
     row: contender.name,
     column: column(threads),
@@ -36,17 +36,18 @@ function inWorkers(contender, kernel, stream, most) {
 function threadsCase(kernel, most) {
   return {
     title: 'threads',
-    enter() {
+    async enter() {
       const stream = {
         script: slots(most, LIVE),
         sizes: logUniform(most, 16, 1024),
         live: LIVE,
       }
       const able = contenders.filter((contender) => !refusal(contender, WORKLOAD))
+      const entrants = able.map((contender) =>
+        (contender.runNatively ? natively : inWorkers)(contender, kernel, stream, most),
+      )
       return {
-        entrants: able.flatMap((contender) =>
-          (contender.runNatively ? natively : inWorkers)(contender, kernel, stream, most),
-        ),
+        entrants: (await Promise.all(entrants)).flat(),
         absent: contenders
           .filter((contender) => refusal(contender, WORKLOAD))
           .flatMap((contender) =>
