@@ -3,7 +3,6 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { heapOf } from '../lib/blocks.js'
 import { prepare } from '../structures/codec.js'
 import { SharedMap } from '../structures/index.js'
 import { SELF } from '../structures/liveness.js'
@@ -408,24 +407,4 @@ test('buckets of a thread that ended are found by one that has not seen the memo
     t.is(unpack(table.get(2)), 2, `before store ${number}`)
     checkBooks(t, table)
   }
-})
-
-test('what a killed process was just freeing is freed again, when its call has been undone', (t) => {
-  const own = new LocalSharedMemory(10, 100)
-  const map = SharedMap.create(own, { maxEntries: MOST })
-  const table = new Table(own, map.ptr, wordsOf(map))
-  put(table, 1, 1)
-  const used = own.stats().usedBytes
-  const ptr = own.malloc(100)
-  const [shard] = table.shards
-  const heap = heapOf(own)
-  heap.recover = () => {
-    table.words[shard + STALE] = ptr
-    return 0
-  }
-  table.unsettled(shard)
-  table.enter(shard)
-  table.unlock(shard)
-  t.is(own.stats().usedBytes, used)
-  checkBooks(t, table)
 })

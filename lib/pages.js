@@ -121,7 +121,8 @@ export let shareWith
 const peers = new WeakMap()
 
 /**
- * Who reaches the other processes that have the bytes of a buffer, with `wait` and `wake`; undefined when there are none.
+ * Who reaches the other processes that have the bytes of a buffer, with `wait` and `wake`, and with `undoCutShort` what killed ones
+ * have left; undefined when there are none.
  *
  * @param {SharedArrayBuffer} buffer
  * @returns {object | undefined}

@@ -3,7 +3,8 @@
 
 import { heapOf } from './blocks.js'
 import { bufferOf, isShared as isSharedBuffer } from './engine.js'
-import { viewsCovering } from './pages.js'
+import { errorOf } from './faults.js'
+import { peerOf, viewsCovering } from './pages.js'
 
 const DEFAULT_ALIGN = 16
 /** Blocks that are zeroed or copied by the native side are so by words. */
@@ -73,13 +74,15 @@ export const remove = (memory, ptr, identity) => {
 }
 
 /**
- * Has calls of processes that were killed in the middle undone. Until then a word may hold what such a call has written, and
- * changes back when anyone calls the native side.
+ * Has calls undone in the middle of which other processes were killed. Until then words and blocks may be as such a call has made
+ * them, and change back when anyone calls the native side. Nothing is done where no other process has the memory.
  *
- * @param {import('../index.js').LocalSharedMemory} memory
+ * @param {SharedArrayBuffer} buffer the memory's bytes
+ * @throws {Error} ERR_HEAP_BUSY, ERR_HEAP_CLOSED
  */
-export const undoCutShort = (memory) => {
-  heapOf(memory).recover()
+export const undoCutShort = (buffer) => {
+  const answer = peerOf(buffer)?.undoCutShort()
+  if (answer < 0) throw errorOf(answer)
 }
 
 /** @returns {boolean} whether other threads can have the memory */

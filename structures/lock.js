@@ -17,6 +17,7 @@
 // waiting ends with ERR_NOT_A_STRUCTURE when the block is destroyed meanwhile. No function here runs anyone else's code.
 
 import { deadlock, notAStructure, notLocked } from '../lib/errors.js'
+import { undoCutShort } from '../lib/placing.js'
 import { isAlive, SELF } from './liveness.js'
 import { nap, napAsync, wake } from './waiting.js'
 
@@ -28,10 +29,12 @@ const LOOKS = 100
 /** A constant of this module, which the compiler sees through. */
 const self = SELF
 
-// The lock of a thread that has ended. Others may be waiting for it.
+// The lock of a thread that has ended. Others may be waiting for it. If its process was killed, it was in the middle of a call
+// maybe: from here on what the lock guards is not changed by anyone else, and neither by the undoing of that call.
 const takeOver = (words, index, word) => {
   const owner = word & OWNER
   if (owner === self || isAlive(owner)) return false
+  undoCutShort(words.buffer)
   return Atomics.compareExchange(words, index, word, self | WAITERS) === word ? 'ownerDied' : false
 }
 

@@ -174,6 +174,7 @@ pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
         define::<Place>(env.raw(), object.raw())?;
         define::<Remove>(env.raw(), object.raw())?;
         define::<Recover>(env.raw(), object.raw())?;
+        define::<UndoCutShort>(env.raw(), object.raw())?;
         define::<MissingPages>(env.raw(), object.raw())?;
         define::<Wait>(env.raw(), object.raw())?;
         define::<Wake>(env.raw(), object.raw())?;
@@ -337,6 +338,9 @@ callbacks! {
     }
     Recover c"recover" (heap, _arguments) -> u32 {
         heap.recover()
+    }
+    UndoCutShort c"undoCutShort" (heap, _arguments) -> u32 {
+        heap.undo_cut_short().map(|()| 0)
     }
     MissingPages c"missingPages" (heap, _arguments) -> u32 {
         Ok(heap.missing_pages())

@@ -17,6 +17,15 @@ impl<B: Bytes> SharedHeap<B> {
         self.recover_in(&mut *self.entry.lock()?)
     }
 
+    /// Has what processes were in the middle of undone that were killed. Until someone takes the
+    /// lock, words hold what those have written, and change back then.
+    ///
+    /// # Errors
+    /// [`Fault::Busy`].
+    pub fn undo_cut_short(&self) -> Result<()> {
+        self.entry.lock().map(drop)
+    }
+
     pub(super) fn recover_in(&self, state: &mut Guarded) -> Result<u32> {
         let Some(attachment) = &self.entry.attachment else { return Ok(0) };
         let dead = attachment.dead();

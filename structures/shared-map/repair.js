@@ -2,7 +2,7 @@
 // its bucket then, or in MOVING; what is not an entry is found in FRESH or STALE. The rest is counted again.
 
 import { deadlock } from '../../lib/errors.js'
-import { freeFrom, undoCutShort } from '../../lib/placing.js'
+import { freeFrom } from '../../lib/placing.js'
 import { lock, tryLock, unlock } from '../lock.js'
 import { Entries } from './entries.js'
 import * as layout from './layout.js'
@@ -86,7 +86,6 @@ export class Shards extends Entries {
   }
 
   #repair(shard) {
-    undoCutShort(this.memory)
     this.lookNow()
     // Whoever ended may have had no time to note how far the shard's blocks reach.
     this.words[shard + REACH] = this.byteLimit / GRAIN
