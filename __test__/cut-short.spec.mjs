@@ -3,9 +3,10 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { freeFrom } from '../lib/placing.js'
+import { freeFrom, remove } from '../lib/placing.js'
 import { Mutex, SharedMap } from '../structures/index.js'
-import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
+import { lockAsync, unlock } from '../structures/lock.js'
+import { HEADER_WORDS, IDENTITY, wordsOf } from '../structures/structure.js'
 import { BUCKETS, DIRTY, LOCK, SEGMENTS, STALE } from '../structures/shared-map/layout.js'
 import { Table } from '../structures/shared-map/table.js'
 import { newPath } from './fixtures/attached.mjs'
@@ -89,6 +90,38 @@ onLinux('a map whose destroyer was killed can be used, and be destroyed', (t) =>
   t.is(map.get('key'), 'another value')
   map.destroy()
   t.is(memory.length, 0)
+})
+
+const destroying = (mutex) => () => remove(mutex.memory, mutex.ptr, wordsOf(mutex)[IDENTITY] >>> 0)
+
+onLinux('a structure whose destroyer was killed is there, and can be destroyed', (t) => {
+  const { memory, cut } = attach()
+  const mutex = Mutex.open(memory, 'mutex')
+  cut(destroying(mutex))
+  t.is(mutex.tryLock(), 'locked')
+  // Before it had freed anything.
+  cut(() => {
+    wordsOf(mutex)[IDENTITY] = 0
+  })
+  t.is(Mutex.at(memory, mutex.ptr).tryLock(), false)
+  cut(destroying(mutex))
+  t.is(Mutex.open(memory, 'mutex').ptr, mutex.ptr)
+  cut(destroying(mutex))
+  mutex.destroy()
+  t.is(memory.length, 0)
+  t.throws(() => mutex.tryLock(), { code: 'ERR_NOT_A_STRUCTURE' })
+})
+
+onLinux('who waits for a mutex whose destroyer was killed gets it', async (t) => {
+  const { memory, cut } = attach()
+  const mutex = Mutex.create(memory)
+  const words = wordsOf(mutex)
+  mutex.lock()
+  const waiting = lockAsync(words, HEADER_WORDS)
+  cut(destroying(mutex))
+  unlock(words, HEADER_WORDS)
+  t.is(await waiting, 'locked')
+  mutex.destroy()
 })
 
 onLinux('a lock whose owner died stays as it is for a thread that has closed the heap', (t) => {

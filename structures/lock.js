@@ -70,6 +70,9 @@ const attempt = (words, index, mine) => {
 }
 
 const checkSame = (words, identity) => {
+  if (words[0] === identity) return
+  // A process that was killed while it destroyed it has not done so.
+  undoCutShort(words.buffer)
   if (words[0] !== identity) throw notAStructure('It was destroyed while this thread waited for it')
 }
 

@@ -38,7 +38,7 @@ import {
 } from '../lib/errors.js'
 import { checkName } from '../lib/names.js'
 import { viewsCovering } from '../lib/pages.js'
-import { isShared, place, remove } from '../lib/placing.js'
+import { isShared, place, remove, undoCutShort } from '../lib/placing.js'
 import { wake } from './waiting.js'
 
 /** How often to look at what has a name: it is something else, or other threads destroy and make it again all the time. */
@@ -92,6 +92,7 @@ const wordsAt = (memory, ptr, { name, magic, version }) => {
   const byteLength = memory.sizeof(ptr)
   const { buffer } = viewsCovering(memory, ptr, byteLength, 'ptr')
   const words = new Int32Array(buffer, ptr, Math.floor(byteLength / WORD))
+  if (words[IDENTITY] === 0) undoCutShort(buffer)
   if (words.length < HEADER_WORDS || words[MAGIC] !== magic || words[IDENTITY] === 0) {
     throw notAStructure(`The block at byte ${ptr} is not a ${name}`)
   }
@@ -205,7 +206,10 @@ export class Structure {
     )
   }
 
+  // A process that was killed while it destroyed it has not done so.
   #refuse() {
+    undoCutShort(this.#words.buffer)
+    if (this.#words[IDENTITY] === this.#identity) return
     throw notAStructure(`The ${this.constructor.kind.name} at byte ${this.#ptr} was destroyed`)
   }
 
