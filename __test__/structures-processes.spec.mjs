@@ -17,6 +17,7 @@ const onLinux = process.platform === 'linux' ? test : test.skip
 const ROOM = { initial: 10, maximum: 4000 }
 const LONG = { timeout: 60_000 }
 const TURNS = 3000
+const MOST_NAMES = 1024
 
 const attach = (path) => LocalSharedMemory.attach(path, ROOM)
 const start = (path, mode, options) => startProcess(path, mode, options, STRUCTURES)
@@ -110,6 +111,21 @@ onLinux('what a process reserved that was killed is dropped', async (t) => {
   const received = channel.receiveAsync(LONG)
   await end(child, 'SIGKILL')
   t.is(await received, 'behind it')
+})
+
+onLinux('a name that there is no room for is refused, and no block is lost to it', (t) => {
+  const memory = LocalSharedMemory.attach(newPath(), { initial: 2, maximum: 100 })
+  const mutexes = Array.from({ length: MOST_NAMES }, (_, name) => Mutex.open(memory, `${name}`))
+  const before = memory.stats()
+  const full = { instanceOf: RangeError, code: 'ERR_OUT_OF_MEMORY' }
+  t.throws(() => Mutex.open(memory, 'one more'), full)
+  t.throws(() => memory.setRoot('one more', mutexes[0].ptr), full)
+  t.deepEqual(memory.stats(), before)
+  t.is(Mutex.open(memory, '7').ptr, mutexes[7].ptr)
+  t.notThrows(() => Mutex.create(memory).destroy())
+  mutexes[7].destroy()
+  t.is(Mutex.open(memory, 'one more').ptr, memory.getRoot('one more'))
+  t.throws(() => Mutex.open(memory, '7'), full)
 })
 
 onLinux('who sleeps in one process is woken from another one', async (t) => {

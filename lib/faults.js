@@ -30,6 +30,7 @@ const MEMORY_FAULTS = new Map([
     () => addonMismatch('The heap in the memory belongs to another version of local-shared-memory'),
   ],
   [Fault.OutOfMemory, () => outOfMemory('There is no room for what is known of the heap')],
+  [Fault.TooManyNames, () => outOfMemory('There is no room for another name')],
   [Fault.Busy, heapBusy],
   [Fault.Closed, heapClosed],
   [Fault.Internal, () => internalError('A fault of local-shared-memory itself: please report it')],

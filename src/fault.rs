@@ -35,6 +35,8 @@ pub enum Fault {
     Busy = -12,
     /// This thread has closed the heap, or its process the file that it lies in.
     Closed = -13,
+    /// Several processes have the heap, and there is no room for another name.
+    TooManyNames = -14,
     /// The native side met what it takes for impossible: the fault is its own.
     Internal = -11,
 }

@@ -42,13 +42,22 @@ impl Names<'_> {
     /// Gives a name to a pointer, or takes it away when the pointer is 0.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`] when there is no room for another name.
+    /// [`Fault::TooManyNames`] when there is no room for another name.
     pub fn set(self, name: &[u16], pointer: u32) -> Result<()> {
         match self.find(name) {
             Some(entry) => self.set_word(entry, pointer),
             None if pointer == 0 => Ok(()),
             None => self.enter(name, pointer),
         }
+    }
+
+    /// Where a name can be entered that there is not.
+    ///
+    /// # Errors
+    /// [`Fault::TooManyNames`].
+    pub fn vacant_for(self, name: &[u16]) -> Result<usize> {
+        let vacant = (0..MOST).find(|&entry| self.word(entry) == 0);
+        vacant.filter(|_| name.len() <= LONGEST).ok_or(Fault::TooManyNames)
     }
 
     /// Takes all names of a pointer away.
@@ -62,8 +71,7 @@ impl Names<'_> {
     }
 
     fn enter(self, name: &[u16], pointer: u32) -> Result<()> {
-        let vacant = (0..MOST).find(|&entry| self.word(entry) == 0);
-        let entry = vacant.filter(|_| name.len() <= LONGEST).ok_or(Fault::OutOfMemory)?;
+        let entry = self.vacant_for(name)?;
         for (word, value) in pairs(name).enumerate() {
             self.set_word(NAMES + entry * NAME_WORDS + word, value)?;
         }
@@ -158,13 +166,13 @@ mod tests {
         for name in &names {
             table.names().set(name, 16).unwrap();
         }
-        assert_eq!(table.names().set(&[1], 16), Err(Fault::OutOfMemory));
+        assert_eq!(table.names().set(&[1], 16), Err(Fault::TooManyNames));
         assert_eq!(table.names().set(&[1], 0), Ok(()));
         assert_eq!(table.names().get(&[1]), 0);
         assert_eq!(table.names().set(&names[9], 32), Ok(()));
         table.names().set(&names[8], 0).unwrap();
         assert_eq!(table.names().set(&[1], 16), Ok(()));
-        assert_eq!(table.names().set(&[7; LONGEST + 1], 16), Err(Fault::OutOfMemory));
+        assert_eq!(table.names().set(&[7; LONGEST + 1], 16), Err(Fault::TooManyNames));
     }
 
     #[test]

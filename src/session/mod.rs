@@ -126,7 +126,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// Gives a name to a pointer, or takes it away when the pointer is 0.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`]; [`Fault::OutOfMemory`] when several processes have
+    /// [`Fault::Corrupted`], [`Fault::Stale`]; [`Fault::TooManyNames`] when several processes have
     /// the memory and there is no room for another name.
     pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
         self.set_root_in(&mut *self.entry.lock()?, name, pointer)

@@ -45,7 +45,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// older block: nothing is allocated then.
     ///
     /// # Errors
-    /// Those of malloc.
+    /// Those of malloc; [`Fault::TooManyNames`].
     pub fn place(
         &self,
         image: &[u32],
@@ -58,6 +58,10 @@ impl<B: Bytes> SharedHeap<B> {
         let named = self.root_in(&mut state, name);
         if named != 0 {
             return Ok(named);
+        }
+        // Before there is a block, which would be lost.
+        if let Some(attachment) = self.entry.attachment.as_ref().filter(|_| !name.is_empty()) {
+            attachment.names().vacant_for(name)?;
         }
         let pointer = self.malloc_in(&mut state, byte_length, align, search)?;
         self.fill(pointer, byte_length, image)?;
