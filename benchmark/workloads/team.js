@@ -54,13 +54,13 @@ export class Team {
         return span
       }),
     )
-    this.#contender.check?.(this.#heap)
     const start = Math.min(...spans.map(([from]) => from))
     return Math.max(...spans.map(([, to]) => to)) - start
   }
 
-  /** Ends the workers. */
+  /** Ends the workers, who have freed all their blocks. */
   async close() {
+    this.#contender.check?.(this.#heap)
     await Promise.all(this.#workers.map((worker) => worker.terminate()))
   }
 }
