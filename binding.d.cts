@@ -52,6 +52,8 @@ export interface CacheLayout {
   digitBits: number
   /** How many there are. */
   digitCount: number
+  /** Classes whose number is that of the grains of their blocks. */
+  fine: number
   /** Words of the head of a stack. */
   headWords: number
   /** A word of it. */

@@ -355,6 +355,17 @@ test('pages that are not the heap’s hold no blocks', (t) => {
   checkWhole(t, memory)
 })
 
+test('a block of any length that was freed is the next one of that length', (t) => {
+  const memory = new LocalSharedMemory(200, 200)
+  for (let byteLength = 1; byteLength <= LARGEST_KEPT; byteLength += byteLength < 1024 ? 1 : 8) {
+    const ptr = memory.malloc(byteLength)
+    memory.free(ptr)
+    const again = memory.malloc(byteLength)
+    t.is(again, ptr, `${byteLength} bytes`)
+    memory.free(again)
+  }
+})
+
 test('blocks with alignments below the default come from the same stock', (t) => {
   for (const alignBytes of [1, 2, 4, 8]) {
     const memory = new LocalSharedMemory(10, 100)

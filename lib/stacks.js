@@ -16,6 +16,7 @@ const LAYOUT = {
   digits: 112,
   digitBits: 4,
   digitCount: 6,
+  fine: 32,
   headWords: 8,
   own: 0,
   limits: 1,

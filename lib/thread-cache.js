@@ -11,6 +11,7 @@
 //                0 for one that is kept, by class or by process, -128 for a large one, and others
 //   a head       8 words for each size class, numbered as in stacks.js; in that of class 0 other ones
 //   1024         the word with the head that serves blocks of 0 bytes, header included; then 16 bytes, and so on
+//   32           grains of the largest blocks whose class has their number
 //   32_776       bytes of the largest request that is served from here
 //
 // Between the first and the last write of a method there is no loop and no call but to Atomics: so a thread is never
@@ -50,7 +51,9 @@ const makeClass = (kept, classBits) =>
       if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
       if ((byteLength - 1) >>> 0 >= 32_776) return this.popLarge(byteLength)
       const { words, rows, states, lasting } = this
-      const head = rows[1024 + ((byteLength + 23) >>> 4)] & 1016
+      const size = (byteLength + 23) >>> 4
+      // Guessed right, a comparison costs no time; the next line would wait for a word out of a table.
+      const head = size <= 32 ? size << 3 : rows[1024 + size] & 1016
       const own = rows[head]
       const top = own & 65_535
       if (top <= own >>> 16) return 0

@@ -12,8 +12,8 @@ use super::measures::{GRAIN, HEADER, LISTED, UNIT};
 
 /// Strides up to this many bytes are every multiple of [`GRAIN`].
 const FINE_LIMIT: u32 = 512;
-/// Number of fine classes.
-const FINE: usize = (FINE_LIMIT / GRAIN) as usize;
+/// Number of fine classes: the number of each is that of the grains of its blocks.
+pub const FINE: usize = (FINE_LIMIT / GRAIN) as usize;
 /// Doublings from [`FINE_LIMIT`] to the largest class.
 const DOUBLINGS: usize = 6;
 /// 2^(k/9) in 4096ths: the steps of a doubling.

@@ -27,6 +27,8 @@ pub struct CacheLayout {
     pub digit_bits: i32,
     /// How many there are.
     pub digit_count: i32,
+    /// Classes whose number is that of the grains of their blocks.
+    pub fine: i32,
     /// Words of the head of a stack.
     pub head_words: i32,
     /// A word of it.
@@ -82,6 +84,7 @@ pub fn cache_layout() -> CacheLayout {
         digits: i32::from(live_blocks::DIGITS),
         digit_bits: live_blocks::DIGIT_BITS as i32,
         digit_count: live_blocks::DIGIT_COUNT as i32,
+        fine: heap::FINE as i32,
         head_words: rows::HEAD_WORDS as i32,
         own: rows::OWN as i32,
         limits: rows::LIMITS as i32,
