@@ -1,6 +1,7 @@
 // The memory with a heap in it: blocks by their pointers, and what there is to know and to do about all of them. index.d.ts
 // says what each method takes, returns and throws.
 
+import { outOfLine } from './engine.js'
 import { checkInteger, checkSize, MAX_BYTES, outOfRange } from './errors.js'
 import { areasOf } from './heap-map.js'
 import { Heap } from './heap.js'
@@ -24,7 +25,7 @@ export const checkAlign = (alignBytes) => {
 const checkPointer = (ptr) => checkInteger('ptr', ptr, 0, MAX_BYTES, 'bytes')
 
 // malloc and free, when the block does not come from what this thread keeps, or does not go there.
-const allocate = (heap, byteLength, alignBytes) => {
+const allocate = outOfLine((heap, byteLength, alignBytes) => {
   if (alignBytes === DEFAULT_ALIGN) {
     const ptr = heap.cache.popOlder(byteLength)
     if (ptr !== 0) return ptr
@@ -32,13 +33,20 @@ const allocate = (heap, byteLength, alignBytes) => {
   checkSize('byteLength', byteLength)
   checkAlign(alignBytes)
   return heap.malloc(byteLength, alignBytes)
-}
+})
 
-const release = (heap, ptr) => {
+const release = outOfLine((heap, ptr) => {
   if (heap.cache.pushNewer(ptr)) return
   checkPointer(ptr)
   if (ptr !== 0) heap.free(ptr)
-}
+})
+
+// realloc, when the cache cannot do it.
+const reallocate = outOfLine((memory, ptr, byteLength) => {
+  checkPointer(ptr)
+  checkSize('byteLength', byteLength)
+  return ptr === 0 ? memory.malloc(byteLength) : heapOf(memory).realloc(ptr, byteLength)
+})
 
 /**
  * The heap of a memory.
@@ -81,10 +89,7 @@ export class BlockMemory extends Pages {
   /** Changes the length of a block. */
   realloc(ptr, byteLength) {
     const moved = this.#cache.realloc(ptr, byteLength)
-    if (moved !== 0) return moved
-    checkPointer(ptr)
-    checkSize('byteLength', byteLength)
-    return ptr === 0 ? this.malloc(byteLength) : this.#heap.realloc(ptr, byteLength)
+    return moved === 0 ? reallocate(this, ptr, byteLength) : moved
   }
 
   /** Frees a block. */

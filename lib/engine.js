@@ -43,3 +43,13 @@ export const cloneOf = (memory) => {
 
 /** Calls a function once, later, unless the thread has come to its end by then. */
 export const later = (act, milliseconds) => setTimeout(act, milliseconds).unref()
+
+/**
+ * A function that V8 calls where others would become part of their caller: there is room in a caller for so much, and what is
+ * seldom called would have the place of what often is. The call takes some 15 ns more for that.
+ *
+ * @template {Function} F
+ * @param {F} run
+ * @returns {F}
+ */
+export const outOfLine = (run) => new Proxy(run, Object.freeze({ __proto__: null }))
