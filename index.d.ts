@@ -411,13 +411,15 @@ export class LocalSharedMemory extends EngineMemory {
   /**
    * Closes the heap for this thread: what the thread keeps goes back, and calls on blocks throw ERR_HEAP_CLOSED from then on.
    * The bytes stay readable for as long as someone has the memory. The last thread of a process that closes the heap of a
-   * file gives the file up for the process. Without it, both happen when the memory is collected, or the thread ends.
+   * file gives the file up for the process: to other processes it is as one that has ended, and is not to use structures of that heap
+   * any more. Without it, both happen when the memory is collected, or the thread ends.
    */
   close(): void
 
   /**
    * Puts back what processes kept of the heap when they died: see [One heap for several processes](processes.md). Attaching
-   * does so too, and so does a call that finds no room.
+   * does so too, and so does a call that finds no room. What a process was in the middle of when it was killed is undone by this
+   * and by any other call on blocks.
    *
    * @returns how many blocks that were; 0 for a heap that one process has to itself
    * @throws {Error} ERR_HEAP_CORRUPTED, ERR_HEAP_BUSY, ERR_HEAP_CLOSED
