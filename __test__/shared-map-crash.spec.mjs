@@ -1,5 +1,6 @@
 // A thread ends before each single store that an operation of a SharedMap makes, one after the other. Each time every key has
-// its old or its new value, the books are right after the next operation, and no byte is lost.
+// its old or its new value, the books are right after the next operation, and no byte is lost. The same when its process is killed
+// in any of the native calls that it makes.
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
@@ -21,11 +22,15 @@ import {
   VERSION,
 } from '../structures/shared-map/layout.js'
 import { Table } from '../structures/shared-map/table.js'
-import { CrashingTable, endsBefore } from './fixtures/crashing-table.mjs'
+import { newPath } from './fixtures/attached.mjs'
+import { CrashingTable, endsBefore, endsWithin } from './fixtures/crashing-table.mjs'
+import { cutShort } from './fixtures/cut-short.mjs'
 
 /** A token that no thread has. */
 const DEAD = 2 ** 31 - 2
 const TOKEN = 2 ** 31 - 1
+/** Pages of a memory in a file. */
+const PAGES = 40
 /** One shard, and no eviction before it is full. */
 const MOST = 63
 const HOUR = 3_600_000
@@ -42,9 +47,9 @@ const insert = (table, key, value) => {
   return table.insert(key)
 }
 
-const memory = new LocalSharedMemory(10, 2000)
+const own = new LocalSharedMemory(10, 2000)
 
-const newTables = (options) => {
+const newTables = (options, memory = own) => {
   const before = memory.stats().usedBytes
   const map = SharedMap.create(memory, options)
   // The same hashes in every map, so that all of them are built alike.
@@ -102,7 +107,7 @@ const isBetween = (now, before, after, mayGo) => {
 }
 
 /**
- * Runs an operation as often as it makes stores.
+ * Runs an operation as often as it has moments at which its thread may end.
  *
  * @param {object} scenario
  * @param {object} [scenario.options] of the map
@@ -110,30 +115,40 @@ const isBetween = (now, before, after, mayGo) => {
  * @param {(table: Table) => void} scenario.act the operation
  * @param {(key: unknown) => boolean} [scenario.mayGo] keys that it may take out on the side
  * @param {(tables: object, number: number) => void} [scenario.between] what happens before others come
- * @returns {number} how many stores there were
+ * @param {LocalSharedMemory} [scenario.memory]
+ * @param {Function} [scenario.ends] at which moments, as endsBefore
+ * @returns {number} how many moments there were
  */
 const crashEverywhere = (
   t,
-  { options = { maxEntries: MOST }, prepare: begin, act, mayGo = () => false, between },
+  {
+    options = { maxEntries: MOST },
+    prepare: begin,
+    act,
+    mayGo = () => false,
+    between,
+    memory = own,
+    ends = endsBefore,
+  },
 ) => {
   for (let number = 0; ; number++) {
-    const tables = newTables(options)
+    const tables = newTables(options, memory)
     begin(tables.open(Table))
     const before = contentsOf(tables.open(Table))
-    const hasEnded = endsBefore(number, () => act(tables.open(CrashingTable)))
+    const hasEnded = ends(number, () => act(tables.open(CrashingTable)))
     const table = tables.open(Table)
     bury(table)
     between?.(tables, number)
     const now = contentsOf(table)
     const after = hasEnded ? contentsAfter(options, begin, act) : now
-    t.true(isBetween(now, before, after, mayGo), `before store ${number}`)
+    t.true(isBetween(now, before, after, mayGo), `at moment ${number}`)
     checkBooks(t, table)
     for (const key of now.keys()) t.deepEqual(unpack(table.get(key)), now.get(key))
     put(table, 'one more', text(200))
     t.is(table.get('one more'), text(200))
     checkBooks(t, table)
     tables.map.destroy()
-    t.is(memory.stats().usedBytes, tables.before, `before store ${number}`)
+    t.is(memory.stats().usedBytes, tables.before, `at moment ${number}`)
     if (!hasEnded) return number
   }
 }
@@ -248,6 +263,30 @@ for (const [name, scenario] of Object.entries(SCENARIOS)) {
   test(`a thread may end before any store: ${name}`, (t) => {
     t.true(crashEverywhere(t, scenario) > 1)
   })
+}
+
+/** What takes its block from the spares, if it needs one, and leaves one there. */
+const WITHOUT_CALLS = new Set([
+  'set of a new key, with a spare block',
+  'set of a number',
+  'delete',
+  'increment',
+  'update that takes out',
+])
+
+if (process.platform === 'linux') {
+  for (const [name, scenario] of Object.entries(SCENARIOS)) {
+    test(`a process may be killed in any native call: ${name}`, (t) => {
+      const path = newPath()
+      const memory = LocalSharedMemory.attach(path, { initial: PAGES, maximum: PAGES })
+      const cut = (call) => cutShort(path, PAGES, call)
+      const ends = (number, act) => endsWithin(memory, cut, number, act)
+      const calls = crashEverywhere(t, { ...scenario, memory, ends })
+      t.is(calls === 0, WITHOUT_CALLS.has(name))
+      t.deepEqual(memory.check(), [])
+      memory.close()
+    })
+  }
 }
 
 test('a thread may end before any store: sweeping up what has expired', (t) => {
