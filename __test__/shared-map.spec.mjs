@@ -3,10 +3,16 @@
 import { inspect } from 'node:util'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { Tag } from '../structures/codec.js'
 import { Mutex, SharedMap } from '../structures/index.js'
 import { halfSipHash } from '../structures/shared-map/hash.js'
 import { Key } from '../structures/shared-map/key.js'
-import { FIRST_SHARD, HASH_KEY, SHARD_WORDS } from '../structures/shared-map/layout.js'
+import {
+  FIRST_SHARD,
+  HASH_KEY,
+  SHARD_WORDS,
+  VALUE_TAG_SHIFT,
+} from '../structures/shared-map/layout.js'
 import { destroying } from './fixtures/destroying.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 
@@ -701,4 +707,15 @@ test('whatever is written over a map, no method hangs, and what is thrown has a 
       t.regex(code, /^(nothing thrown|ERR_[A-Z_]+)$/)
     }
   }
+})
+
+test('a number that would lie beyond the memory is an error, and no value', (t) => {
+  const memory = newHeap(1, 1)
+  const map = SharedMap.create(memory, { maxEntries: 10 })
+  map.set(1, 2.5)
+  t.deepEqual([...map.values()], [2.5])
+  const words = new Int32Array(memory.buffer)
+  const meta = words.indexOf((8 << 8) | (Tag.Number << VALUE_TAG_SHIFT) | Tag.Number)
+  words[meta] |= 0xffffff00
+  t.throws(() => [...map.values()], { code: 'ERR_HEAP_CORRUPTED' })
 })

@@ -222,8 +222,12 @@ const covers = (views, offset, byteLength) =>
  * @throws {TypeError} ERR_INVALID_ARG_TYPE when the offset is not a number
  * @throws {RangeError} ERR_OUT_OF_RANGE when the range is not inside the memory
  */
-export const viewsCovering = (memory, offset, byteLength, name = 'offset') => {
-  if (covers(viewsOf(memory), offset, byteLength)) return viewsOf(memory)
+export const viewsCovering = (memory, offset, byteLength, name) => {
+  const views = viewsOf(memory)
+  return covers(views, offset, byteLength) ? views : renewCovering(memory, offset, byteLength, name)
+}
+
+const renewCovering = (memory, offset, byteLength, name = 'offset') => {
   if (typeof offset !== 'number') throw invalidArgType(name, 'a number', offset)
   for (const renew of [refresh, refreshNow]) {
     if (renew(memory) && covers(viewsOf(memory), offset, byteLength)) return viewsOf(memory)

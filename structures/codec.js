@@ -123,17 +123,8 @@ const prepareObject = (value) => {
   return prepareClone(value)
 }
 
-/**
- * Measures a value, and remembers it for write.
- *
- * @param {unknown} value
- * @returns {number} bytes
- * @throws {TypeError} ERR_INVALID_ARG_TYPE for undefined, and what cannot be cloned
- */
-export const prepare = (value) => {
+const prepareOther = (value) => {
   switch (typeof value) {
-    case 'number':
-      return keep(Tag.Number, 8, value)
     case 'string':
       return prepareText(value)
     case 'boolean':
@@ -146,6 +137,16 @@ export const prepare = (value) => {
       throw invalidArgType('value', 'a value that structured clone takes, not undefined', value)
   }
 }
+
+/**
+ * Measures a value, and remembers it for write.
+ *
+ * @param {unknown} value
+ * @returns {number} bytes
+ * @throws {TypeError} ERR_INVALID_ARG_TYPE for undefined, and what cannot be cloned
+ */
+export const prepare = (value) =>
+  typeof value === 'number' ? keep(Tag.Number, 8, value) : prepareOther(value)
 
 /** @returns {object} the value that was prepared; bytes as they are now */
 export const retain = () => {
@@ -258,6 +259,25 @@ export const unclone = (bytes) => {
   }
 }
 
+const readLatin1 = (memory, ptr, byteLength) => {
+  const { u8 } = viewsCovering(memory, ptr, byteLength, 'ptr')
+  return byteLength > SHORT_READ
+    ? nodeBufferOf(memory).latin1Slice(ptr, ptr + byteLength)
+    : readShort(u8, ptr, byteLength)
+}
+
+const readOther = (memory, ptr, byteLength, tag) => {
+  if (tag === Tag.Null) return null
+  if (tag === Tag.True || tag === Tag.False) return tag === Tag.True
+  const { data, u8 } = viewsCovering(memory, ptr, byteLength, 'ptr')
+  if (tag === Tag.Number) return data.getFloat64(ptr, true)
+  if (tag === Tag.Utf16) return readUtf16(u8, ptr, byteLength)
+  if (tag === Tag.BigInt) return data.getBigInt64(ptr, true)
+  if (tag === Tag.Bytes) return copyOf(u8, ptr, byteLength)
+  if (tag === Tag.Clone) return unclone(copyOf(u8, ptr, byteLength))
+  throw heapCorrupted(`The value at byte ${ptr} has a kind that does not exist: ${tag}`)
+}
+
 /**
  * Reads a value.
  *
@@ -269,19 +289,5 @@ export const unclone = (bytes) => {
  * @throws {RangeError} ERR_OUT_OF_RANGE when the bytes are not inside the memory
  * @throws {Error} ERR_HEAP_CORRUPTED when they are no value
  */
-export const read = (memory, ptr, byteLength, tag) => {
-  if (tag === Tag.Null) return null
-  if (tag === Tag.True || tag === Tag.False) return tag === Tag.True
-  const views = viewsCovering(memory, ptr, byteLength, 'ptr')
-  if (tag === Tag.Number) return views.data.getFloat64(ptr, true)
-  if (tag === Tag.Latin1) {
-    return byteLength > SHORT_READ
-      ? nodeBufferOf(memory).latin1Slice(ptr, ptr + byteLength)
-      : readShort(views.u8, ptr, byteLength)
-  }
-  if (tag === Tag.Utf16) return readUtf16(views.u8, ptr, byteLength)
-  if (tag === Tag.BigInt) return views.data.getBigInt64(ptr, true)
-  if (tag === Tag.Bytes) return copyOf(views.u8, ptr, byteLength)
-  if (tag === Tag.Clone) return unclone(copyOf(views.u8, ptr, byteLength))
-  throw heapCorrupted(`The value at byte ${ptr} has a kind that does not exist: ${tag}`)
-}
+export const read = (memory, ptr, byteLength, tag) =>
+  tag === Tag.Latin1 ? readLatin1(memory, ptr, byteLength) : readOther(memory, ptr, byteLength, tag)

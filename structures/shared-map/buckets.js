@@ -34,12 +34,12 @@ export const largestPower = (count) => 1 << (31 - Math.clz32(count))
 
 /** The number of the bucket, of `count`, that entries of a hash belong to. */
 export const bucketOf = (hash, count) => {
-  const power = largestPower(count)
-  const bucket = hash & (2 * power - 1)
-  return bucket < count ? bucket : bucket - power
+  const mask = -1 >>> Math.clz32(count)
+  const bucket = hash & mask
+  return bucket < count ? bucket : bucket & (mask >>> 1)
 }
 
-const segmentOf = (bucket) => (bucket < FIRST_BUCKETS ? 0 : 28 - Math.clz32(bucket))
+const segmentOf = (bucket) => 28 - Math.clz32(bucket | (FIRST_BUCKETS - 1))
 
 /** The number of buckets in a segment, and of those before it but for the first, which has none before it. */
 const sizeOf = (segment) => FIRST_BUCKETS << Math.max(segment - 1, 0)
@@ -65,9 +65,10 @@ export class Buckets extends Space {
 
   /** @returns {number} the word of a bucket */
   bucketAt(shard, bucket) {
+    const segment = segmentOf(bucket)
     // Each segment but the first begins with a power of two.
-    const first = bucket < FIRST_BUCKETS ? 0 : largestPower(bucket)
-    return (this.words[shard + SEGMENTS + segmentOf(bucket)] >>> 2) + bucket - first
+    const first = ((FIRST_BUCKETS << segment) >>> 1) & -FIRST_BUCKETS
+    return (this.words[shard + SEGMENTS + segment] >>> 2) + bucket - first
   }
 
   /** The same with the lock in hand. */
@@ -89,34 +90,36 @@ export class Buckets extends Space {
     const { hash, tag } = this.key
     const count = words[shard + BUCKETS]
     if (count === 0) return 0
-    this.bucket = this.bucketAt(shard, bucketOf(hash >>> this.shardBits, count))
-    if (this.bucket >= wordLimit) return this.#findBeyond(shard, version, this.bucket)
-    let link = this.bucket
-    for (let steps = 1; steps < wordLimit >>> LEAST_SHIFT; steps++) {
+    let link = this.bucketAt(shard, bucketOf(hash >>> this.shardBits, count))
+    this.bucket = link
+    if (link >= wordLimit) return this.findBeyond(shard, version, link)
+    for (let steps = 1; ; steps++) {
       const entry = (words[link] & POINTER_MASK) >>> 2
       if (entry === 0) return 0
-      if (entry + KEY >= wordLimit) return this.#findBeyond(shard, version, entry)
-      if (words[entry + HASH] === hash && (words[entry + META] & KEY_MASK) === tag) {
-        if (this.#isKey(entry + KEY)) {
-          this.link = link
-          return entry
-        }
+      if (entry + KEY >= wordLimit) return this.findBeyond(shard, version, entry)
+      const isLike = words[entry + HASH] === hash && (words[entry + META] & KEY_MASK) === tag
+      if (isLike && this.isKey(entry + KEY)) {
+        this.link = link
+        return entry
       }
       link = entry
-      if (steps % LONG_CHAIN === 0 && words[shard + VERSION] !== version) return LOST
+      if (steps % LONG_CHAIN === 0 && this.isLost(shard, version, steps)) return LOST
     }
-    return LOST
+  }
+
+  isLost(shard, version, steps) {
+    return steps >= this.wordLimit >>> LEAST_SHIFT || this.words[shard + VERSION] !== version
   }
 
   /** Begins again when the memory has grown, gives up when the word is none. */
-  #findBeyond(shard, version, word) {
+  findBeyond(shard, version, word) {
     const { byteLimit } = this
     return this.reaches(4 * (word + KEY)) && this.byteLimit > byteLimit
       ? this.find(shard, version)
       : LOST
   }
 
-  #isKey(at) {
+  isKey(at) {
     const { words } = this
     const { words: key, byteLength } = this.key
     if (at + (byteLength >>> 2) >= this.wordLimit) return false

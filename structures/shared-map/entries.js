@@ -33,6 +33,7 @@ const {
 /** Bytes of a block's header: first the bytes that were asked for, then those that the block takes. */
 const HEADER = 8
 const GRAIN = 16
+const NUMBER = Tag.Number
 const ASKED = -2
 const TAKEN = -1
 /** A longer value is read only where it is known to be one, so that none is read in vain. */
@@ -75,9 +76,13 @@ export class Entries extends Buckets {
     return expires !== 0 && expires <= Date.now()
   }
 
-  /** The word that an entry's value begins with. */
+  /** The word that an entry's value begins with: an even one. */
   #valueAt(entry) {
     return entry + KEY + (alignUp(this.words[entry + META] >>> 8) >>> 2)
+  }
+
+  #tagOf(entry) {
+    return (this.words[entry + META] >>> VALUE_TAG_SHIFT) & TAG_BITS
   }
 
   /**
@@ -90,17 +95,22 @@ export class Entries extends Buckets {
    * @throws {Error} ERR_HEAP_CORRUPTED, also when the shard has changed since
    */
   read(entry, shard, version) {
-    const { words } = this
     const at = this.#valueAt(entry)
-    const tag = (words[entry + META] >>> VALUE_TAG_SHIFT) & TAG_BITS
+    return this.#tagOf(entry) === NUMBER && at < this.wordLimit
+      ? this.floats[at >>> 1]
+      : this.#readOther(entry, at, shard, version)
+  }
+
+  #readOther(entry, at, shard, version) {
+    const { words } = this
+    const tag = this.#tagOf(entry)
     const byteLength = words[entry + VALUE_LENGTH] >>> 0
-    const end = 4 * at + byteLength
-    if (end > this.byteLimit && !this.reaches(end)) throw this.corrupted()
-    if (tag === Tag.Number) return this.floats[at >>> 1]
+    const ptr = 4 * at
+    if (ptr + byteLength > this.byteLimit && !this.reaches(ptr + byteLength)) throw this.corrupted()
     if (byteLength > LONG_VALUE && words[shard + VERSION] !== version) return undefined
     return tag === Tag.Clone
-      ? new Packed(read(this.memory, 4 * at, byteLength, Tag.Bytes))
-      : read(this.memory, 4 * at, byteLength, tag)
+      ? new Packed(read(this.memory, ptr, byteLength, Tag.Bytes))
+      : read(this.memory, ptr, byteLength, tag)
   }
 
   /** @returns {unknown} an entry's value, for `unpack`, with the lock in hand */
@@ -123,8 +133,8 @@ export class Entries extends Buckets {
    * @returns {boolean} whether it did
    */
   overwrite(entry, expires) {
-    if (prepared.tag !== Tag.Number || this.expiryOf(entry) !== expires) return false
-    if (((this.words[entry + META] >>> VALUE_TAG_SHIFT) & TAG_BITS) !== Tag.Number) return false
+    if (prepared.tag !== NUMBER || this.expiryOf(entry) !== expires) return false
+    if (this.#tagOf(entry) !== NUMBER) return false
     this.floats[this.#valueAt(entry) >>> 1] = prepared.value
     return true
   }

@@ -52,7 +52,10 @@ export class Key {
    * @throws {RangeError} ERR_OUT_OF_RANGE when it is longer than keys may be
    */
   take(key) {
-    if (typeof key === 'number') return this.#takeNumber(key)
+    return typeof key === 'number' ? this.#takeNumber(key) : this.#takeOther(key)
+  }
+
+  #takeOther(key) {
     if (typeof key === 'string') return this.#takeString(key)
     if (typeof key === 'bigint') return this.#takeBigInt(key)
     if (types.isUint8Array(key)) return this.#takeBytes(plainBytes(key), Tag.Bytes)
@@ -62,10 +65,12 @@ export class Key {
   #takeNumber(key) {
     // Adding 0 makes 0 of -0.
     this.floats[0] = key + 0
-    if (Number.isNaN(key)) {
-      this.words[0] = NAN_LOW
-      this.words[1] = NAN_HIGH
-    }
+    return Number.isNaN(key) ? this.#takeNaN() : this.#finish(Tag.Number, 8)
+  }
+
+  #takeNaN() {
+    this.words[0] = NAN_LOW
+    this.words[1] = NAN_HIGH
     return this.#finish(Tag.Number, 8)
   }
 

@@ -54,13 +54,13 @@ export class Shards extends Entries {
   /** The same for reading what could not be read otherwise: it never waits for one that waits for this thread. */
   lock(shard) {
     lock(this.words, shard + LOCK)
-    this.#mend(shard)
+    this.mend(shard)
   }
 
   /** @returns {boolean} whether it could be had at once */
   tryLock(shard) {
     if (tryLock(this.words, shard + LOCK) === false) return false
-    this.#mend(shard)
+    this.mend(shard)
     return true
   }
 
@@ -68,14 +68,14 @@ export class Shards extends Entries {
     unlock(this.words, shard + LOCK)
   }
 
-  #mend(shard) {
+  mend(shard) {
     this.steps = this.wordLimit
-    if (this.words[shard + DIRTY] !== 0) this.#mendOrUnlock(shard)
+    if (this.words[shard + DIRTY] !== 0) this.mendOrUnlock(shard)
     const end = this.words[shard + REACH] * GRAIN
     if (end > this.byteLimit) this.reaches(end)
   }
 
-  #mendOrUnlock(shard) {
+  mendOrUnlock(shard) {
     let isWhole = false
     try {
       this.#repair(shard)
