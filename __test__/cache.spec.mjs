@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { heapOf } from '../lib/blocks.js'
 import { launch, within } from './fixtures/launch.mjs'
 import { PAGE, pagesOf } from './fixtures/pages.mjs'
 import { randomFrom } from './fixtures/random.mjs'
@@ -364,6 +365,36 @@ test('a block of any length that was freed is the next one of that length', (t) 
     t.is(again, ptr, `${byteLength} bytes`)
     memory.free(again)
   }
+})
+
+test('what a thread keeps is found at once, and not any more after close', (t) => {
+  const memory = new LocalSharedMemory(1, 100)
+  const { cache } = heapOf(memory)
+  const pairs = () => {
+    const ptr = memory.malloc(64)
+    memory.free(ptr)
+    cache.popOlder = cache.pushNewer = () => t.fail()
+    t.is(memory.malloc(64), ptr)
+    memory.free(ptr)
+    delete cache.popOlder
+    delete cache.pushNewer
+    return ptr
+  }
+  pairs()
+  const blocks = Array.from({ length: 2000 }, () => memory.malloc(64))
+  const ptr = pairs()
+  t.true(ptr > PAGE)
+  blocks.forEach((block) => memory.free(block))
+  const { rows, states } = cache
+  memory.close()
+  // What a stack would have that is looked at all the same.
+  const [head, slot] = [5 * 8, 4000]
+  rows.set([(slot << 16) | (slot + 1), ((slot + 2) << 16) | 80], head)
+  rows[slot] = ptr
+  states[ptr / 16] = -1 ^ 5
+  t.throws(() => memory.malloc(64), { code: 'ERR_HEAP_CLOSED' })
+  states[ptr / 16] = 5
+  t.throws(() => memory.free(ptr), { code: 'ERR_HEAP_CLOSED' })
 })
 
 test('blocks with alignments below the default come from the same stock', (t) => {
