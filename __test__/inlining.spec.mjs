@@ -1,14 +1,16 @@
-// What the compiler makes part of a program's loop, as it tells itself.
+// What the engine makes of a program's loop and of the memory in it, as it tells itself.
 
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import test from 'ava'
 
 const LOOP = fileURLToPath(new URL('fixtures/hot-loop.mjs', import.meta.url))
+const FIELDS = fileURLToPath(new URL('fixtures/fast-memory.mjs', import.meta.url))
 const INLINED = /SharedFunctionInfo (\S+)>\} into \S+ \{\S+ <SharedFunctionInfo hotLoop>/g
 
 // In a file: what the engine writes to a pipe is lost when that is full.
@@ -29,4 +31,10 @@ test('a loop has malloc and free in it and nothing else, whatever other heaps ha
   const trace = await traceOf(directory)
   const inlined = new Set(Array.from(trace.matchAll(INLINED), ([, name]) => name))
   t.deepEqual([...inlined].toSorted(), ['free', 'malloc', 'pop', 'push'])
+})
+
+test('no memory has so many fields that they have to be searched for, shared or not, extended or not', async (t) => {
+  const options = ['--allow-natives-syntax', FIELDS]
+  const { stdout } = await promisify(execFile)(process.execPath, options)
+  t.deepEqual(JSON.parse(stdout), [true, true, true, true])
 })

@@ -4,7 +4,7 @@
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { heapOf } from '../lib/blocks.js'
-import { ThreadCache } from '../lib/thread-cache.js'
+import { threadCacheFor } from '../lib/thread-cache.js'
 
 const [OWN, LIMITS, PUBLISHED, WIDTH, END] = [0, 1, 3, 4, 5]
 const [LARGE, SPARE, LARGE_BELOW, LARGE_SPARE, REFUSALS] = [0, 1, 2, 4, 5]
@@ -24,7 +24,7 @@ const CLASSES = [
 ]
 
 const makeCache = ({ width = 4, spare = 0, largeBelow = 0, own = [KEPT, CLASS_BITS] } = {}) => {
-  const cache = new ThreadCache(...own)
+  const cache = new (threadCacheFor(...own))()
   const rows = new Int32Array(65_536)
   rows[SPARE] = spare
   rows[LARGE_BELOW] = largeBelow

@@ -7,9 +7,9 @@ import { areasOf } from './heap-map.js'
 import { Heap } from './heap.js'
 import { checkName } from './names.js'
 import { Pages } from './pages.js'
-import { CLASS_BITS, KEPT, NO_ROWS, NO_STATES, NO_WORDS } from './stacks.js'
+import { CLASS_BITS, KEPT } from './stacks.js'
 import { storageOf } from './storage.js'
-import { ThreadCache } from './thread-cache.js'
+import { threadCacheFor } from './thread-cache.js'
 
 const DEFAULT_ALIGN = 16
 /** Bytes. */
@@ -62,14 +62,6 @@ export let hasHeap
 export class BlockMemory extends Pages {
   #cache
   #heap
-  // What the cache has, once more: one load less on the way to a block is a tenth of a malloc and a free.
-  #words = NO_WORDS
-  #rows = NO_ROWS
-  #states = NO_STATES
-  #grains = 0
-  #lasting = 0
-  #pop
-  #push
 
   static {
     heapOf = (memory) => memory.#heap
@@ -84,30 +76,13 @@ export class BlockMemory extends Pages {
   constructor(descriptor, existing, open) {
     super(descriptor, existing)
     const { options, native } = open(this)
-    const kept = native?.kept ?? KEPT
-    const cache = new ThreadCache(kept, native?.classBits ?? CLASS_BITS, () => this.#keep())
-    this.#cache = cache
-    this.#pop = cache.calls.pop
-    this.#push = cache.calls.push
-    this.#heap = new Heap(this, cache, options, native)
-  }
-
-  #keep() {
-    const { words, rows, states, grains, lasting } = this.#cache
-    this.#words = words
-    this.#rows = rows
-    this.#states = states
-    this.#grains = grains
-    this.#lasting = lasting
+    this.#cache = new (threadCacheFor(native?.kept ?? KEPT, native?.classBits ?? CLASS_BITS))()
+    this.#heap = new Heap(this, this.#cache, options, native)
   }
 
   /** Allocates a block. */
   malloc(byteLength, alignBytes = DEFAULT_ALIGN) {
-    const pop = this.#pop
-    const ptr =
-      alignBytes === 16
-        ? pop(this.#cache, this.#words, this.#rows, this.#states, this.#lasting, byteLength)
-        : 0
+    const ptr = alignBytes === 16 ? this.#cache.pop(byteLength) : 0
     return ptr === 0 ? allocate(this.#heap, byteLength, alignBytes) : ptr
   }
 
@@ -119,9 +94,7 @@ export class BlockMemory extends Pages {
 
   /** Frees a block. */
   free(ptr) {
-    const push = this.#push
-    if (!push(this.#cache, this.#words, this.#rows, this.#states, this.#grains, ptr))
-      release(this.#heap, ptr)
+    if (!this.#cache.push(ptr)) release(this.#heap, ptr)
   }
 
   /** The bytes that were asked for. */

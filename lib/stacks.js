@@ -51,12 +51,11 @@ const MOST_REFUSALS = 32
 const [LOWERED, RAISED] = [1, 2]
 /** The state of a block that is kept where one process has the heap to itself, and the bits of it that tell its class. */
 export const { kept: KEPT, classBits: CLASS_BITS } = LAYOUT
-/** What there is of a heap that is not open. */
-export const NO_WORDS = new Int32Array(0)
-export const NO_STATES = new Int8Array(0)
+const NO_WORDS = new Int32Array(0)
+const NO_STATES = new Int8Array(0)
 const NO_DIGITS = new Int32Array(0)
 /** Stacks without blocks, for a heap that is not open. */
-export const NO_ROWS = new Int32Array(layout.words)
+const NO_ROWS = new Int32Array(layout.words)
 
 /** The word with the bytes that stacks of that kind may still be widened by. */
 const spareOf = (head) => (head < 3080 ? 1 : 4)
@@ -78,24 +77,8 @@ export class Stacks {
   grains = 0
   /** How many of them stay in `words`: none of a memory that is not shared, since it leaves its words when it grows. */
   lasting = 0
-  /** The state of a block that is kept: another one in each process that has the heap, -1 where one has it to itself. */
-  kept
-  /** The bits of it that tell the block's class: none of them where several processes have the heap. */
-  classBits
-  #changed
 
-  /**
-   * @param {number} kept
-   * @param {number} classBits
-   * @param {() => void} [changed] called when there are other words, rows and states
-   */
-  constructor(kept, classBits, changed = () => {}) {
-    this.kept = kept
-    this.classBits = classBits
-    this.#changed = changed
-  }
-
-  /** @param {ArrayBuffer} buffer the native side's words; a refresh comes next */
+  /** @param {ArrayBuffer} buffer the native side's words */
   open(buffer) {
     this.rows = new Int32Array(buffer)
   }
@@ -108,7 +91,6 @@ export class Stacks {
     this.digits = NO_DIGITS
     this.grains = 0
     this.lasting = 0
-    this.#changed()
   }
 
   /**
@@ -123,7 +105,6 @@ export class Stacks {
     this.digits = new Int32Array(states)
     this.grains = grains
     this.lasting = lasting
-    this.#changed()
   }
 
   /** Whether there are stacks: the heap is open, and the engine takes their words from outside. */

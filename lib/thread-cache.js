@@ -14,7 +14,7 @@
 //   32           grains of the largest blocks whose class has their number
 //   32_776       bytes of the largest request that is served from here
 //
-// Between the first and the last write of a function there is no loop and no call but to Atomics: so a thread is never
+// Between the first and the last write of a method there is no loop and no call but to Atomics: so a thread is never
 // terminated there.
 
 import { LargeCache } from './large-cache.js'
@@ -36,199 +36,175 @@ const headOf = ({ words, rows, states, grains }, ptr) => {
     : 0
 }
 
-const make = (kept, classBits) => {
-  /**
-   * Takes a block out of a cache. A large one is taken from here, too: what was asked before it would be asked again, and a loop
-   * that takes small ones would have all of that in it.
-   *
-   * What the cache has is handed over by whoever has it at hand: a malloc is fast as it finds that early.
-   *
-   * @param {ThreadCache} cache
-   * @param {Int32Array} words
-   * @param {Int32Array} rows
-   * @param {Int8Array} states
-   * @param {number} lasting
-   * @param {unknown} byteLength bytes
-   * @returns {number} pointer; 0 when there is no block of that class, or no such length
-   */
-  const pop = (cache, words, rows, states, lasting, byteLength) => {
-    if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
-    if ((byteLength - 1) >>> 0 >= 32_776) return cache.popLarge(byteLength)
-    const size = (byteLength + 23) >>> 4
-    // Guessed right, a comparison costs no time; the next line would wait for a word out of a table.
-    const head = size <= 32 ? size << 3 : rows[1024 + size] & 1016
-    const own = rows[head]
-    const top = own & 65_535
-    if (top <= own >>> 16) return 0
-    const ptr = rows[top - 1] >>> 0
-    const grain = ptr >>> 4
-    // A memory that is not shared and has grown has left these words.
-    if (grain >= lasting && grain >= words.length >>> 2) return 0
-    rows[head] = own - 1
-    const state = head >>> 3
-    // Two threads have freed it at the same time, and it was given out since, or another block lies there.
-    if (states[grain] !== (kept ^ (state & classBits))) return 0
-    words[(ptr - 8) >>> 2] = byteLength
-    states[grain] = state
-    return ptr
-  }
+const makeClass = (kept, classBits) =>
+  class ThreadCache extends LargeCache {
+    kept = kept
 
-  /**
-   * Puts a live block into a cache.
-   *
-   * @param {ThreadCache} cache
-   * @param {Int32Array} words
-   * @param {Int32Array} rows
-   * @param {Int8Array} states
-   * @param {number} grains
-   * @param {unknown} ptr pointer
-   * @returns {boolean} false when its class is at its limit, or it is not plainly a live block
-   */
-  const push = (cache, words, rows, states, grains, ptr) => {
-    // What headOf asks for, and by itself: the compiler does not see that an answer of it is not 0.
-    if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return false
-    const grain = ptr >>> 4
-    if (grain >= grains) return false
-    const state = states[grain]
-    if (state <= 0) return cache.pushLarge(ptr)
-    const head = (state & 127) << 3
-    const limits = rows[head | 1]
-    const stride = limits & 65_535
-    const header = (ptr - 8) >>> 2
-    if (words[header + 1] !== stride || words[header + 1 + (stride >>> 2)] !== stride) return false
-    const byteLength = words[header]
-    // Negative when it is not from 1 to what fits.
-    if (((byteLength - 1) | (stride - 8 - byteLength)) < 0) return false
-    const own = rows[head]
-    const top = own & 65_535
-    if (top >= limits >>> 16) return false
-    states[grain] = kept ^ (state & classBits)
-    words[header] = 0
-    rows[top] = ptr
-    rows[head] = own + 1
-    return true
-  }
+    /**
+     * Takes a block out of the cache. A large one is taken from here, too: what was asked before it would be asked again, and
+     * a loop that takes small ones would have all of that in it.
+     *
+     * @param {unknown} byteLength bytes
+     * @returns {number} pointer; 0 when there is no block of that class, or no such length
+     */
+    pop(byteLength) {
+      if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
+      if ((byteLength - 1) >>> 0 >= 32_776) return this.popLarge(byteLength)
+      const { words, rows, states, lasting } = this
+      const size = (byteLength + 23) >>> 4
+      // Guessed right, a comparison costs no time; the next line would wait for a word out of a table.
+      const head = size <= 32 ? size << 3 : rows[1024 + size] & 1016
+      const own = rows[head]
+      const top = own & 65_535
+      if (top <= own >>> 16) return 0
+      const ptr = rows[top - 1] >>> 0
+      const grain = ptr >>> 4
+      // A memory that is not shared and has grown has left these words.
+      if (grain >= lasting && grain >= words.length >>> 2) return 0
+      rows[head] = own - 1
+      const state = head >>> 3
+      // Two threads have freed it at the same time, and it was given out since, or another block lies there.
+      if (states[grain] !== (kept ^ (state & classBits))) return 0
+      words[(ptr - 8) >>> 2] = byteLength
+      states[grain] = state
+      return ptr
+    }
 
-  return { pop, push }
-}
+    /**
+     * Puts a live block into the cache.
+     *
+     * @param {unknown} ptr pointer
+     * @returns {boolean} false when its class is at its limit, or it is not plainly a live block
+     */
+    push(ptr) {
+      // What headOf asks for, and by itself: the compiler does not see that an answer of it is not 0.
+      if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return false
+      const { words, rows, states, grains } = this
+      const grain = ptr >>> 4
+      if (grain >= grains) return false
+      const state = states[grain]
+      if (state <= 0) return this.pushLarge(ptr)
+      const head = (state & 127) << 3
+      const limits = rows[head | 1]
+      const stride = limits & 65_535
+      const header = (ptr - 8) >>> 2
+      if (words[header + 1] !== stride || words[header + 1 + (stride >>> 2)] !== stride)
+        return false
+      const byteLength = words[header]
+      // Negative when it is not from 1 to what fits.
+      if (((byteLength - 1) | (stride - 8 - byteLength)) < 0) return false
+      const own = rows[head]
+      const top = own & 65_535
+      if (top >= limits >>> 16) return false
+      states[grain] = kept ^ (state & classBits)
+      words[header] = 0
+      rows[top] = ptr
+      rows[head] = own + 1
+      return true
+    }
+
+    /** Takes a block that is not large. As pop. */
+    popSmall(byteLength) {
+      return byteLength <= 32_776 ? this.pop(byteLength) : 0
+    }
+
+    /** Puts a block into the cache that is not large. As push. */
+    pushSmall(ptr) {
+      return this.isSmall(ptr) && this.push(ptr)
+    }
+
+    /** Takes a block out of the part of the cache that all threads may take. As pop. */
+    popOlder(byteLength) {
+      if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
+      if ((byteLength - 1) >>> 0 >= 32_776) return 0
+      return this.lower(this.rows[1024 + ((byteLength + 23) >>> 4)]) ? this.pop(byteLength) : 0
+    }
+
+    /** Puts a live block into the cache, and older ones into the part that all threads may take. As push. */
+    pushNewer(ptr) {
+      const head = headOf(this, ptr)
+      return head !== 0 && this.raise(head) && this.push(ptr)
+    }
+
+    /**
+     * Changes the length of a live block: where it is, if it stays well used, else by a move within the cache.
+     *
+     * @param {unknown} ptr pointer
+     * @param {unknown} byteLength bytes
+     * @returns {number} pointer; 0 when that cannot be done, or is not plain to see: the block is as it was
+     */
+    realloc(ptr, byteLength) {
+      if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
+      if ((byteLength - 1) >>> 0 >= 32_776) return 0
+      const { words, rows, states } = this
+      const head = headOf(this, ptr)
+      if (head === 0) return 0
+      const room = (rows[head + 1] & 65_535) - 8
+      const from = ptr >>> 2
+      const before = words[from - 2]
+      if (byteLength <= room && byteLength >= room >>> 1) {
+        words[from - 2] = byteLength
+        return ptr
+      }
+      const count = ((before < byteLength ? before : byteLength) + 3) >>> 2
+      if (count > 128) return 0
+      if (!this.hasRoom(head) && !this.raise(head)) return 0
+      const moved = this.pop(byteLength) || this.popOlder(byteLength)
+      if (moved === 0) return 0
+      // There is no call from here on: at the end of the stack it would fail, and the new block be lost.
+      const to = moved >>> 2
+      // Every block has an even number of words.
+      for (let word = 0; word < count; word += 2) {
+        words[to + word] = words[from + word]
+        words[to + word + 1] = words[from + word + 1]
+      }
+      const own = rows[head]
+      states[ptr >>> 4] = kept ^ ((head >>> 3) & classBits)
+      words[from - 2] = 0
+      rows[own & 65_535] = ptr
+      rows[head] = own + 1
+      return moved
+    }
+
+    /** Whether it is plain to see that a pointer is that of a live block of a size class. */
+    isSmall(ptr) {
+      return headOf(this, ptr) !== 0
+    }
+
+    /** @returns {number} the bytes that were asked for in such a block */
+    byteLengthOf(ptr) {
+      return this.words[(ptr >>> 2) - 2]
+    }
+
+    /** @returns {number} the bytes that such a block takes */
+    bufferSizeOf(ptr) {
+      return this.words[(ptr >>> 2) - 1]
+    }
+
+    /** @returns {number} the head of the stack that the live block at a pointer goes to, for the native side; 0 when there is none */
+    headFor(ptr) {
+      return headOf(this, ptr) || this.headOfLarge(ptr)
+    }
+
+    /** @returns {number} the head of the class for a length, for the native side; 0 when blocks of that length have none */
+    headForLength(byteLength) {
+      return byteLength <= 32_776 && this.isOpen ? this.rows[1024 + ((byteLength + 23) >>> 4)] : 0
+    }
+  }
 
 /** Those that were made, by the two numbers that are constants of their code. */
-const made = new Map()
+const classes = new Map()
 
 /**
- * The functions that take blocks out of caches and put them there. The state of a block that is kept is a constant of their
- * code, but for the block's class: read from a field, it costs a tenth of a malloc and a free.
+ * The class of the free blocks that one thread keeps. The state of a block that is kept is a constant of its code, but for the
+ * block's class: read from a field, it costs a thirtieth of a malloc and a free.
  *
  * @param {number} kept the state of a block that is kept: another one in each process that has the heap, -1 where one has it to itself
  * @param {number} classBits the bits of it that tell the block's class: none of them where several processes have the heap
- * @returns {{ pop: Function, push: Function }}
+ * @returns {new () => LargeCache}
  */
-const callsFor = (kept, classBits) => {
+export const threadCacheFor = (kept, classBits) => {
   const key = `${kept} ${classBits}`
-  if (!made.has(key)) made.set(key, make(kept, classBits))
-  return made.get(key)
-}
-
-/** The free blocks that one thread keeps. */
-export class ThreadCache extends LargeCache {
-  /** What pop and push do, for whoever has at hand what the cache has. */
-  calls = callsFor(this.kept, this.classBits)
-
-  /** Takes a block. */
-  pop(byteLength) {
-    return this.calls.pop(this, this.words, this.rows, this.states, this.lasting, byteLength)
-  }
-
-  /** Puts a live block back. */
-  push(ptr) {
-    return this.calls.push(this, this.words, this.rows, this.states, this.grains, ptr)
-  }
-
-  /** Takes a block that is not large. As pop. */
-  popSmall(byteLength) {
-    return byteLength <= 32_776 ? this.pop(byteLength) : 0
-  }
-
-  /** Puts a block into the cache that is not large. As push. */
-  pushSmall(ptr) {
-    return this.isSmall(ptr) && this.push(ptr)
-  }
-
-  /** Takes a block out of the part of the cache that all threads may take. As pop. */
-  popOlder(byteLength) {
-    if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
-    if ((byteLength - 1) >>> 0 >= 32_776) return 0
-    return this.lower(this.rows[1024 + ((byteLength + 23) >>> 4)]) ? this.pop(byteLength) : 0
-  }
-
-  /** Puts a live block into the cache, and older ones into the part that all threads may take. As push. */
-  pushNewer(ptr) {
-    const head = headOf(this, ptr)
-    return head !== 0 && this.raise(head) && this.push(ptr)
-  }
-
-  /**
-   * Changes the length of a live block: where it is, if it stays well used, else by a move within the cache.
-   *
-   * @param {unknown} ptr pointer
-   * @param {unknown} byteLength bytes
-   * @returns {number} pointer; 0 when that cannot be done, or is not plain to see: the block is as it was
-   */
-  realloc(ptr, byteLength) {
-    if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
-    if ((byteLength - 1) >>> 0 >= 32_776) return 0
-    const { words, rows, states } = this
-    const head = headOf(this, ptr)
-    if (head === 0) return 0
-    const room = (rows[head + 1] & 65_535) - 8
-    const from = ptr >>> 2
-    const before = words[from - 2]
-    if (byteLength <= room && byteLength >= room >>> 1) {
-      words[from - 2] = byteLength
-      return ptr
-    }
-    const count = ((before < byteLength ? before : byteLength) + 3) >>> 2
-    if (count > 128) return 0
-    if (!this.hasRoom(head) && !this.raise(head)) return 0
-    const moved = this.pop(byteLength) || this.popOlder(byteLength)
-    if (moved === 0) return 0
-    // There is no call from here on: at the end of the stack it would fail, and the new block be lost.
-    const to = moved >>> 2
-    // Every block has an even number of words.
-    for (let word = 0; word < count; word += 2) {
-      words[to + word] = words[from + word]
-      words[to + word + 1] = words[from + word + 1]
-    }
-    const own = rows[head]
-    states[ptr >>> 4] = this.kept ^ ((head >>> 3) & this.classBits)
-    words[from - 2] = 0
-    rows[own & 65_535] = ptr
-    rows[head] = own + 1
-    return moved
-  }
-
-  /** Whether it is plain to see that a pointer is that of a live block of a size class. */
-  isSmall(ptr) {
-    return headOf(this, ptr) !== 0
-  }
-
-  /** @returns {number} the bytes that were asked for in such a block */
-  byteLengthOf(ptr) {
-    return this.words[(ptr >>> 2) - 2]
-  }
-
-  /** @returns {number} the bytes that such a block takes */
-  bufferSizeOf(ptr) {
-    return this.words[(ptr >>> 2) - 1]
-  }
-
-  /** @returns {number} the head of the stack that the live block at a pointer goes to, for the native side; 0 when there is none */
-  headFor(ptr) {
-    return headOf(this, ptr) || this.headOfLarge(ptr)
-  }
-
-  /** @returns {number} the head of the class for a length, for the native side; 0 when blocks of that length have none */
-  headForLength(byteLength) {
-    return byteLength <= 32_776 && this.isOpen ? this.rows[1024 + ((byteLength + 23) >>> 4)] : 0
-  }
+  if (!classes.has(key)) classes.set(key, makeClass(kept, classBits))
+  return classes.get(key)
 }
