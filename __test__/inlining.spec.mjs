@@ -9,28 +9,31 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 
-const LOOP = fileURLToPath(new URL('fixtures/hot-loop.mjs', import.meta.url))
 const FIELDS = fileURLToPath(new URL('fixtures/fast-memory.mjs', import.meta.url))
 const INLINED = /SharedFunctionInfo (\S+)>\} into \S+ \{\S+ <SharedFunctionInfo hotLoop>/g
 
-// In a file: what the engine writes to a pipe is lost when that is full.
-const traceOf = async (directory) => {
-  const path = join(directory, 'trace')
-  const file = await open(path, 'w')
-  const child = spawn(process.execPath, ['--trace-turbo-inlining', LOOP], {
-    stdio: ['ignore', file.fd, 'inherit'],
-  })
-  await once(child, 'close')
+// By way of a file: what the engine writes to a pipe is lost when that is full.
+const traceOf = async (t, flag, fixture) => {
+  const directory = await mkdtemp(join(tmpdir(), 'trace-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const file = await open(join(directory, 'trace'), 'w+')
+  const path = fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url))
+  const child = spawn(process.execPath, [flag, path], { stdio: ['ignore', file.fd, 'inherit'] })
+  const [code] = await once(child, 'close')
+  t.is(code, 0)
   await file.close()
-  return readFile(path, 'utf8')
+  return readFile(join(directory, 'trace'), 'utf8')
 }
 
 test('a loop has malloc and free in it and nothing else, whatever other heaps had to do without the cache', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'inlining-'))
-  t.teardown(() => rm(directory, { recursive: true }))
-  const trace = await traceOf(directory)
+  const trace = await traceOf(t, '--trace-turbo-inlining', 'hot-loop.mjs')
   const inlined = new Set(Array.from(trace.matchAll(INLINED), ([, name]) => name))
   t.deepEqual([...inlined].toSorted(), ['free', 'malloc', 'pop', 'push'])
+})
+
+test('a loop of accesses need not be compiled again when one of them is where the memory has grown', async (t) => {
+  const trace = await traceOf(t, '--trace-deopt', 'hot-access.mjs')
+  t.notRegex(trace, /Insufficient type feedback.*hotLoop/i)
 })
 
 test('no memory has so many fields that they have to be searched for, shared or not, extended or not', async (t) => {

@@ -5,17 +5,33 @@
 // every access that is not plainly inside the memory leaves by one door, viewsCovering.
 
 import { BlockMemory } from './blocks.js'
+import { outOfLine } from './engine.js'
 import { invalidArgType } from './errors.js'
-import { dataOf, limitOf, viewsCovering } from './pages.js'
+import { dataOf, limitOf, refresh, viewsCovering } from './pages.js'
 
 // Constants of this module, which the compiler sees through; an imported binding costs a check on every call.
 const cachedData = dataOf
 const cachedLimit = limitOf
+const covering = outOfLine(viewsCovering)
 
 const dataAt = (memory, offset, byteLength) =>
   Number.isInteger(offset) && offset > 0 && offset <= cachedLimit(memory)
     ? cachedData(memory)
-    : viewsCovering(memory, offset, byteLength).data
+    : covering(memory, offset, byteLength).data
+
+/** How often a function has to run until V8 notes what happens in it, and some times more. */
+const NOTED = 32
+let isNoted = false
+
+// What V8 has never seen happen ends a function as it compiles it, and it keeps a loop around such a function as it is. So it
+// sees accesses by the door, to the last bytes of the first memory that has any.
+const showDoor = (memory) => {
+  refresh(memory)
+  const last = cachedLimit(memory) + 1
+  if (last <= 0) return
+  isNoted = true
+  for (let time = 0; time < NOTED; time++) dataAt(memory, last, 1)
+}
 
 const toNumber = (value) => {
   try {
@@ -35,6 +51,11 @@ const toBigInt = (value) => {
 
 /** The memory with typed access to single values. */
 export class AccessorMemory extends BlockMemory {
+  constructor(descriptor, existing, open) {
+    super(descriptor, existing, open)
+    if (!isNoted) showDoor(this)
+  }
+
   /** Reads a signed 8-bit integer. */
   getInt8(offset) {
     return dataAt(this, offset, 1).getInt8(offset)
