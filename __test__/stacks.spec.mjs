@@ -236,6 +236,17 @@ test('a block behind the end of what a thread knows of a shared memory stays whe
   t.is(cache.pop(50), 1024)
 })
 
+test('a block behind the states that a thread knows stays where it is', (t) => {
+  const cache = makeCache()
+  const { words, rows } = cache
+  const ptr = BYTES - 64
+  t.true(cache.push(makeLive(cache, ptr)))
+  cache.refresh(words, new ArrayBuffer(BYTES / 32))
+  const before = rows[HEAD + OWN]
+  t.is(pop(cache, 40), 0)
+  t.is(rows[HEAD + OWN], before)
+})
+
 test('older blocks become everyone’s when there is no room, and are taken back when there is none left', (t) => {
   const cache = makeCache()
   const ptrs = Array.from({ length: 7 }, (_, index) => makeLive(cache, 1024 * (1 + index)))

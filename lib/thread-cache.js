@@ -59,8 +59,8 @@ const makeClass = (kept, classBits) =>
       if (top <= own >>> 16) return 0
       const ptr = rows[top - 1] >>> 0
       const grain = ptr >>> 4
-      // A memory that is not shared and has grown has left these words.
-      if (grain >= lasting && grain >= words.length >>> 2) return 0
+      // A memory that is not shared and has grown has left these words; in a file it may be longer than its states.
+      if (grain >= lasting && (grain >= this.grains || grain >= words.length >>> 2)) return 0
       rows[head] = own - 1
       const state = head >>> 3
       // Two threads have freed it at the same time, and it was given out since, or another block lies there.
