@@ -340,7 +340,8 @@ export class LocalSharedMemory extends EngineMemory {
    * need not be given while the handle that was made with it lives, or once a block was allocated. `debug`: true demands
    * debug mode, and turns it on for a memory that nobody has in use yet
    * @returns the very object that was given
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory, a frozen one, or a constructor that returns another
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory, a frozen one, options that are not an object, or a
+   * constructor that returns another
    * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` outside the memory, or a memory with 64-bit addresses
    * @throws {Error} ERR_NOT_A_HEAP: its first page holds something else, and no `heapBase` was given; ERR_ADDON_MISMATCH:
    * another version of the package has it open, or made its heap; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
@@ -371,7 +372,7 @@ export class LocalSharedMemory extends EngineMemory {
 
   /**
    * The memory in a file, with one heap for all processes that attach it, which stays whole when one of them is killed.
-   * Linux only. See [One heap for several processes](processes.md).
+   * Linux only. It has no debug mode: LSM_DEBUG does nothing to it. See [One heap for several processes](processes.md).
    *
    * @param path of the file, in `/dev/shm` or on a disk. It is made with mode 0600 if there is none
    * @param options the pages of a memory that is made
@@ -382,7 +383,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @throws {Error} ERR_ATTACH_REFUSED: the file cannot be opened, is another user's, writable by others, a symbolic link, no
    * heap, cut short, of another version or of another maximum: the message says which; ERR_HEAP_UNCLEAN: it was in use when
    * the system stopped, or is a copy of one in use; ERR_HEAP_BUSY: a process that has it has stopped; ERR_ATTACH_FULL: it is
-   * attached 127 times; ERR_DEBUG_UNAVAILABLE: `debug` is given; ERR_STORAGE_UNAVAILABLE: not on this system, or not in this
+   * attached 127 times; ERR_DEBUG_UNAVAILABLE: `debug` is true; ERR_STORAGE_UNAVAILABLE: not on this system, or not in this
    * file system
    */
   static attach(path: string, options?: AttachOptions): LocalSharedMemory
@@ -409,10 +410,11 @@ export class LocalSharedMemory extends EngineMemory {
   readonly storage: Storage
 
   /**
-   * Closes the heap for this thread: what the thread keeps goes back, and calls on blocks throw ERR_HEAP_CLOSED from then on.
-   * The bytes stay readable for as long as someone has the memory. The last thread of a process that closes the heap of a
-   * file gives the file up for the process: to other processes it is as one that has ended, and is not to use structures of that heap
-   * any more. Without it, both happen when the memory is collected, or the thread ends.
+   * Closes the heap for this handle: what the handle keeps goes back, and its calls on blocks throw ERR_HEAP_CLOSED from then on.
+   * Other handles of the memory, in this thread (`from` makes one of each clone) and in others, are as they were. The bytes
+   * stay readable for as long as someone has the memory. With its last handle in a process, the heap of a file gives the
+   * file up for the process: to other processes it is as one that has ended, it is not to use structures of that heap any
+   * more, and `from` makes no handle that works. Without it, both happen when the memory is collected, or the thread ends.
    */
   close(): void
 
@@ -1306,7 +1308,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param source
    * @param offset elements, default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or a value cannot be converted
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, a value cannot be converted, or
+   * to convert it has grown a memory that is not shared
    * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
    */
   set(TypedArray: NumberArrayConstructor, source: ArrayLike<number>, offset?: number): void
@@ -1317,7 +1320,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param source
    * @param offset elements, default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or a value cannot be converted
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, a value cannot be converted, or
+   * to convert it has grown a memory that is not shared
    * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
    */
   set(TypedArray: BigIntArrayConstructor, source: ArrayLike<bigint>, offset?: number): void

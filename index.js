@@ -5,7 +5,7 @@ import { adopt, takeReceived } from './lib/adopting.js'
 import { attachMemory } from './lib/attach.js'
 import { checkAlign, hasHeap, heapOf } from './lib/blocks.js'
 import { allocArray } from './lib/disposable.js'
-import { checkInteger, checkSize, MAX_BYTES } from './lib/errors.js'
+import { checkInteger, checkObject, checkSize, MAX_BYTES } from './lib/errors.js'
 import { importsOf } from './lib/imports.js'
 import { inspectMemory } from './lib/inspect.js'
 import { withNewBlock } from './lib/new-block.js'
@@ -64,7 +64,9 @@ export class LocalSharedMemory extends StringMemory {
   }
 
   /** Gives this class to a memory that came from another thread: the same bytes, the same heap. */
-  static from(memory, { heapBase, debug } = {}) {
+  static from(memory, options = {}) {
+    checkObject('options', options)
+    const { heapBase, debug } = options
     if (isObject(memory) && memory !== null && hasHeap(memory)) return memory
     return adopt(this, memory, openReceived(memory, { heapBase, debug }))
   }

@@ -351,6 +351,22 @@ for (const shared of [true, false]) {
       t.is(memory.subarray(TypedArray, -2).byteOffset, 7 * PAGE - 2 * BYTES_PER_ELEMENT)
     })
 
+    test(`${title}: ${name}: whole-memory methods see a growth by what they are given`, (t) => {
+      const memory = small(shared)
+      const growing = () => ({ valueOf: () => (memory.grow(1), valueFor(TypedArray, 7)) })
+      const first = { valueOf: () => (memory.grow(1), 99) }
+      const calls = [
+        () => memory.fill(TypedArray, growing(), 99, 100),
+        () => memory.set(TypedArray, [growing()], 99),
+        () => memory.at(TypedArray, first),
+      ]
+      for (const call of calls) {
+        if (shared) t.notThrows(call)
+        else t.throws(call, INVALID_TYPE)
+        t.is(memory.at(TypedArray, 99), valueFor(TypedArray, shared ? 7 : 0))
+      }
+    })
+
     test(`${title}: ${name}: whole-memory methods refuse bad arguments`, (t) => {
       const { memory } = counting(shared)
       const before = bytesOf(memory)

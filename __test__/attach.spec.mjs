@@ -38,6 +38,9 @@ test('arguments are checked', (t) => {
   for (const wrong of [null, 7]) t.throws(() => attachTo(path, wrong), type)
   t.throws(() => attachTo(path, { create: 1 }), type)
   t.throws(() => attachTo(path, { initial: '1' }), type)
+  for (const name of ['create', 'debug', 'initial', 'maximum']) {
+    t.throws(() => attachTo(path, { ...SMALL, [name]: null }), type)
+  }
   for (const initial of [0, -1, 1.5, 65_537, NaN]) {
     t.throws(() => attachTo(path, { initial, maximum: 65_536 }), range)
   }

@@ -222,6 +222,54 @@ const MAKING = {
     imports.posix_memalign(at, 64, 24) === 0 ? memory.getUint32(at) : undefined,
 }
 
+/** Calls something deeper and deeper until it fails, and then once more, higher up each time, until it does not. */
+const atTheEnd = (call) => {
+  let answer
+  const errors = []
+  const dive = () => {
+    try {
+      dive()
+    } catch {
+      // There is no deeper place.
+    }
+    if (answer !== undefined) return
+    try {
+      answer = call()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  dive()
+  return { answer, errors }
+}
+
+const DIVES = 200
+
+for (const [name, make] of Object.entries(MAKING)) {
+  test(`however often the stack ends no block is lost: ${name}`, (t) => {
+    const memory = new LocalSharedMemory(10, 200)
+    const context = { at: memory.malloc(16), imports: memory.imports() }
+    const before = memory.stats().blockCount
+    for (let made = 1; made <= DIVES; made++) {
+      const { errors } = atTheEnd(() => make(memory, context))
+      t.deepEqual(
+        [...new Set(errors.map(({ code }) => code))],
+        errors.length > 0 ? [undefined] : [],
+      )
+      t.is(memory.stats().blockCount, before + made)
+    }
+  })
+}
+
+test('however often the stack ends no block is lost: realloc', (t) => {
+  const memory = new LocalSharedMemory(10, 200)
+  for (let made = 1; made <= DIVES; made++) {
+    const ptr = memory.malloc(1 + ((made * 37) % 3000))
+    atTheEnd(() => memory.realloc(ptr, 40_000))
+    t.is(memory.stats().blockCount, made)
+  }
+})
+
 for (const [name, make] of Object.entries(MAKING)) {
   test(`at the end of the stack no block is lost: ${name}`, (t) => {
     const memory = new LocalSharedMemory(10, 200)
@@ -254,6 +302,19 @@ for (const byteLength of [24, 34_000]) {
     t.is(memory.stats().blockCount, 0)
   })
 }
+
+test('an error of the engine for want of stack stays what it is', (t) => {
+  const memory = new LocalSharedMemory(1)
+  const endless = { valueOf: () => +endless }
+  const calls = [
+    () => memory.Int32Array([endless]),
+    () => memory.set(Int32Array, [endless], 99),
+    () => memory.store(Int32Array, 99, endless),
+    () => memory.setInt32(400, endless),
+  ]
+  for (const call of calls) t.is(t.throws(call, { instanceOf: RangeError }).code, undefined)
+  t.is(memory.stats().blockCount, 0)
+})
 
 test('an array that could not be disposed of at the end of the stack can be later', (t) => {
   const memory = new LocalSharedMemory(1)

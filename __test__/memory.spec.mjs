@@ -285,6 +285,17 @@ test('from takes a memory of another context, whose classes are others', (t) => 
   }
 })
 
+test('from refuses options that are none, and leaves the memory as it is', (t) => {
+  for (const options of [null, 1, 'options']) {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true })
+    t.throws(() => LocalSharedMemory.from(memory, options), {
+      instanceOf: TypeError,
+      code: 'ERR_INVALID_ARG_TYPE',
+    })
+    t.is(Object.getPrototypeOf(memory), WebAssembly.Memory.prototype)
+  }
+})
+
 test('from refuses what is no memory', (t) => {
   const fake = Object.create(WebAssembly.Memory.prototype)
   for (const value of [

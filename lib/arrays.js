@@ -108,7 +108,10 @@ const whole = (memory, TypedArray, method, ...args) => {
   refresh(memory)
   const array = viewOfType(viewsOf(memory), TypedArray)
   try {
-    return array[method](...args)
+    const result = array[method](...args)
+    // `set` does not say that its source's own code has taken the bytes away, by growing a memory that is not shared.
+    if (array.length === 0) array.subarray()
+    return result
   } catch (cause) {
     throw refused(method, cause)
   }

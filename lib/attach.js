@@ -4,6 +4,7 @@
 import process from 'node:process'
 import { adopt } from './adopting.js'
 import binding from './binding.js'
+import { checkDebug } from './debug-heap.js'
 import { bufferOf, cloneOf, getBuffer, grow } from './engine.js'
 import {
   attachRefused,
@@ -29,12 +30,13 @@ const checkOptions = (path, options) => {
   if (create !== undefined && typeof create !== 'boolean') {
     throw invalidArgType('options.create', 'a boolean', create)
   }
+  checkDebug(debug)
   if (debug) throw debugUnavailable('A heap of several processes has no debug mode')
   if (heapBase !== undefined) throw outOfRange('options.heapBase', 'left out', heapBase)
 }
 
-const readPages = ({ initial, maximum }, usual) => {
-  const first = initial ?? maximum ?? usual
+const readPages = ({ maximum, initial }, usual) => {
+  const first = initial === undefined ? (maximum ?? usual) : initial
   checkInteger('options.initial', first, 1, MAX_PAGES, 'pages')
   if (maximum !== undefined) {
     checkInteger('options.maximum', maximum, first, MAX_PAGES, 'pages')

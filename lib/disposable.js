@@ -1,8 +1,7 @@
 // Arrays that own their block, for `using`: disposing of one frees it, once.
 
 import { newArray, viewOfType } from './arrays.js'
-import { invalidPointer } from './errors.js'
-import { isOutOfStack } from './new-block.js'
+import { invalidPointer, isOutOfStack } from './errors.js'
 import { viewsOf } from './pages.js'
 
 /** A realm of its own, as a vm context has it, may lack what Node.js adds to the first one. */

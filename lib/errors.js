@@ -16,7 +16,18 @@ const show = (value) => {
   }
 }
 
-const withCode = (error, code) => Object.assign(error, { code })
+/** Whether an error is a RangeError, of whichever realm: a test of Jest's has the arrays of another one. */
+const isRangeError = (error) => types.isNativeError(error) && error.name === 'RangeError'
+
+/** Whether an error is the engine's own: there is no more room on the stack. Nothing but its message tells. */
+export const isOutOfStack = (error) =>
+  isRangeError(error) && String(error.message).startsWith('Maximum call stack size exceeded')
+
+/** Gives an error properties of its own: assigned, they would go to whatever setters there are on Object.prototype. */
+export const withFacts = (error, facts) =>
+  Object.defineProperties(error, Object.getOwnPropertyDescriptors(facts))
+
+const withCode = (error, code) => withFacts(error, { code })
 
 /**
  * An argument of the wrong type.
@@ -25,16 +36,15 @@ const withCode = (error, code) => Object.assign(error, { code })
  * @param {string} expected what it must be: 'a number'
  * @param {unknown} value what was received
  * @param {unknown} [cause] the error of the engine that refused the value
- * @returns {TypeError} with code ERR_INVALID_ARG_TYPE
+ * @returns {Error} a TypeError with code ERR_INVALID_ARG_TYPE; the cause itself when the stack was at its end, which says
+ * nothing of the value
  */
-export const invalidArgType = (name, expected, value, cause) =>
-  withCode(
-    new TypeError(
-      `The argument "${name}" must be ${expected}. Received ${show(value)}`,
-      cause === undefined ? undefined : { cause },
-    ),
-    'ERR_INVALID_ARG_TYPE',
-  )
+export const invalidArgType = (name, expected, value, cause) => {
+  if (isOutOfStack(cause)) return cause
+  const message = `The argument "${name}" must be ${expected}. Received ${show(value)}`
+  const options = cause === undefined ? undefined : { cause }
+  return withCode(new TypeError(message, options), 'ERR_INVALID_ARG_TYPE')
+}
 
 /**
  * An argument of the right type whose value cannot be used.
@@ -52,17 +62,16 @@ export const outOfRange = (name, range, value) =>
     'ERR_OUT_OF_RANGE',
   )
 
-/** Whether an error is a RangeError, of whichever realm: a test of Jest's has the arrays of another one. */
-export const isRangeError = (error) => types.isNativeError(error) && error.name === 'RangeError'
-
 /**
  * Arguments that the engine itself refused, when it is the one to judge them.
  *
  * @param {string} method 'fill', 'Atomics.add' …
  * @param {unknown} cause what it threw
- * @returns {RangeError | TypeError} with code ERR_OUT_OF_RANGE for a RangeError, else ERR_INVALID_ARG_TYPE
+ * @returns {Error} a RangeError with code ERR_OUT_OF_RANGE for a RangeError, else a TypeError with code
+ * ERR_INVALID_ARG_TYPE; the cause itself when the stack was at its end
  */
 export const refused = (method, cause) => {
+  if (isOutOfStack(cause)) return cause
   const message = `${method}: ${types.isNativeError(cause) ? cause.message : show(cause)}`
   return isRangeError(cause)
     ? withCode(new RangeError(message, { cause }), 'ERR_OUT_OF_RANGE')
@@ -150,7 +159,7 @@ export const heapBusy = () =>
     'ERR_HEAP_BUSY',
   )
 
-/** A heap that this thread has closed, or a memory whose file its process has closed. */
+/** A heap that was closed by this handle, or a memory whose file its process has closed. */
 export const heapClosed = () => withCode(new Error('The heap is closed'), 'ERR_HEAP_CLOSED')
 
 /**

@@ -10,6 +10,7 @@ import {
   internalError,
   invalidPointer,
   notAHeap,
+  withFacts,
   outOfMemory,
 } from './errors.js'
 
@@ -54,7 +55,7 @@ const toldError = (fault, ptr, finding) => {
     why === undefined
       ? heapCorrupted(message ?? damageNear(ptr) + storyOf(finding))
       : invalidPointer(ptr, why + storyOf(finding))
-  return Object.assign(error, facts)
+  return withFacts(error, facts)
 }
 
 /**

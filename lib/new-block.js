@@ -1,13 +1,10 @@
 // A new block until its caller has it: whatever is thrown in between, the block is freed. A thread that is at the end of
 // its stack may fail at that too, at any call; then the block is kept in mind, which calls nothing, and freed later.
 
-import { isRangeError } from './errors.js'
+import { isOutOfStack } from './errors.js'
 
 /** Blocks that are still to be freed, the last one first: { heap, ptr, next }. */
 let pending = null
-
-/** Whether an error is the engine's: there is no more room on the stack. */
-export const isOutOfStack = (error) => isRangeError(error) && error.code === undefined
 
 /** Frees what could not be freed before, if there is more room on the stack now. */
 export const freePending = () => {
@@ -36,12 +33,16 @@ export const freePending = () => {
  */
 export const withNewBlock = (heap, make, use) => {
   if (pending !== null) freePending()
+  // Made while there is no block yet: at the end of the stack the engine may refuse a literal, too.
+  const block = { heap, ptr: 0, next: null }
   const ptr = make()
   if (ptr === 0) return 0
   try {
     return use(ptr)
   } catch (error) {
-    pending = { heap, ptr, next: pending }
+    block.ptr = ptr
+    block.next = pending
+    pending = block
     freePending()
     throw error
   }
