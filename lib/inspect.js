@@ -1,14 +1,13 @@
 // What util.inspect, and with it console.log, shows of a memory: what its heap is used for, in a line.
 
 const summaryOf = (memory) => {
-  const summary = {}
+  let summary = {}
   try {
-    summary.storage = memory.storage
-    summary.byteLength = memory.buffer.byteLength
+    summary = { storage: memory.storage, byteLength: memory.buffer.byteLength }
     const { usedBytes, freeBytes, cachedBytes, blockCount } = memory.stats()
-    return Object.assign(summary, { usedBytes, freeBytes, cachedBytes, blockCount })
+    return { ...summary, usedBytes, freeBytes, cachedBytes, blockCount }
   } catch (error) {
-    return Object.assign(summary, { error: error.code ?? error.message })
+    return { ...summary, error: error.code ?? error.message }
   }
 }
 
