@@ -76,12 +76,14 @@ for (const flags of [[], ['--frozen-intrinsics'], ['--disallow-code-generation-f
 onNode('without addons, importing says so', async (t) => {
   t.deepEqual(await report(t, 'import-report.mjs', ['--no-addons']), {
     code: 'ERR_ADDON_UNAVAILABLE',
+    caused: true,
   })
 })
 
 onNode('without WebAssembly, importing says so', async (t) => {
   t.deepEqual(await report(t, 'import-report.mjs', ['--jitless']), {
     code: 'ERR_WEBASSEMBLY_NOT_SUPPORTED',
+    caused: false,
   })
 })
 

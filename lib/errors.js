@@ -169,13 +169,29 @@ export const heapClosed = () => withCode(new Error('The heap is closed'), 'ERR_H
  * @returns {Error} with code ERR_ADDON_UNAVAILABLE
  */
 export const addonUnavailable = (cause) => {
-  const { platform, arch } = process
-  const message =
-    `local-shared-memory has no addon that can be loaded on ${platform}-${arch}.\n` +
-    'Prebuilt ones are optional dependencies: install again, without --omit=optional and without a lock file from ' +
-    'another platform.\nOr build it from source, with Rust: npx local-shared-memory build (in a checkout: npm run build)'
   const options = cause === undefined ? undefined : { cause }
-  return withCode(new Error(message, options), 'ERR_ADDON_UNAVAILABLE')
+  return withCode(new Error(noAddon(cause?.message), options), 'ERR_ADDON_UNAVAILABLE')
+}
+
+const BUILD =
+  'build it from source, with Rust: npx local-shared-memory build (in a checkout: npm run build)'
+
+const noAddon = (reason) => {
+  const machine = `${process.platform}-${process.arch}`
+  if (reason === undefined) {
+    return (
+      `local-shared-memory has no addon for ${machine}.\n` +
+      'Prebuilt ones are optional dependencies: install again, without --omit=optional and without a lock file from ' +
+      `another platform.\nOr ${BUILD}`
+    )
+  }
+  if (reason.includes('addons is disabled')) {
+    return (
+      'local-shared-memory needs its addon, and this process was started without addons: by --no-addons, or with ' +
+      'permissions and without --allow-addons'
+    )
+  }
+  return `The addon of local-shared-memory for ${machine} cannot be loaded: ${reason}\nYou can ${BUILD}`
 }
 
 /** A process without WebAssembly. */

@@ -236,9 +236,10 @@ export class Heap extends Session {
 
   #full(byteLength) {
     const { freeBytes, largestFreeBlock } = this.stats()
+    const room = this.native?.attached ? "the file's file system" : 'the system'
     return outOfMemory(
       `Cannot allocate ${byteLength} bytes: ${freeBytes} bytes are free, ${largestFreeBlock} in one piece, ` +
-        'and the memory cannot grow. How far it may grow is the `maximum` that it was constructed with',
+        `and the memory cannot grow by as much: that is beyond its \`maximum\`, or ${room} has no more room`,
     )
   }
 }
