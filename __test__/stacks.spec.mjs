@@ -243,7 +243,7 @@ test('a block behind the states that a thread knows stays where it is', (t) => {
   t.true(cache.push(makeLive(cache, ptr)))
   cache.refresh(words, new ArrayBuffer(BYTES / 32))
   const before = rows[HEAD + OWN]
-  t.is(pop(cache, 40), 0)
+  t.is(pop(cache, 50), 0)
   t.is(rows[HEAD + OWN], before)
 })
 
