@@ -63,9 +63,6 @@ class Views {
 /** What a memory has until its first access: constructing stays cheap, and the first access refreshes. */
 const NO_VIEWS = new Views(new SharedArrayBuffer(0))
 
-/** What a memory that one process has to itself has of others. */
-const NOBODY = () => undefined
-
 /** A new WebAssembly.Memory, or one that exists already and becomes an instance of the class under construction. */
 export class Memory extends EngineMemory {
   /**
@@ -166,13 +163,11 @@ export class Pages extends Memory {
   // Two of the views' fields once more: one load less is a third of what an accessor adds to a DataView's own work.
   #data = NO_VIEWS.data
   #limit = NO_VIEWS.limit
-  #peer = NOBODY
 
   static {
-    missingOf = (memory) => memory.#peer()?.missingPages() ?? 0
+    missingOf = (memory) => peerOf(memory.#views.buffer)?.missingPages() ?? 0
 
     shareWith = (memory, peer) => {
-      memory.#peer = peer
       peers.set(memory.#views.buffer, peer)
     }
 
@@ -184,16 +179,13 @@ export class Pages extends Memory {
       const buffer = bufferOf(memory)
       const views = memory.#views
       if (buffer === views.buffer && buffer.byteLength === views.byteLength) return false
-      memory.#keep(new Views(buffer))
-      if (memory.#peer !== NOBODY) peers.set(buffer, memory.#peer)
+      const renewed = new Views(buffer)
+      memory.#views = renewed
+      memory.#data = renewed.data
+      memory.#limit = renewed.limit
+      if (peers.has(views.buffer)) peers.set(buffer, peers.get(views.buffer))
       return true
     }
-  }
-
-  #keep(views) {
-    this.#views = views
-    this.#data = views.data
-    this.#limit = views.limit
   }
 }
 

@@ -51,11 +51,12 @@ const MOST_REFUSALS = 32
 const [LOWERED, RAISED] = [1, 2]
 /** The state of a block that is kept where one process has the heap to itself, and the bits of it that tell its class. */
 export const { kept: KEPT, classBits: CLASS_BITS } = LAYOUT
-const NO_WORDS = new Int32Array(0)
-const NO_STATES = new Int8Array(0)
+/** What there is of a heap that is not open. */
+export const NO_WORDS = new Int32Array(0)
+export const NO_STATES = new Int8Array(0)
 const NO_DIGITS = new Int32Array(0)
 /** Stacks without blocks, for a heap that is not open. */
-const NO_ROWS = new Int32Array(layout.words)
+export const NO_ROWS = new Int32Array(layout.words)
 
 /** The word with the bytes that stacks of that kind may still be widened by. */
 const spareOf = (head) => (head < 3080 ? 1 : 4)
@@ -77,8 +78,14 @@ export class Stacks {
   grains = 0
   /** How many of them stay in `words`: none of a memory that is not shared, since it leaves its words when it grows. */
   lasting = 0
+  #changed
 
-  /** @param {ArrayBuffer} buffer the native side's words */
+  /** @param {(stacks: Stacks) => void} [changed] called when there are other words, rows and states */
+  constructor(changed = () => {}) {
+    this.#changed = changed
+  }
+
+  /** @param {ArrayBuffer} buffer the native side's words; a refresh comes next */
   open(buffer) {
     this.rows = new Int32Array(buffer)
   }
@@ -91,6 +98,7 @@ export class Stacks {
     this.digits = NO_DIGITS
     this.grains = 0
     this.lasting = 0
+    this.#changed(this)
   }
 
   /**
@@ -105,6 +113,7 @@ export class Stacks {
     this.digits = new Int32Array(states)
     this.grains = grains
     this.lasting = lasting
+    this.#changed(this)
   }
 
   /** Whether there are stacks: the heap is open, and the engine takes their words from outside. */
