@@ -27,10 +27,10 @@ let isNoted = false
 // sees accesses by the door, to the last bytes of the first memory that has any.
 const showDoor = (memory) => {
   refresh(memory)
-  const last = cachedLimit(memory) + 1
-  if (last <= 0) return
+  const limit = cachedLimit(memory)
+  if (limit <= 0) return
   isNoted = true
-  for (let time = 0; time < NOTED; time++) dataAt(memory, last, 1)
+  for (let time = 0; time < NOTED; time++) dataAt(memory, limit + 1, 1)
 }
 
 const toNumber = (value) => {
