@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { limitOf } from '../lib/pages.js'
+import { runChild } from './fixtures/child.mjs'
 import { bytesOf, PAGE } from './fixtures/pages.mjs'
 
 const integers = (bits) => [
@@ -258,4 +259,10 @@ test('accessors use the views unasked up to the last eight bytes, unless these m
     memory.setUint8(16, 1)
     t.is(limitOf(memory), shared ? 2 * PAGE - 8 : 0)
   }
+})
+
+test('what the first memories of a process are accessed at is checked as later', async (t) => {
+  const { stdout } = await runChild('first-memory.mjs', [])
+  const range = 'ERR_OUT_OF_RANGE'
+  t.deepEqual(JSON.parse(stdout), [range, range, 0, range, range, range, range])
 })

@@ -7,30 +7,47 @@
 import { BlockMemory } from './blocks.js'
 import { outOfLine } from './engine.js'
 import { invalidArgType } from './errors.js'
-import { dataOf, limitOf, refresh, viewsCovering } from './pages.js'
+import { dataOf, limitOf, refresh, viewsCovering, viewsOf } from './pages.js'
 
 // Constants of this module, which the compiler sees through; an imported binding costs a check on every call.
 const cachedData = dataOf
 const cachedLimit = limitOf
-const covering = outOfLine(viewsCovering)
+const cachedViews = viewsOf
 
-const dataAt = (memory, offset, byteLength) =>
-  Number.isInteger(offset) && offset > 0 && offset <= cachedLimit(memory)
-    ? cachedData(memory)
-    : covering(memory, offset, byteLength).data
+const dataAt = (memory, offset, byteLength) => {
+  if (Number.isInteger(offset) && offset > 0) {
+    if (offset <= cachedLimit(memory)) return cachedData(memory)
+    // Of a memory that is not shared there is no limit, as its buffer may be detached and have no length.
+    const views = cachedViews(memory)
+    if (offset <= views.u8.length - byteLength) return views.data
+  }
+  return covering(memory, offset, byteLength).data
+}
 
 /** How often a function has to run until V8 notes what happens in it, and some times more. */
 const NOTED = 32
-let isNoted = false
+let isShown = false
+let isShowing = false
+
+const covering = outOfLine((memory, offset, byteLength) =>
+  isShowing ? viewsOf(memory) : viewsCovering(memory, offset, byteLength),
+)
 
 // What V8 has never seen happen ends a function as it compiles it, and it keeps a loop around such a function as it is. So it
-// sees accesses by the door, to the last bytes of the first memory that has any.
-const showDoor = (memory) => {
+// sees all ways through dataAt, by offsets of the first memory that has bytes, and behind them.
+const showWays = (memory) => {
   refresh(memory)
-  const limit = cachedLimit(memory)
-  if (limit <= 0) return
-  isNoted = true
-  for (let time = 0; time < NOTED; time++) dataAt(memory, limit + 1, 1)
+  const { byteLength } = viewsOf(memory)
+  if (byteLength === 0) return
+  isShown = true
+  isShowing = true
+  try {
+    for (let time = 0; time < NOTED; time++) {
+      for (const offset of [1, byteLength - 1, byteLength]) dataAt(memory, offset, 1)
+    }
+  } finally {
+    isShowing = false
+  }
 }
 
 const toNumber = (value) => {
@@ -53,7 +70,7 @@ const toBigInt = (value) => {
 export class AccessorMemory extends BlockMemory {
   constructor(descriptor, existing, open) {
     super(descriptor, existing, open)
-    if (!isNoted) showDoor(this)
+    if (!isShown) showWays(this)
   }
 
   /** Reads a signed 8-bit integer. */
