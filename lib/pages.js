@@ -60,6 +60,9 @@ class Views {
   }
 }
 
+// So that no setter is called which someone planted on Object.prototype.
+Object.setPrototypeOf(Views.prototype, null)
+
 /** What a memory has until its first access: constructing stays cheap, and the first access refreshes. */
 const NO_VIEWS = new Views(new SharedArrayBuffer(0))
 
