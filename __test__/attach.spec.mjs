@@ -392,10 +392,8 @@ asRoot('a full file system is out of memory, not the end of the process', (t) =>
   memory.close()
 })
 
-onLinux('a process that stops while it has the lock is not waited for for ever', async (t) => {
-  const path = newPath()
-  const memory = attachTo(path)
-  const child = await startProcess(path, 'hold')
+// Stops a process, which keeps the lock most of the time, while it has it.
+const stopWithLock = (t, memory, child) => {
   t.teardown(() => child.kill('SIGKILL'))
   const isBusy = () => {
     try {
@@ -412,11 +410,40 @@ onLinux('a process that stops while it has the lock is not waited for for ever',
     busy = isBusy()
     if (!busy) child.kill('SIGCONT')
   }
+}
+
+onLinux('a process that stops while it has the lock is not waited for for ever', async (t) => {
+  const path = newPath()
+  const memory = attachTo(path)
+  const child = await startProcess(path, 'hold')
+  stopWithLock(t, memory, child)
   child.kill('SIGKILL')
   await once(child, 'exit')
   t.is(memory.allocs().length, 20_000)
   t.true(memory.recover() >= 0)
   t.deepEqual(memory.check(), [])
+})
+
+onLinux('what a thread kept that ends meanwhile goes back once the lock is free', async (t) => {
+  const path = newPath()
+  const memory = attachTo(path, { initial: 50, maximum: 100 })
+  const worker = new Worker(new URL('fixtures/cache-worker.mjs', import.meta.url), {
+    workerData: { memory },
+  })
+  t.teardown(() => worker.terminate())
+  await once(worker, 'message')
+  worker.postMessage({ command: 'churn', args: [[64, 1000, 20_000], 10] })
+  await once(worker, 'message')
+  t.true(memory.stats().cachedBytes > 0)
+  const child = await startProcess(path, 'hold')
+  stopWithLock(t, memory, child)
+  await worker.terminate()
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  memory.recover()
+  t.is(memory.stats().cachedBytes, 0)
+  memory.close()
+  t.is(attachTo(path, { create: false }).stats().cachedBytes, 0)
 })
 
 onLinux('what a dead process kept is found when there is no room', async (t) => {

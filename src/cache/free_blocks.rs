@@ -125,6 +125,16 @@ impl FreeBlocks<'_> {
         self.put_all(all)
     }
 
+    /// Puts what threads left behind, which went when the heap could not be used, back into the
+    /// spans.
+    ///
+    /// # Errors
+    /// As [`FreeBlocks::put`].
+    pub fn put_left_behind(&mut self) -> Result<()> {
+        let all = self.depot.take_left_behind();
+        self.put(all.into_iter())
+    }
+
     fn put_all(&mut self, all: Vec<Vec<u32>>) -> Result<()> {
         let put = |blocks: Vec<u32>| self.put(blocks.into_iter());
         all.into_iter().map(put).fold(Ok(()), Result::and)

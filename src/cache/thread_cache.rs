@@ -9,6 +9,7 @@ use crate::cache::free_blocks::FreeBlocks;
 use crate::cache::idle_spans::KeptBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, UNIT};
+use crate::process::depot::Depot;
 use crate::process::rows::{
     BUDGET, FIRST, LARGE, LARGE_BELOW, LARGE_SPARE, REFUSALS, ROWS, Row, Rows, SPARE, row_bytes,
     spare_of,
@@ -218,6 +219,14 @@ impl ThreadCache {
         outcome
     }
 
+    /// Takes out all blocks of a thread that goes when the heap cannot be used, and leaves them to
+    /// those that can use it next.
+    pub fn leave_behind(&self, depot: &mut Depot, thread: usize) {
+        let blocks = ROWS.flat_map(|index| self.rows.row(index).blocks());
+        depot.leave_behind(thread, blocks.map(|block| block.load(Relaxed)));
+        self.empty();
+    }
+
     // Lets the thread have blocks of a row to itself. None when the heap is too small for that.
     fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
         let (row, bytes) = (self.rows.row(index), row_bytes(index));
@@ -276,6 +285,11 @@ impl ThreadCache {
 
     // Keeps nothing.
     fn close(&self, free_blocks: &mut FreeBlocks<'_>) {
+        self.empty();
+        free_blocks.depot.set_busy(free_blocks.thread, false);
+    }
+
+    fn empty(&self) {
         for row in ROWS.map(|index| self.rows.row(index)) {
             row.fill(0);
             row.set_width(0);
@@ -283,7 +297,6 @@ impl ThreadCache {
         for figure in [LARGE, SPARE, LARGE_BELOW, BUDGET, LARGE_SPARE, REFUSALS, FIRST] {
             self.rows.set_figure(figure, 0);
         }
-        free_blocks.depot.set_busy(free_blocks.thread, false);
     }
 }
 
@@ -715,6 +728,20 @@ mod tests {
         assert_eq!(theirs.drain(free_blocks), Err(Fault::FreedTwice));
         assert_eq!((kept(&mine), kept(&theirs)), (0, 0));
         assert_eq!(cached(&free_blocks.heap), 0);
+    }
+
+    #[test]
+    fn what_a_thread_leaves_behind_has_left_its_cache() {
+        let (mine, theirs, mut fixture) = pair();
+        let free_blocks = &mut fixture.free_blocks(0);
+        mine.refill(free_blocks, 5).unwrap();
+        mine.refill(free_blocks, DENSE_END - 1).unwrap();
+        let left = kept(&mine);
+        mine.leave_behind(free_blocks.depot, 0);
+        assert_eq!((kept(&mine), reserved(&mine), cached(&free_blocks.heap)), (0, 0, left));
+        assert_eq!(free_blocks.depot.busy_with(1), 1);
+        assert_eq!(free_blocks.put_left_behind(), Ok(()));
+        assert_eq!((kept(&theirs), cached(&free_blocks.heap)), (0, 0));
     }
 
     #[test]

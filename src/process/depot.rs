@@ -7,6 +7,7 @@
 //! another frees gets it back.
 
 use std::array::from_fn;
+use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -24,6 +25,8 @@ pub struct Depot {
     shelves: Vec<Option<Shelf>>,
     /// The number of the thread that took the span that a unit is in last.
     owners: Vec<u16>,
+    /// What threads kept that went when the heap could not be used: it is put back, not given out.
+    left_behind: Vec<u32>,
     /// Bytes of blocks that may be looked at before the memory has grown again.
     tidy_bytes: u64,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
@@ -42,7 +45,13 @@ struct Shelf {
 impl Depot {
     /// Without a shelf.
     pub const fn new() -> Self {
-        Self { shelves: Vec::new(), owners: Vec::new(), tidy_bytes: 0, least_kept: 0 }
+        Self {
+            shelves: Vec::new(),
+            owners: Vec::new(),
+            left_behind: Vec::new(),
+            tidy_bytes: 0,
+            least_kept: 0,
+        }
     }
 
     /// Makes a shelf for one more thread, whose cache has `rows`. Returns the thread's number.
@@ -60,6 +69,18 @@ impl Depot {
     pub fn leave(&mut self, thread: usize) -> Vec<Vec<u32>> {
         let shelf = self.shelves.get_mut(thread).and_then(Option::take);
         shelf.map_or_else(Vec::new, |shelf| shelf.blocks.into())
+    }
+
+    /// Removes the shelf of a thread that goes when the heap cannot be used, and keeps its blocks,
+    /// and `others` that it had, until they are put back.
+    pub fn leave_behind(&mut self, thread: usize, others: impl Iterator<Item = u32>) {
+        let shelf = self.leave(thread);
+        self.left_behind.extend(shelf.into_iter().flatten().chain(others));
+    }
+
+    /// Takes what threads have left behind.
+    pub fn take_left_behind(&mut self) -> Vec<u32> {
+        take(&mut self.left_behind)
     }
 
     /// Notes whether a thread is busy: whether it keeps blocks to itself.
@@ -153,10 +174,10 @@ impl Depot {
         self.least_kept = after;
     }
 
-    /// Takes one part in `part` of the blocks, the oldest; if that is all of them, those too that
-    /// caches have published.
+    /// Takes one part in `part` of the blocks, the oldest, and all that threads have left behind; if
+    /// that is all of them, those too that caches have published.
     pub fn take_oldest(&mut self, part: usize) -> Vec<Vec<u32>> {
-        let mut taken = Vec::new();
+        let mut taken = vec![self.take_left_behind()];
         for shelf in self.shelves.iter_mut().flatten() {
             taken.extend(shelf.blocks.iter_mut().map(|blocks| {
                 let oldest = blocks.len().div_ceil(part);
@@ -245,6 +266,21 @@ mod tests {
         put(&mut depot, other, &[UNIT]);
         assert_eq!(take(&mut depot, other, 9), [UNIT]);
         assert_eq!((join(&mut depot), join(&mut depot)), (one, other + 1));
+    }
+
+    #[test]
+    fn what_a_thread_leaves_behind_is_taken_once_and_not_given_out() {
+        let mut depot = Depot::default();
+        let (one, other) = (join(&mut depot), join(&mut depot));
+        for part in [4, 1] {
+            depot.set_owner(UNIT, one);
+            put(&mut depot, one, &[UNIT]);
+            depot.leave_behind(one, [2 * UNIT].into_iter());
+            assert!(take(&mut depot, one, 9).is_empty() && take(&mut depot, other, 9).is_empty());
+            assert_eq!(depot.take_oldest(part).concat(), [UNIT, 2 * UNIT]);
+            assert!(depot.take_left_behind().is_empty());
+            assert_eq!(join(&mut depot), one);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is done when a heap has no room for a block, in this order. (Spans that nobody uses are
 //! freed before, for a while after each growth: see
-//! [`ThreadCache::tidy`](crate::cache::ThreadCache::tidy).)
+//! [`ThreadCache::tidy`](crate::cache::ThreadCache::tidy). What threads left behind goes back into
+//! the spans even if there is room.)
 //!
 //! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans
 //!    that have room and the spare ones, and cuts a new span, or, in a small heap that is nearly
@@ -35,6 +36,8 @@ impl<B: Bytes> SharedHeap<B> {
         allocate: impl Fn(&mut FreeBlocks<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut central = self.free_blocks(state, heap);
+        // Whoever kept it could not put it back, which is no fault of this call's.
+        drop(central.put_left_behind());
         let mut allocated = allocate(&mut central);
         for part in PARTS {
             if !matches!(allocated, Err(Fault::OutOfMemory)) {

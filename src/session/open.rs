@@ -132,7 +132,8 @@ impl<B: Bytes> Drop for SharedHeap<B> {
 }
 
 impl<B: Bytes> SharedHeap<B> {
-    // Puts back what this thread keeps. Returns whether that is all done.
+    // Puts back what this thread keeps, or leaves it to the next one that can. Returns whether that
+    // is all done.
     fn leave_heap(&self) -> bool {
         let mut left = false;
         let drained = self.on_leaving(|state, heap| {
@@ -143,7 +144,7 @@ impl<B: Bytes> SharedHeap<B> {
         });
         // Once: the number may be another thread's already.
         if !left {
-            drop(self.entry.state().depot.leave(self.thread));
+            self.cache.leave_behind(&mut self.entry.state().depot, self.thread);
         }
         drained
     }

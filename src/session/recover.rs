@@ -8,13 +8,17 @@ use crate::fault::{Fault, Result};
 use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
-    /// Puts back what dead processes kept. Returns how many blocks that were; none when no others
-    /// have the memory.
+    /// Puts back what dead processes kept, and what threads of this one left behind. Returns how
+    /// many blocks the first were; none when no others have the memory.
     ///
     /// # Errors
     /// [`Fault::Corrupted`], [`Fault::Busy`].
     pub fn recover(&self) -> Result<u32> {
-        self.recover_in(&mut *self.entry.lock()?)
+        let mut state = self.entry.lock()?;
+        if let Ok(Some(heap)) = self.formatted_as_a_whole(&mut state) {
+            drop(self.free_blocks(&mut state, heap).put_left_behind());
+        }
+        self.recover_in(&mut state)
     }
 
     /// Has what processes were in the middle of undone that were killed. Until someone takes the

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::heap::{GRAIN, PAGE, Search};
 use crate::process::rows::HEAD_WORDS;
 use crate::process::{claims, registry};
-use crate::session::{Bytes, SharedHeap};
+use crate::session::{Bytes, OpenOptions, SharedHeap};
 use crate::tests::file::{Pages, TestFile, WISH};
 
 type ProcessHeap = SharedHeap<Pages>;
@@ -24,6 +24,13 @@ fn open(file: &TestFile) -> ProcessHeap {
     let attachment = attach(&file.0, WISH).expect("a file");
     let pages = Pages::new(attachment.pages());
     SharedHeap::attach(pages, attachment).expect("a heap")
+}
+
+/// Opens the heap for one more thread of its process.
+fn join(heap: &ProcessHeap) -> ProcessHeap {
+    let (initial, maximum) = (WISH.initial, WISH.maximum);
+    let options = OpenOptions { heap_base: None, initial, maximum, made_here: false, debug: false };
+    SharedHeap::open(heap.memory().clone(), options).expect("the heap")
 }
 
 fn file_of(heap: &ProcessHeap) -> &Attachment {
@@ -111,6 +118,57 @@ fn a_heap_is_not_full_before_it_has_what_dead_processes_kept() {
     assert_eq!(malloc(), Err(Fault::OutOfMemory));
     die(theirs);
     assert!(malloc().is_ok());
+}
+
+/// What happens to the heap of a process, of which a thread has left so many blocks behind, while
+/// another process has it. Returns the heap if it is open then.
+type Act = fn(ProcessHeap, &ProcessHeap, u32) -> Option<ProcessHeap>;
+
+const ACTS: [(&str, Act); 5] = [
+    ("used", |mine, _, _| {
+        mine.malloc(100, GRAIN, Search::Quick).expect("a block");
+        Some(mine)
+    }),
+    ("told", |mine, _, _| {
+        assert_eq!(mine.stats().unwrap().cached_bytes, 0);
+        Some(mine)
+    }),
+    ("recovered", |mine, _, _| {
+        assert_eq!(mine.recover(), Ok(0));
+        Some(mine)
+    }),
+    ("closed", |mine, theirs, _| {
+        drop(mine);
+        assert_eq!(file_of(theirs).dead(), []);
+        None
+    }),
+    ("killed", |mine, theirs, kept| {
+        die(mine);
+        assert_eq!(theirs.recover(), Ok(kept));
+        None
+    }),
+];
+
+#[test]
+fn what_a_thread_kept_that_went_while_another_process_was_stopped_is_put_back() {
+    let try_out = |name: &str, act: Act| {
+        let file = TestFile::new(name);
+        let (mine, theirs) = (open(&file), open(&file));
+        let thread = join(&mine);
+        let kept = thread.refill(HEAD).unwrap();
+        let stopped = file_of(&theirs).lock();
+        drop(thread);
+        drop(stopped);
+        assert!(theirs.stats().unwrap().cached_bytes > 0);
+        let _mine = act(mine, &theirs, kept);
+        assert_eq!(theirs.stats().unwrap().cached_bytes, 0, "{name}");
+    };
+    // At once, as each waits for the lock as long as one does.
+    thread::scope(|scope| {
+        for (name, act) in ACTS {
+            scope.spawn(move || try_out(name, act));
+        }
+    });
 }
 
 #[test]
