@@ -7,10 +7,12 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { heapOf } from '../lib/blocks.js'
 import { Mutex, SharedMap } from '../structures/index.js'
 import { ask, end, killProcesses, newPath, startProcess } from './fixtures/attached.mjs'
 import { runChild } from './fixtures/child.mjs'
 import { copyPackage } from './fixtures/copies.mjs'
+import { launch, reportsOf } from './fixtures/launch.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 
 const PAGE = 65_536
@@ -121,6 +123,69 @@ onLinux(
     await end(child)
   },
 )
+
+/** Allocates until there is no room, and frees all of it. Returns how many blocks that were. */
+const fill = (memory, byteLength) => {
+  const blocks = []
+  try {
+    for (;;) blocks.push(memory.malloc(byteLength))
+  } catch (error) {
+    if (error.code !== 'ERR_OUT_OF_MEMORY') throw error
+  }
+  for (const block of blocks) memory.free(block)
+  memory.trim()
+  return blocks.length
+}
+
+const mapEnd = (memory) => {
+  const { byteOffset, byteLength } = memory.heapMap().at(-1)
+  return byteOffset + byteLength
+}
+
+onLinux('pages that grow() adds are the heap’s, all of them, in every process', async (t) => {
+  const path = newPath()
+  const memory = attachTo(path)
+  t.is(memory.grow(98), 2)
+  t.is(mapEnd(memory), 100 * PAGE)
+  const count = fill(memory, 1000)
+  t.true(count > 6000)
+  t.deepEqual([fill(memory, 1000), fill(memory, 1000)], [count, count])
+  const { blockCount, cachedBytes } = memory.stats()
+  t.deepEqual({ blockCount, cachedBytes }, { blockCount: 0, cachedBytes: 0 })
+  t.deepEqual(memory.check(), [])
+  memory.close()
+  const again = attachTo(path)
+  t.is(again.stats().cachedBytes, 0)
+  t.is(fill(again, 1000), count)
+})
+
+onLinux('a block goes into pages that grow() has added before the memory grows further', (t) => {
+  const memory = attachTo(newPath())
+  t.is(memory.grow(10), 2)
+  memory.malloc(5 * PAGE)
+  t.is(memory.buffer.byteLength, 12 * PAGE)
+})
+
+onLinux('threads of a process that grow at the same moment lose nothing', async (t) => {
+  const threads = 3
+  for (let round = 0; round < 12; round++) {
+    const memory = attachTo(newPath(), { initial: 1, maximum: 200 })
+    const gate = new SharedArrayBuffer(4)
+    const launched = Array.from({ length: threads }, () =>
+      launch('attached-growing-worker.mjs', { memory, gate, threads }),
+    )
+    // oxlint-disable-next-line no-await-in-loop -- one memory after the other
+    await reportsOf(60_000, launched)
+    memory.recover()
+    memory.trim()
+    const { blockCount, cachedBytes } = memory.stats()
+    t.deepEqual({ blockCount, cachedBytes }, { blockCount: 0, cachedBytes: 0 })
+    memory.grow(0)
+    t.is(mapEnd(memory), memory.buffer.byteLength)
+    t.deepEqual(memory.check(), [])
+    memory.close()
+  }
+})
 
 onLinux(
   'a worker has the heap of its process, and closing it in one thread leaves it to the other',
@@ -388,6 +453,38 @@ asRoot('a full file system is out of memory, not the end of the process', (t) =>
   for (const block of blocks) memory.free(block)
   memory.trim()
   t.notThrows(() => memory.memset(memory.malloc(1_000_000), 1, 1_000_000))
+  t.deepEqual(memory.check(), [])
+  memory.close()
+})
+
+asRoot('pages without room in the file are the heap’s once there is room', (t) => {
+  const small = mountSmall()
+  if (small === undefined) {
+    t.log('no file system can be mounted here')
+    t.pass()
+    return
+  }
+  t.teardown(small.unmount)
+  const others = join(small.folder, 'others')
+  fs.writeFileSync(others, Buffer.alloc(20 * PAGE))
+  const memory = attachTo(join(small.folder, 'heap'), { initial: 2, maximum: 200 })
+  memory.grow(98)
+  t.is(mapEnd(memory), 100 * PAGE)
+  t.is(memory.heapMap().at(-1).kind, 'outside')
+  const before = fill(memory, 1000)
+  t.true(before > 500)
+  t.is(memory.buffer.byteLength, 100 * PAGE)
+  t.is(mapEnd(memory), 100 * PAGE)
+  fs.rmSync(others)
+  const after = fill(memory, 1000)
+  t.true(after > before + 1000)
+  t.true(fill(memory, 1000) >= after)
+  // What a thread keeps reaches as far as the heap.
+  const usable = memory.heapMap().at(-1).byteOffset
+  t.true(usable > 30 * PAGE && usable < 100 * PAGE)
+  t.is(heapOf(memory).cache.grains * 16, usable)
+  t.is(memory.stats().cachedBytes, 0)
+  t.is(memory.buffer.byteLength, 100 * PAGE)
   t.deepEqual(memory.check(), [])
   memory.close()
 })

@@ -106,12 +106,12 @@ export let dataOf
 /** @type {(memory: Pages) => number} */
 export let limitOf
 
-/** @type {(memory: Pages) => number} the pages that other processes have added and this one does not have yet */
+/** @type {(memory: Pages, known: number) => number} pages that others have added to the `known` ones of this process */
 let missingOf
 
 /**
- * Notes who knows what other processes do with a memory: `missingPages()`, by how many pages they have grown it, and what
- * peerOf is for.
+ * Notes who knows what other processes do with a memory: `missingPages(known)`, by how many pages they have grown it, and
+ * what peerOf is for.
  *
  * @type {(memory: Pages, peer: () => object) => void}
  */
@@ -149,15 +149,13 @@ export const refreshNow = (memory) => {
   return refresh(memory)
 }
 
-// By what other processes have grown a memory that several have: none grows it for another one. By nothing, if the engine
-// refuses.
+// By what other processes have grown a memory that several have: none grows it for another one. Another thread may have done
+// so, which growing by nothing tells. If the engine refuses, that is all.
 const growToo = (memory) => {
-  const missing = missingOf(memory)
+  const missing = missingOf(memory, grow.call(memory, 0))
   try {
-    grow.call(memory, missing > 0 ? missing : 0)
-  } catch {
-    grow.call(memory, 0)
-  }
+    if (missing > 0) grow.call(memory, missing)
+  } catch {}
 }
 
 /** A WebAssembly.Memory that keeps views over its own bytes. */
@@ -168,7 +166,7 @@ export class Pages extends Memory {
   #limit = NO_VIEWS.limit
 
   static {
-    missingOf = (memory) => peerOf(memory.#views.buffer)?.missingPages() ?? 0
+    missingOf = (memory, known) => peerOf(memory.#views.buffer)?.missingPages(known) ?? 0
 
     shareWith = (memory, peer) => {
       peers.set(memory.#views.buffer, peer)

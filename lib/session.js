@@ -64,6 +64,8 @@ export class Session {
   native
   #options
   #seenBytes = 0
+  /** Pages of them that the heap may use: in a file all, unless there is no room for them yet. */
+  #usablePages = 0
 
   /**
    * @param {import('./pages.js').Pages} memory
@@ -90,11 +92,15 @@ export class Session {
   attach() {
     refresh(this.memory)
     const { u8, i32 } = viewsOf(this.memory)
-    if (u8.length === this.#seenBytes || this.native === CLOSED) return false
+    if (this.native === CLOSED) return false
+    // Another process may have made room in the file for more of what this one has already.
+    if (u8.length === this.#seenBytes && !this.native?.attached) return false
     if (this.native === undefined) this.#use(openHeap(this.memory, u8, this.#options))
-    else this.native.refresh(u8)
+    const pages = this.native.refresh(u8)
+    if (u8.length === this.#seenBytes && pages === this.#usablePages) return false
     this.cache.refresh(i32, this.native.liveBlocks())
     this.#seenBytes = u8.length
+    this.#usablePages = pages
     return true
   }
 

@@ -278,7 +278,7 @@ callbacks! {
     Refresh c"refresh" (heap, arguments) -> u32 {
         heap.memory().refresh(arguments.value(0)).map_err(|_| Fault::Internal)?;
         heap.look();
-        Ok(0)
+        Ok((heap.byte_length() / PAGE as usize) as u32)
     }
     Malloc c"malloc" (heap, arguments) -> u32 {
         heap.malloc(arguments.number(0), arguments.number(1), arguments.search(2))
@@ -342,8 +342,8 @@ callbacks! {
     UndoCutShort c"undoCutShort" (heap, _arguments) -> u32 {
         heap.undo_cut_short().map(|()| 0)
     }
-    MissingPages c"missingPages" (heap, _arguments) -> u32 {
-        Ok(heap.missing_pages())
+    MissingPages c"missingPages" (heap, arguments) -> u32 {
+        Ok(heap.missing_pages(arguments.number(0)))
     }
     Wait c"wait" (heap, arguments) -> u32 {
         let [index, value, micros] = [0, 1, 2].map(|index| arguments.number(index));

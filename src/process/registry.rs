@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::attached::{Attachment, Held};
 use crate::debug::Book;
 use crate::fault::{Fault, Result};
-use crate::heap::{Bounds, Heap, Words};
+use crate::heap::{Bounds, Heap, PAGE, Words};
 use crate::process::claims;
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
@@ -87,9 +87,11 @@ impl Guarded {
         Self { bounds, byte_length, formatted: false, entered: false, depot, book, open: 1 }
     }
 
-    /// Notes how many bytes a thread sees of the memory.
-    pub fn see(&mut self, byte_length: usize) {
+    // Notes how many bytes a thread sees of the memory. Returns whether that is news.
+    fn see(&mut self, byte_length: usize) -> bool {
+        let is_news = byte_length > self.byte_length;
         self.byte_length = self.byte_length.max(byte_length);
+        is_news
     }
 }
 
@@ -121,6 +123,21 @@ impl Entry {
         let state = Guarded { formatted: true, entered: true, ..Guarded::new(bounds, 0, None) };
         let state = Mutex::new(state);
         Self { live_blocks, attachment: Some(attachment), state }
+    }
+
+    /// Notes how many bytes a thread sees of the memory. In a file there is to be room for all of
+    /// them then: whoever has grown the memory, what there is of it is the heap's. That is tried
+    /// once, as a try that fails takes all room from others while it lasts.
+    pub fn see(&self, byte_length: usize) {
+        let is_news = self.state().see(byte_length);
+        if let Some(attachment) = self.attachment.as_ref().filter(|_| is_news) {
+            attachment.reserve((byte_length / PAGE as usize) as u32);
+        }
+    }
+
+    /// The pages that there is room for in the file; 0 when the memory lies in none.
+    pub fn reserved(&self) -> u32 {
+        self.attachment.as_ref().map_or(0, |attachment| attachment.pages())
     }
 
     /// Locks the heap. A thread that panicked while it held the lock left nothing half done in what
@@ -156,9 +173,7 @@ pub fn open(
     let mut registry = lock();
     let registry = registry.get_or_insert_default();
     if let Some(entry) = registry.open.get(&address) {
-        let mut state = entry.state();
-        state.open += 1;
-        state.see(words.byte_length() as usize);
+        entry.state().open += 1;
         return Ok(Arc::clone(entry));
     }
     if !claims::take(address) {

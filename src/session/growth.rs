@@ -51,16 +51,18 @@ impl<B: Bytes> SharedHeap<B> {
 
     // Grows the memory, looks at it anew and takes in the pages: a thread is terminated while it
     // runs JavaScript, not here, so that no page is lost in between. JavaScript runs before the
-    // lock is taken.
+    // lock is taken. Returns how many more pages this thread can use.
     fn grow_by(&self, pages: u32) -> Result<u32> {
+        let before = self.byte_length();
         let grown = (pages > 0).then(|| self.grow_memory(pages)).flatten();
         let Some((first, end)) = grown else { return Ok(0) };
+        self.entry.see(end as usize * PAGE as usize);
         let mut state = self.entry.lock()?;
-        self.extend_to(&mut state, end as usize * PAGE as usize);
+        self.extend(&state);
         state.depot.note_growth();
         // Pages that cannot hold a block stay unused.
         drop(self.take_in(&mut state, first, end));
-        Ok(end - first)
+        Ok((self.byte_length().saturating_sub(before) / PAGE as usize) as u32)
     }
 
     // Has the engine grow the memory. Returns the pages that there were and that there are.
@@ -69,39 +71,39 @@ impl<B: Bytes> SharedHeap<B> {
             Some(attachment) => self.growth_of(attachment, pages)?,
             None => pages,
         };
-        let first = if pages == 0 { self.seen_pages() } else { self.memory.grow(pages)? };
+        let first = self.memory.grow(pages)?;
         Some((first, first.saturating_add(pages)))
     }
 
     // How much a memory that several processes have is grown by here, so that it has `pages` more
     // than this process knew of: as far as another one has grown it; else further, and there is
-    // room in the file before there are pages.
+    // room in the file before there are pages. Where there was none, this process may have pages
+    // already. If two threads do this at the same moment, the memory becomes longer than they
+    // wanted, and all of it is the heap's: see [`Entry::see`](crate::process::registry::Entry::see).
     fn growth_of(&self, attachment: &Attachment, pages: u32) -> Option<u32> {
-        let (seen, reserved) = (self.seen_pages(), attachment.pages());
-        if seen < reserved {
-            return Some(reserved - seen);
+        // What this thread has seen may be less.
+        let (here, reserved) = (self.memory.grow(0)?, attachment.pages());
+        if here < reserved {
+            return Some(reserved - here);
         }
         let wanted = reserved.saturating_add(pages);
-        attachment.reserve(wanted).then(|| wanted.saturating_sub(seen))
+        attachment.reserve(wanted).then(|| wanted.saturating_sub(here))
     }
 
-    /// How many pages other processes have added to the memory that this thread does not see.
-    pub fn missing_pages(&self) -> u32 {
-        let reserved = self.entry.attachment.as_ref().map_or(0, |attachment| attachment.pages());
-        reserved.saturating_sub(self.seen_pages())
-    }
-
-    fn seen_pages(&self) -> u32 {
-        (self.memory.byte_length() / PAGE as usize) as u32
+    /// How many pages other processes have added to the memory beyond those that this thread sees,
+    /// and the `known` first ones.
+    pub fn missing_pages(&self, known: u32) -> u32 {
+        let seen = (self.memory.byte_length() / PAGE as usize) as u32;
+        self.entry.reserved().saturating_sub(seen.max(known))
     }
 
     // Other threads may have grown the memory, and added pages, further up.
-    fn extend_to(&self, state: &mut Guarded, byte_length: usize) {
-        state.see(byte_length);
+    fn extend(&self, state: &Guarded) {
+        self.look_at_file();
         if self.memory.is_shared() {
-            // SAFETY: the engine has just grown the memory to `byte_length` bytes, or has given a
-            // buffer of that many to another thread that has the memory open. It is shared, so it
-            // neither moves nor shrinks.
+            // SAFETY: the engine has just grown the memory to that many bytes, or has given a buffer
+            // of them to another thread that has the memory open. It is shared, so it neither moves
+            // nor shrinks.
             unsafe { self.memory.extend(state.byte_length) };
         }
     }

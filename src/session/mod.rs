@@ -42,6 +42,9 @@ pub struct SharedHeap<B: Bytes> {
     cache: Rc<ThreadCache>,
     /// The thread's token, once it was entered where several processes have the memory; else 0.
     token: Cell<u32>,
+    /// Pages that had room in the file when this thread last looked, if several processes have the
+    /// memory. Calls use no more of it, so that JavaScript has the states of all blocks in it.
+    reserved: Cell<u32>,
     /// In debug mode: where the program is that makes the next call.
     caller: RefCell<Option<CallSite>>,
     /// In debug mode: what can be told about the last call that was refused.
@@ -68,19 +71,28 @@ impl<B: Bytes> SharedHeap<B> {
 
     /// Takes note of what the thread sees of the memory.
     pub fn look(&self) {
-        self.entry.state().see(self.memory.byte_length());
+        self.entry.see(self.memory.byte_length());
+        self.look_at_file();
     }
 
-    // The bytes of the memory that this thread has seen. Those in a file are seen where this
-    // process has mapped all of it.
+    fn look_at_file(&self) {
+        self.reserved.set(self.entry.reserved());
+    }
+
+    // The bytes of the memory that this thread has seen, in a file those with room there. They are
+    // seen where this process has mapped all of it.
     fn words(&self) -> Words<'_> {
         match &self.entry.attachment {
             None => self.memory.words(),
-            Some(attachment) => attachment.words(self.memory.byte_length()),
+            Some(attachment) => {
+                let reserved = self.reserved.get() as usize * PAGE as usize;
+                attachment.words(self.memory.byte_length().min(reserved))
+            }
         }
     }
 
-    /// How much of the memory this thread has seen, and other processes have made room for.
+    /// How much of the memory this thread has seen, and seen to have room in the file, if it lies
+    /// in one.
     pub fn byte_length(&self) -> usize {
         self.words().byte_length() as usize
     }

@@ -64,8 +64,8 @@ impl<B: Bytes> SharedHeap<B> {
     fn of(memory: B, entry: Arc<Entry>) -> Self {
         let cache = Rc::new(ThreadCache::new());
         let (thread, start) = {
+            entry.see(memory.byte_length());
             let mut state = entry.state();
-            state.see(memory.byte_length());
             (state.depot.join(Arc::clone(cache.rows())), state.bounds.start)
         };
         let roots = if memory.is_shared() && entry.attachment.is_none() {
@@ -75,8 +75,8 @@ impl<B: Bytes> SharedHeap<B> {
         };
         let root = Cell::new(None);
         let (caller, finding) = (RefCell::default(), RefCell::default());
-        let token = Cell::new(0);
-        Self { roots, memory, root, entry, thread, cache, token, caller, finding }
+        let (token, reserved) = (Cell::new(0), Cell::new(entry.reserved()));
+        Self { roots, memory, root, entry, thread, cache, token, reserved, caller, finding }
     }
 }
 

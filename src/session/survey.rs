@@ -46,7 +46,8 @@ impl<B: Bytes> SharedHeap<B> {
             return Ok(Area::of_unused(self.words()));
         };
         drop(self.free_blocks(&mut state, heap).collect(1));
-        heap.map(|pointer| state.book.as_ref().is_some_and(|book| book.is_freed(pointer)))
+        let is_held = |pointer| state.book.as_ref().is_some_and(|book| book.is_freed(pointer));
+        heap.map(self.memory.byte_length() as u64, is_held)
     }
 
     /// The bytes of a free area that take up no memory: never written to, or given back since.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::attached::{Attachment, attach};
 use crate::fault::Fault;
-use crate::heap::{GRAIN, PAGE, Search};
+use crate::heap::{GRAIN, PAGE, Search, Use};
 use crate::process::rows::HEAD_WORDS;
 use crate::process::{claims, registry};
 use crate::session::{Bytes, OpenOptions, SharedHeap};
@@ -48,21 +48,59 @@ fn a_memory_grows_for_all_that_have_it() {
     let file = TestFile::new("growth");
     let (mine, theirs) = (open(&file), open(&file));
     let bytes = |pages: u32| (pages * PAGE) as usize;
-    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(2), 0));
+    assert_eq!((mine.byte_length(), mine.missing_pages(0)), (bytes(2), 0));
     let block = mine.malloc(100, GRAIN, Search::Quick).unwrap();
     // One of them died when there was room in the file, but before the heap had it.
     assert!(file_of(&theirs).reserve(5));
     assert_eq!(mine.grow_behind(block, 100_000), Ok(0));
-    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(2), 3));
+    assert_eq!((mine.byte_length(), mine.missing_pages(0)), (bytes(2), 3));
     assert_eq!(mine.grow_for(100_000, GRAIN), Ok(3));
-    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(5), 0));
+    assert_eq!((mine.byte_length(), mine.missing_pages(0)), (bytes(5), 0));
     assert_eq!(file_of(&mine).pages(), 5);
     let grown = mine.grow_for(100_000, GRAIN).unwrap();
     assert!(grown > 0);
     assert_eq!((mine.byte_length(), file_of(&mine).pages()), (bytes(5 + grown), 5 + grown));
     assert_eq!(theirs.stats().err(), Some(Fault::Stale));
-    theirs.memory().grow(theirs.missing_pages());
+    theirs.memory().grow(theirs.missing_pages(0));
+    theirs.look();
     assert_eq!(theirs.stats().unwrap(), mine.stats().unwrap());
+}
+
+#[test]
+fn pages_that_the_program_grew_get_room_in_the_file_when_they_are_seen() {
+    let file = TestFile::new("grown");
+    let mine = open(&file);
+    let bytes = |pages: u32| (pages * PAGE) as usize;
+    mine.memory().grow(3);
+    assert_eq!((mine.byte_length(), file_of(&mine).pages()), (bytes(2), 2));
+    mine.look();
+    assert_eq!((mine.byte_length(), file_of(&mine).pages()), (bytes(5), 5));
+    // Those of another thread that has grown the memory at the same moment, too.
+    mine.memory().grow(4);
+    assert!(mine.grow_for(4 * PAGE, GRAIN).unwrap() > 0);
+    assert_eq!((mine.byte_length(), file_of(&mine).pages()), (bytes(9), 9));
+}
+
+#[test]
+fn a_thread_uses_no_more_than_what_it_has_looked_at() {
+    let file = TestFile::new("looked");
+    let (mine, theirs) = (open(&file), open(&file));
+    mine.memory().grow(5);
+    assert!(theirs.grow_for(100_000, GRAIN).unwrap() > 0);
+    assert_eq!(mine.byte_length(), 2 * PAGE as usize);
+    assert_eq!(mine.malloc(100, GRAIN, Search::Quick), Err(Fault::Stale));
+    mine.look();
+    assert!(mine.malloc(100, GRAIN, Search::Quick).is_ok());
+}
+
+#[test]
+fn a_map_covers_pages_that_have_no_room_in_the_file() {
+    let file = TestFile::new("map");
+    let mine = open(&file);
+    mine.memory().grow(3);
+    let last = *mine.map().unwrap().last().unwrap();
+    let page = u64::from(PAGE);
+    assert_eq!((last.used_as, last.start, last.end), (Use::Outside, 2 * page, 5 * page));
 }
 
 #[test]

@@ -53,12 +53,12 @@ impl Area {
 }
 
 impl<'m> Heap<'m> {
-    /// What the bytes of the memory are for. Blocks that are in use, but whose pointer `is_held`,
-    /// count as held back.
+    /// What the bytes of a memory of that length are for, some of which the heap may not be able to
+    /// have. Blocks that are in use, but whose pointer `is_held`, count as held back.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when a record or a header on the way is impossible.
-    pub fn map(&self, is_held: impl Fn(u32) -> bool) -> Result<Vec<Area>> {
+    pub fn map(&self, byte_length: u64, is_held: impl Fn(u32) -> bool) -> Result<Vec<Area>> {
         let mut map = Map(Vec::new());
         for segment in self.segments_ascending()? {
             map.extend(Use::Outside, self.first_byte(&segment))?;
@@ -70,7 +70,7 @@ impl<'m> Heap<'m> {
                 unit += units;
             }
         }
-        map.extend(Use::Outside, self.words.byte_length())?;
+        map.extend(Use::Outside, byte_length)?;
         Ok(map.0)
     }
 

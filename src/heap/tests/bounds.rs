@@ -46,7 +46,7 @@ fn a_territory_has_room_for_a_block_or_is_left_as_it_is() {
         let all = copy_of(&words);
         let (own, behind) = ((start / 4) as usize, 2 * PAGE as usize / 4);
         assert!(all[..own].iter().chain(&all[behind..]).all(|&word| word == u32::MAX));
-        let map = heap.map(|_| false).unwrap();
+        let map = heap.map(heap.words.byte_length(), |_| false).unwrap();
         let uses: Vec<_> = map.iter().map(|area| (area.used_as, area.start)).collect();
         assert_eq!(uses[..2], [(Use::Outside, 0), (Use::Table, u64::from(start))]);
         assert_eq!(uses.last(), Some(&(Use::Outside, 2 * u64::from(PAGE))));
@@ -65,7 +65,7 @@ fn the_map_of_a_whole_memory_begins_with_its_records() {
     let words = pages(2);
     let heap = whole_heap(&words, 2);
     heap.malloc(100, GRAIN, Search::Quick).unwrap();
-    let map = heap.map(|_| false).unwrap();
+    let map = heap.map(heap.words.byte_length(), |_| false).unwrap();
     assert_eq!((map[0].used_as, map[0].start), (Use::Table, 0));
     let total: u64 = map.iter().map(|area| area.end - area.start).sum();
     assert_eq!(total, u64::from(2 * PAGE));

@@ -307,7 +307,7 @@ impl Case {
             10 => {
                 heap.stats().map_err(all)?;
                 heap.each_block(drop).map_err(all)?;
-                heap.map(|pointer| pointer % 32 == 0).map_err(all)?;
+                heap.map(heap.words.byte_length(), |pointer| pointer % 32 == 0).map_err(all)?;
             }
             14 => assert!(found(&heap) <= self.words.len()),
             11 => {
@@ -610,7 +610,8 @@ fn no_unit_is_walked_twice() {
         let (mut blocks, mut damages) = (0, 0);
         let listed = heap.each_block(|_| blocks += 1).err();
         heap.check(&mut |_| damages += 1);
-        let (stats, map) = (heap.stats().err(), heap.map(|_| false).err());
+        let (stats, map) =
+            (heap.stats().err(), heap.map(heap.words.byte_length(), |_| false).err());
         let refused = [listed, stats, map, heap.free_runs().err()].into_iter().flatten();
         (refused.filter(|fault| *fault == Fault::Corrupted).count(), blocks, damages > 0)
     };

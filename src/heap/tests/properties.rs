@@ -262,7 +262,7 @@ impl Shadow {
 
 /// Compares the map with what the walk says.
 fn compare_map(heap: &Heap<'_>, words: Words<'_>) {
-    let map = heap.map(|_| false).expect("a sound heap");
+    let map = heap.map(heap.words.byte_length(), |_| false).expect("a sound heap");
     let ends = map.iter().map(|area| area.end);
     assert!(
         [0].into_iter()
