@@ -215,12 +215,15 @@ const fromTheEnd = (call) => {
 
 const MAKING = {
   calloc: (memory) => memory.calloc(24),
-  alloc: (memory) => memory.alloc(Int32Array, 6).byteOffset,
-  Int32Array: (memory) => memory.Int32Array([1, 2, 3]).byteOffset,
+  alloc: (memory) => memory.alloc(Int32Array, 6),
+  Int32Array: (memory) => memory.Int32Array([1, 2, 3]),
   mallocString: (memory) => memory.mallocString('a text'),
-  posix_memalign: (memory, { at, imports }) =>
-    imports.posix_memalign(at, 64, 24) === 0 ? memory.getUint32(at) : undefined,
+  posix_memalign: (memory, { at, imports }) => imports.posix_memalign(at, 64, 24),
 }
+
+/** The block that one of these has made, which is asked for where there is room on the stack: else that would be lost. */
+const pointerOf = (answer, memory, at) =>
+  answer === 0 ? memory.getUint32(at) : (answer.byteOffset ?? answer)
 
 /** Calls something deeper and deeper until it fails, and then once more, higher up each time, until it does not. */
 const atTheEnd = (call) => {
@@ -273,10 +276,13 @@ test('however often the stack ends no block is lost: realloc', (t) => {
 for (const [name, make] of Object.entries(MAKING)) {
   test(`at the end of the stack no block is lost: ${name}`, (t) => {
     const memory = new LocalSharedMemory(10, 200)
-    const context = { at: memory.malloc(16), imports: memory.imports() }
+    const slots = memory.malloc(4 * TRIES)
+    const imports = memory.imports()
     const before = memory.stats().blockCount
-    const answers = fromTheEnd(() => make(memory, context))
-    const made = answers.filter((answer) => answer > 0)
+    const answers = fromTheEnd((index) => make(memory, { at: slots + 4 * index, imports }))
+    const made = answers.flatMap((answer, index) =>
+      answer === undefined ? [] : [pointerOf(answer, memory, slots + 4 * index)],
+    )
     t.true(made.length > 0 && made.length < TRIES)
     t.is(memory.stats().blockCount, before + made.length)
     for (const ptr of made) memory.free(ptr)
