@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { heapOf } from '../lib/blocks.js'
+import { peerOf, viewsOf } from '../lib/pages.js'
 import { Mutex, SharedMap } from '../structures/index.js'
 import { ask, end, killProcesses, newPath, startProcess } from './fixtures/attached.mjs'
 import { runChild } from './fixtures/child.mjs'
@@ -51,6 +52,17 @@ test('arguments are checked', (t) => {
   t.throws(() => attachTo(path, { ...SMALL, heapBase: 16 }), range)
   t.throws(() => attachTo(path, { ...SMALL, debug: true }), { code: 'ERR_DEBUG_UNAVAILABLE' })
   t.false(fs.existsSync(path))
+})
+
+onLinux('a memory has other processes by its own file alone', (t) => {
+  const attached = attachTo(newPath())
+  const memory = new LocalSharedMemory(1, 2)
+  memory.setInt8(16, 1)
+  t.is(peerOf(viewsOf(memory).buffer), undefined)
+  t.not(peerOf(viewsOf(attached).buffer), undefined)
+  attached.grow(1)
+  attached.setInt8(attached.buffer.byteLength - 1, 1)
+  t.not(peerOf(viewsOf(attached).buffer), undefined)
 })
 
 onLinux('the memory is of the class, native, and a module can import it', (t) => {

@@ -169,6 +169,7 @@ export class Pages extends Memory {
     missingOf = (memory, known) => peerOf(memory.#views.buffer)?.missingPages(known) ?? 0
 
     shareWith = (memory, peer) => {
+      refresh(memory)
       peers.set(memory.#views.buffer, peer)
     }
 
