@@ -1,6 +1,7 @@
 // Code that runs in the same process and is not kind: subclasses with constructors and methods of their own, stand-ins for
 // globals, accessors on Object.prototype, values that only look like what is asked for, stacks that end.
 
+import process from 'node:process'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { runChild } from './fixtures/child.mjs'
@@ -308,6 +309,13 @@ for (const byteLength of [24, 34_000]) {
     t.is(memory.stats().blockCount, 0)
   })
 }
+
+test('no block is lost where the stack ends in a loop', async (t) => {
+  const flags = process.versions.bun || process.versions.deno ? [] : ['--no-opt']
+  const { code, stdout, stderr } = await runChild('stack-ends.mjs', [], { flags })
+  t.is(code, 0, stderr)
+  t.is(stdout, '0 0\n')
+})
 
 test('an error of the engine for want of stack stays what it is', (t) => {
   const memory = new LocalSharedMemory(1)

@@ -157,13 +157,25 @@ const makeClass = (kept, classBits) =>
       if (!this.hasRoom(head) && !this.raise(head)) return 0
       const moved = this.pop(byteLength) || this.popOlder(byteLength)
       if (moved === 0) return 0
-      // There is no call from here on: at the end of the stack it would fail, and the new block be lost.
       const to = moved >>> 2
-      // Every block has an even number of words.
-      for (let word = 0; word < count; word += 2) {
-        words[to + word] = words[from + word]
-        words[to + word + 1] = words[from + word + 1]
+      try {
+        // Every block has an even number of words.
+        for (let word = 0; word < count; word += 2) {
+          words[to + word] = words[from + word]
+          words[to + word + 1] = words[from + word + 1]
+        }
+      } catch (error) {
+        // The engine looks for the end of the stack in loops, too, now and then. The new block goes back without a loop or a
+        // call, which would fail as well.
+        const row = rows[1024 + ((byteLength + 23) >>> 4)] & 1016
+        const own = rows[row]
+        states[moved >>> 4] = kept ^ ((row >>> 3) & classBits)
+        words[to - 2] = 0
+        rows[own & 65_535] = moved
+        rows[row] = own + 1
+        throw error
       }
+      // There is no call from here on.
       const own = rows[head]
       states[ptr >>> 4] = kept ^ ((head >>> 3) & classBits)
       words[from - 2] = 0
