@@ -15,7 +15,8 @@
 //   32_776       bytes of the largest request that is served from here
 //
 // Between the first and the last write of a method there is no loop and no call but to Atomics: so a thread is never
-// terminated there.
+// terminated there. Only realloc copies between taking a block and giving one back: of a thread that is terminated there both
+// are live.
 
 import { LargeCache } from './large-cache.js'
 
