@@ -441,15 +441,20 @@ const mountSmall = () => {
   }
 }
 
-asRoot('a full file system is out of memory, not the end of the process', (t) => {
-  const small = mountSmall()
-  if (small === undefined) {
-    t.log('no file system can be mounted here')
-    t.pass()
-    return
-  }
-  t.teardown(small.unmount)
-  const path = join(small.folder, 'heap')
+const onSmallDisk = (title, run) =>
+  asRoot(title, (t) => {
+    const small = mountSmall()
+    if (small === undefined) {
+      t.log('no file system can be mounted here')
+      t.pass()
+      return
+    }
+    t.teardown(small.unmount)
+    run(t, small.folder)
+  })
+
+onSmallDisk('a full file system is out of memory, not the end of the process', (t, folder) => {
+  const path = join(folder, 'heap')
   const full = { instanceOf: RangeError, code: 'ERR_OUT_OF_MEMORY' }
   t.throws(() => attachTo(path, { initial: 100 }), full)
   const memory = attachTo(path, { initial: 2, maximum: 200 })
@@ -469,17 +474,10 @@ asRoot('a full file system is out of memory, not the end of the process', (t) =>
   memory.close()
 })
 
-asRoot('pages without room in the file are the heap’s once there is room', (t) => {
-  const small = mountSmall()
-  if (small === undefined) {
-    t.log('no file system can be mounted here')
-    t.pass()
-    return
-  }
-  t.teardown(small.unmount)
-  const others = join(small.folder, 'others')
+onSmallDisk('pages without room in the file are the heap’s once there is room', (t, folder) => {
+  const others = join(folder, 'others')
   fs.writeFileSync(others, Buffer.alloc(20 * PAGE))
-  const memory = attachTo(join(small.folder, 'heap'), { initial: 2, maximum: 200 })
+  const memory = attachTo(join(folder, 'heap'), { initial: 2, maximum: 200 })
   memory.grow(98)
   t.is(mapEnd(memory), 100 * PAGE)
   t.is(memory.heapMap().at(-1).kind, 'outside')
