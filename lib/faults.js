@@ -10,8 +10,8 @@ import {
   internalError,
   invalidPointer,
   notAHeap,
-  withFacts,
   outOfMemory,
+  withFacts,
 } from './errors.js'
 
 /** The numbers that stand for faults, all below 0. */

@@ -185,7 +185,8 @@ export class Pages extends Memory {
       memory.#views = renewed
       memory.#data = renewed.data
       memory.#limit = renewed.limit
-      if (peers.has(views.buffer)) peers.set(buffer, peers.get(views.buffer))
+      const peer = peers.get(views.buffer)
+      if (peer !== undefined) peers.set(buffer, peer)
       return true
     }
   }
