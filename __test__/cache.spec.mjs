@@ -492,3 +492,21 @@ test('much that is kept goes back before a large block takes room, in a memory t
   t.is(memory.stats().cachedBytes, 0)
   t.is(pagesOf(memory), pages)
 })
+
+test('one length of blocks that are long for the memory is kept when it comes again, until another is wanted', (t) => {
+  const memory = new LocalSharedMemory(100, 100)
+  const keptAfter = (byteLength) => {
+    memory.free(memory.malloc(byteLength))
+    return memory.stats().cachedBytes
+  }
+  for (const byteLength of [300_000, 200_000]) {
+    t.is(keptAfter(byteLength), 0)
+    t.is(keptAfter(byteLength), 0)
+    t.true(keptAfter(byteLength) > byteLength)
+    t.true(keptAfter(byteLength) > byteLength)
+  }
+  const whole = memory.malloc(6_000_000)
+  t.is(memory.stats().cachedBytes, 0)
+  memory.free(whole)
+  checkWhole(t, memory)
+})

@@ -11,8 +11,8 @@ use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, UNIT};
 use crate::process::depot::Depot;
 use crate::process::rows::{
-    BUDGET, FIRST, LARGE, LARGE_BELOW, LARGE_SPARE, REFUSALS, ROWS, Row, Rows, SPARE, row_bytes,
-    spare_of,
+    BUDGET, FIRST, LARGE, LARGE_BELOW, LARGE_SPARE, LONG, REFUSALS, ROWS, Row, Rows, SPARE,
+    row_bytes, spare_of,
 };
 
 /// Bytes of blocks that an idle thread may keep to itself.
@@ -231,7 +231,7 @@ impl ThreadCache {
     fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
         let (row, bytes) = (self.rows.row(index), row_bytes(index));
         let budget = self.budget(free_blocks)?;
-        if row.width() == 0 && bytes > budget / LEAST_BLOCKS {
+        if row.width() == 0 && !self.may_open(free_blocks, index, budget)? {
             return Ok(None);
         }
         let share = if index < DENSE_END { FIRST_SHARE } else { FIRST_LARGE_SHARE };
@@ -239,6 +239,51 @@ impl ThreadCache {
         let width = if row.width() == 0 { self.reserve(index, first) } else { row.width() };
         row.set_width(width);
         Ok(Some(row))
+    }
+
+    // Whether blocks of a row are kept in a heap of this size. Of the rows whose blocks are long for
+    // it one is, when room is asked for twice in succession: of what else a program takes and frees,
+    // hardly anything comes again, and it would keep neighbours apart.
+    fn may_open(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        index: usize,
+        budget: u32,
+    ) -> Result<bool> {
+        let (bytes, most) = (row_bytes(index), budget / LEAST_BLOCKS);
+        if bytes <= most || index < DENSE_END || bytes > budget {
+            return Ok(bytes <= most);
+        }
+        let last = self.rows.figure(LONG) as usize;
+        self.rows.set_figure(LONG, index as u32);
+        if last != index && ROWS.contains(&last) && self.rows.row(last).width() > 0 {
+            self.close_row(free_blocks, last)?;
+        }
+        Ok(last == index)
+    }
+
+    /// Puts the blocks back that are long for the heap, before another one is looked for.
+    ///
+    /// # Errors
+    /// Those of [`FreeBlocks::put`]; what was to be put back left the cache.
+    pub fn put_long(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
+        let last = self.rows.figure(LONG) as usize;
+        if !ROWS.contains(&last) {
+            return Ok(());
+        }
+        self.put_oldest(free_blocks, last, self.rows.row(last).blocks().len())
+    }
+
+    // Keeps no blocks of a row.
+    fn close_row(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<()> {
+        let (row, figure) = (self.rows.row(index), spare_of(index));
+        let put = self.put_oldest(free_blocks, index, row.blocks().len());
+        let widened = (row.width() - 1) * row_bytes(index);
+        self.rows.set_figure(figure, self.rows.figure(figure) + widened);
+        self.rows.set_figure(FIRST, self.rows.figure(FIRST).saturating_sub(row_bytes(index)));
+        self.note_large_below();
+        row.set_width(0);
+        put
     }
 
     // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to
@@ -626,10 +671,21 @@ mod tests {
             let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
             let most = pages * PAGE / 16;
             for index in ROWS {
-                cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
-                let (width, bytes) = (cache.rows.row(index).width(), row_bytes(index));
+                let make_room = |fixture: &mut Fixture| {
+                    cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
+                    cache.rows.row(index).width() > 0
+                };
+                let bytes = row_bytes(index);
+                assert_eq!(
+                    make_room(&mut fixture),
+                    4 * bytes <= most,
+                    "row {index} of {pages} pages"
+                );
+                make_room(&mut fixture);
+                let width = cache.rows.row(index).width();
                 let part = most / if index < DENSE_END { 64 } else { 16 };
-                assert_eq!(width > 0, 4 * bytes <= most, "row {index} of {pages} pages");
+                let longest = if index < DENSE_END { most / 4 } else { most };
+                assert_eq!(width > 0, bytes <= longest, "row {index} of {pages} pages");
                 assert!(width <= 1 || width * bytes <= part && width <= 32);
                 assert!(width == 0 || width == 32 || (width + 1) * bytes > part);
                 cache.rest(&mut fixture.free_blocks(0)).unwrap();
@@ -712,6 +768,44 @@ mod tests {
         assert_eq!((kept(&cache), cached(&fixture.free_blocks(0).heap)), (0, 0));
         assert!(fixture.live_blocks.is_free(blocks[0]) && fixture.live_blocks.is_free(blocks[3]));
         assert_eq!(fixture.free_blocks(0).heap.stats().unwrap().block_count, 3);
+    }
+
+    /// Takes a block from the heap and frees it. Returns it if the cache keeps it then.
+    fn keep_large(cache: &ThreadCache, fixture: &mut Fixture, byte_length: u32) -> Option<u32> {
+        let free_blocks = &mut fixture.free_blocks(0);
+        let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
+        give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
+        let row = Rows::row_at(js(cache, fixture).head_of_large(block)).unwrap();
+        cache.make_room(&mut fixture.free_blocks(0), row).unwrap();
+        js(cache, fixture).push_large(block).then_some(block)
+    }
+
+    #[test]
+    fn of_blocks_that_are_long_for_the_heap_a_length_that_comes_again_is_kept() {
+        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
+        let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
+        keep_large(&cache, &mut fixture, 60_000).unwrap();
+        let before = kept(&cache);
+        let figures = || [FIRST, LARGE_BELOW, LARGE_SPARE].map(|figure| cache.rows.figure(figure));
+        let at_first = figures();
+        for byte_length in [300_000, 400_000] {
+            assert_eq!(keep_large(&cache, &mut fixture, byte_length), None);
+            assert_eq!((kept(&cache), figures()), (before, at_first), "nor the one before it");
+            let block = keep_large(&cache, &mut fixture, byte_length).unwrap();
+            assert_eq!(js(&cache, &fixture).pop_large(byte_length), Some(block));
+            assert!(js(&cache, &fixture).push_large(block));
+            assert!(cache.rows.figure(FIRST) - at_first[0] > byte_length);
+            assert!(kept(&cache) - before > u64::from(byte_length));
+        }
+        let free_blocks = &mut fixture.free_blocks(0);
+        cache.put_long(free_blocks).unwrap();
+        cache.put_long(free_blocks).unwrap();
+        assert_eq!(kept(&cache), before);
+        assert_eq!(free_blocks.heap.stats().unwrap().block_count, 2, "those that were not kept");
+        for _ in 0..3 {
+            assert_eq!(keep_large(&cache, &mut fixture, budget), None, "longer than all others");
+        }
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub const LARGE_SPARE: usize = 4;
 pub const REFUSALS: usize = 5;
 /// Bytes of one block of each row that is in use.
 pub const FIRST: usize = 6;
+/// The last row that room was asked for of those whose blocks are long for the heap.
+pub const LONG: usize = 7;
 
 /// The words of one thread's cache.
 pub struct Rows {

@@ -30,6 +30,7 @@ impl<B: Bytes> SharedHeap<B> {
         let heap = self.formatted_now(state)?;
         let pointer = self.with_room(state, heap, |central| {
             if class_for(byte_length, align).is_none() {
+                self.cache.put_long(central)?;
                 self.cache.tidy(central)?;
             }
             heap.malloc(byte_length, align, search)
