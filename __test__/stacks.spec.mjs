@@ -286,6 +286,34 @@ test('blocks that another thread has taken are not taken back', (t) => {
   t.deepEqual(figures(cache), [2, 2, 6])
 })
 
+test('blocks that another thread takes while they are looked at are not taken back', (t) => {
+  const takeBack = {
+    small: { head: HEAD, make: makeLive, byteLength: 50, stride: 1024 },
+    large: {
+      head: BIG,
+      make: (cache, ptr) => makeLarge(cache, ptr + 16, 64),
+      byteLength: 65_000,
+      stride: 65_536,
+    },
+  }
+  for (const [kind, { head, make, byteLength, stride }] of Object.entries(takeBack)) {
+    const cache = makeCache()
+    const ptrs = [1, 2, 3, 4, 5, 6].map((index) => make(cache, stride * index))
+    for (const ptr of ptrs) t.true(push(cache, ptr))
+    const border = cache.rows[head + PUBLISHED] >>> 16
+    while ((cache.rows[head + OWN] & 0xffff) > border) t.true(pop(cache, byteLength) > 0)
+    const { widen } = cache
+    cache.widen = (...args) => {
+      cache.rows[head + PUBLISHED] = (border << 16) | border
+      return widen.apply(cache, args)
+    }
+    t.is(pop(cache, byteLength), 0, kind)
+    cache.widen = widen
+    t.is(cache.rows[head + OWN], (border << 16) | border)
+    t.true(push(cache, ptrs.at(-1)) && pop(cache, byteLength) === ptrs.at(-1))
+  }
+})
+
 test('a stack ends, and a class without room for own blocks takes none', (t) => {
   const cache = makeCache()
   const taken = Array.from({ length: DEPTH + 3 }, (_, index) =>

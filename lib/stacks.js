@@ -59,7 +59,7 @@ const NO_DIGITS = new Int32Array(0)
 export const NO_ROWS = new Int32Array(layout.words)
 
 /** The word with the bytes that stacks of that kind may still be widened by. */
-const spareOf = (head) => (head < 3080 ? 1 : 4)
+const spareOf = (head) => (head < LAYOUT.largeHeads ? LAYOUT.spare : LAYOUT.largeSpare)
 
 /** What one thread keeps, and the memory that it is of. */
 export class Stacks {
@@ -143,8 +143,10 @@ export class Stacks {
     if (rows[head] >>> 16 <= (rows[head + 3] & 0xffff)) return false
     const width = this.widen(head)
     const published = rows[head + 3]
-    const floor = (rows[head] >>> 16) - this.#step(head, width, LOWERED)
-    return this.#moveFloor(head, published, Math.max(floor, published & 0xffff), width)
+    const before = rows[head] >>> 16
+    const floor = Math.max(before - this.#step(head, width, LOWERED), published & 0xffff)
+    // Another thread may have taken all of them since the first look.
+    return floor < before && this.#moveFloor(head, published, floor, width)
   }
 
   /**
@@ -212,8 +214,8 @@ export class Stacks {
     rows[5] += 1
     if (rows[5] >= MOST_REFUSALS) {
       rows[5] = 0
-      for (let each = 8; each < 1024; each += 8) this.#narrow(each)
-      for (let each = 3080; each < 3408; each += 8) this.#narrow(each)
+      for (let each = 8; each < LAYOUT.sizes; each += 8) this.#narrow(each)
+      for (let each = LAYOUT.largeHeads; each < LAYOUT.stacks; each += 8) this.#narrow(each)
     }
     return rows[head + 4]
   }
@@ -223,9 +225,10 @@ export class Stacks {
     const width = rows[head + 4]
     const narrow = (width + 1) >>> 1
     if (narrow === width) return
+    const spare = spareOf(head)
     const floor = Math.max(rows[head] >>> 16, (rows[head] & 0xffff) - (narrow >>> 1))
     if (!this.#moveFloor(head, rows[head + 3], floor, narrow)) return
     rows[head + 4] = narrow
-    rows[spareOf(head)] += (width - narrow) * rows[head + 2]
+    rows[spare] += (width - narrow) * rows[head + 2]
   }
 }

@@ -4,13 +4,22 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, Heap, Search, Span};
+use crate::heap::{CLASSES, DENSE_END, Heap, MAX_SLOTS, Search, Span};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
+use crate::process::rows::depth;
 
 /// Bytes of blocks that are taken out of spans at once, if they are not in one span anyway: more
 /// would touch headers that nobody wants yet.
 const SPAN_BATCH: u32 = 4 * 1024;
+// A batch that lacks one block, and all blocks of one more span, fit into an empty stack.
+const _: () = {
+    let mut class = 1;
+    while class < DENSE_END {
+        assert!((SPAN_BATCH / CLASSES[class].stride + MAX_SLOTS) as usize <= depth(class));
+        class += 1;
+    }
+};
 
 /// The free blocks of a heap, for one thread and the length of one call.
 pub struct FreeBlocks<'a> {
@@ -44,7 +53,7 @@ impl FreeBlocks<'_> {
     fn take_from_spans(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {
         let Self { heap, live_blocks, depot, thread } = self;
         let least = (SPAN_BATCH / CLASSES[class].stride).max(1);
-        let (mut taken, mut surplus) = (0, Vec::new());
+        let mut taken = 0;
         let outcome = heap.take_spans(class, least, Search::Quick, |pointer| {
             depot.set_owner(pointer, *thread);
             // If a bit of its span's bitmap was written over, and it is in use, it is never used
@@ -53,15 +62,9 @@ impl FreeBlocks<'_> {
                 return;
             }
             live_blocks.set_kept(pointer, class);
-            match slots.get(taken) {
-                Some(slot) => {
-                    slot.store(pointer, Relaxed);
-                    taken += 1;
-                }
-                None => surplus.push(pointer),
-            }
+            slots[taken].store(pointer, Relaxed);
+            taken += 1;
         });
-        self.put(surplus.into_iter())?;
         // What was taken before a fault is in nobody's hands but this thread's.
         if taken == 0 {
             return outcome.map(|()| 0);

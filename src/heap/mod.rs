@@ -47,7 +47,7 @@ pub use growth::Bounds;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
 pub use measures::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
 pub use run::Search;
-pub use size_class::{CLASSES, DENSE_END, FINE, class_for};
+pub use size_class::{CLASSES, DENSE_END, FINE, MAX_SLOTS, class_for};
 pub use span::Span;
 pub use superblock::Heap;
 pub use undo::{Place, UndoLog};

@@ -138,7 +138,8 @@ pub const fn row_bytes(row: usize) -> u32 {
     (FIRST_LARGE_UNITS / 8 * (9 + eighths) * UNIT) << doublings
 }
 
-const fn depth(row: usize) -> usize {
+/// How many blocks the stack of a row has room for.
+pub const fn depth(row: usize) -> usize {
     if row >= DENSE_END {
         LARGE_DEPTH
     } else if CLASSES[row].stride <= DEEPEST_STRIDE {

@@ -197,8 +197,10 @@ impl<'a> JsCache<'a> {
         }
         let width = self.widen(head);
         let published = self.row(head, PUBLISHED);
-        let lower = self.own(head).1.saturating_sub(self.step_of(head, width, LOWERED));
-        self.move_floor(head, published, lower.max(halves(published).0), width)
+        let before = self.own(head).1;
+        let lower = before.saturating_sub(self.step_of(head, width, LOWERED));
+        let floor = lower.max(halves(published).0);
+        floor < before && self.move_floor(head, published, floor, width)
     }
 
     fn raise(&self, head: usize) -> bool {
