@@ -71,11 +71,11 @@ export interface CacheLayout {
   /** A word of it. */
   moved: number
   /** A word of the head of class 0. */
-  large: number
+  overIdle: number
   /** A word of the head of class 0. */
   spare: number
   /** A word of the head of class 0. */
-  largeBelow: number
+  overIdleBelow: number
   /** A word of the head of class 0. */
   largeSpare: number
   /** A word of the head of class 0. */

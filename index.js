@@ -2,8 +2,9 @@
 // else comes from the classes below it in lib/. index.d.ts says what each method takes, returns and throws.
 
 import { adopt, takeReceived } from './lib/adopting.js'
+import { checkAlign, DEFAULT_ALIGN } from './lib/align.js'
 import { attachMemory } from './lib/attach.js'
-import { checkAlign, hasHeap, heapOf } from './lib/blocks.js'
+import { hasHeap, heapOf } from './lib/blocks.js'
 import { allocArray } from './lib/disposable.js'
 import { checkInteger, checkObject, checkSize, MAX_BYTES } from './lib/errors.js'
 import { importsOf } from './lib/imports.js'
@@ -12,8 +13,6 @@ import { withNewBlock } from './lib/new-block.js'
 import { asRequested, isObject, openReceived, readDescriptor } from './lib/opening.js'
 import { sharedMemory } from './lib/shared.js'
 import { StringMemory } from './lib/strings.js'
-
-const DEFAULT_ALIGN = 16
 
 /** A live block, as allocs() lists it. */
 class Allocation {

@@ -7,7 +7,7 @@ import { heapOf } from '../lib/blocks.js'
 import { threadCacheFor } from '../lib/thread-cache.js'
 
 const [OWN, LIMITS, PUBLISHED, WIDTH, END] = [0, 1, 3, 4, 5]
-const [LARGE, SPARE, LARGE_BELOW, LARGE_SPARE, REFUSALS] = [0, 1, 2, 4, 5]
+const [OVER_IDLE, SPARE, OVER_IDLE_BELOW, LARGE_SPARE, REFUSALS] = [0, 1, 2, 4, 5]
 const MOST_REFUSALS = 32
 const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3408, 64]
 const [KEPT, CLASS_BITS, LIVE_LARGE, DIGIT] = [-1, 127, -128, 112]
@@ -23,11 +23,11 @@ const CLASSES = [
   { head: LARGE_HEADS + 8 * 8, stride: 0, longest: 72 * 1024, start: STACKS + DEPTH },
 ]
 
-const makeCache = ({ width = 4, spare = 0, largeBelow = 0, own = [KEPT, CLASS_BITS] } = {}) => {
+const makeCache = ({ width = 4, spare = 0, overIdleBelow = 0, own = [KEPT, CLASS_BITS] } = {}) => {
   const cache = new (threadCacheFor(...own))()
   const rows = new Int32Array(65_536)
   rows[SPARE] = spare
-  rows[LARGE_BELOW] = largeBelow
+  rows[OVER_IDLE_BELOW] = overIdleBelow
   for (let size = 4; size <= 4; size++) rows[SIZES + size] = CLASSES[0].head
   for (const { head, stride, longest = stride, start } of CLASSES) {
     const [empty, limits] = [(start << 16) | start, ((start + width) << 16) | stride]
@@ -325,21 +325,24 @@ test('a stack ends, and a class without room for own blocks takes none', (t) => 
   t.false(push(closed, makeLive(closed, 1024)))
 })
 
-test('own parts double if that takes but half of what is to spare, and the cache is large when little is left', (t) => {
+test('own parts double if that takes but half of what is to spare, and more is kept than by an idle thread when little is left', (t) => {
   const [more, spare] = [4 * 64, 2 * 4 * 64]
-  const cache = makeCache({ width: 4, spare, largeBelow: spare - more + 1 })
+  const cache = makeCache({ width: 4, spare, overIdleBelow: spare - more + 1 })
   for (let index = 1; index <= 4; index++) push(cache, makeLive(cache, 1024 * index))
-  t.is(cache.rows[LARGE], 0)
+  t.is(cache.rows[OVER_IDLE], 0)
   t.true(push(cache, makeLive(cache, 1024 * 5)))
-  t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE], cache.isLarge], [8, spare - more, true])
+  t.deepEqual(
+    [cache.rows[HEAD + WIDTH], cache.rows[SPARE], cache.isOverIdle],
+    [8, spare - more, true],
+  )
   t.deepEqual(published(cache), [0, 0])
   for (let index = 6; index <= 9; index++) push(cache, makeLive(cache, 1024 * index))
   t.deepEqual([cache.rows[HEAD + WIDTH], cache.rows[SPARE]], [8, spare - more])
   t.deepEqual(published(cache), [0, 4])
   for (const little of [spare - 1, 0, -1, -(2 ** 20)]) {
-    const poor = makeCache({ width: 4, spare: little, largeBelow: -(2 ** 20) })
+    const poor = makeCache({ width: 4, spare: little, overIdleBelow: -(2 ** 20) })
     for (let index = 1; index <= 5; index++) push(poor, makeLive(poor, 1024 * index))
-    t.deepEqual([poor.rows[HEAD + WIDTH], poor.rows[SPARE], poor.isLarge], [4, little, false])
+    t.deepEqual([poor.rows[HEAD + WIDTH], poor.rows[SPARE], poor.isOverIdle], [4, little, false])
   }
 })
 

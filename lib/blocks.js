@@ -1,8 +1,9 @@
 // The memory with a heap in it: blocks by their pointers, and what there is to know and to do about all of them. index.d.ts
 // says what each method takes, returns and throws.
 
+import { checkAlign, DEFAULT_ALIGN } from './align.js'
 import { outOfLine } from './engine.js'
-import { checkInteger, checkSize, MAX_BYTES, outOfRange } from './errors.js'
+import { checkInteger, checkSize, MAX_BYTES } from './errors.js'
 import { areasOf } from './heap-map.js'
 import { Heap } from './heap.js'
 import { checkName } from './names.js'
@@ -10,17 +11,6 @@ import { Pages } from './pages.js'
 import { CLASS_BITS, KEPT, NO_ROWS, NO_STATES, NO_WORDS } from './stacks.js'
 import { storageOf } from './storage.js'
 import { threadCacheFor } from './thread-cache.js'
-
-const DEFAULT_ALIGN = 16
-/** Bytes. */
-export const MAX_ALIGN = 65_536
-
-export const checkAlign = (alignBytes) => {
-  checkInteger('alignBytes', alignBytes, 1, MAX_ALIGN, 'bytes')
-  if ((alignBytes & (alignBytes - 1)) !== 0) {
-    throw outOfRange('alignBytes', `a power of two from 1 to ${MAX_ALIGN} bytes`, alignBytes)
-  }
-}
 
 const checkPointer = (ptr) => checkInteger('ptr', ptr, 0, MAX_BYTES, 'bytes')
 
@@ -92,7 +82,7 @@ export class BlockMemory extends Pages {
   }
 
   /** Allocates a block. */
-  malloc(byteLength, alignBytes = DEFAULT_ALIGN) {
+  malloc(byteLength, alignBytes = 16) {
     const { cache } = this.#heap
     const ptr =
       alignBytes === 16

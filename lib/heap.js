@@ -1,6 +1,7 @@
 // What a memory asks of its heap when this thread's cache does not have it. Arguments have been checked before they
 // come here.
 
+import { DEFAULT_ALIGN } from './align.js'
 import { describe } from './debug-heap.js'
 import { bufferOf, later } from './engine.js'
 import { outOfMemory } from './errors.js'
@@ -9,7 +10,6 @@ import { growFor } from './growth.js'
 import { realloc } from './realloc.js'
 import { Session } from './session.js'
 
-const DEFAULT_ALIGN = 16
 const REST_AFTER_MS = 100
 // How to look for room: quickly; so that a large block that had to move because it grew can grow again where it comes to
 // lie; everywhere.
@@ -45,7 +45,7 @@ export class Heap extends Session {
   attempt(byteLength, alignBytes, moving) {
     const head = alignBytes <= DEFAULT_ALIGN ? this.cache.headForLength(byteLength) : 0
     if (head !== 0 && this.answerOf((native) => native.refill(head)) > 0) {
-      if (this.cache.isLarge) this.#restSoon()
+      if (this.cache.isOverIdle) this.#restSoon()
       const kept = this.cache.pop(byteLength)
       if (kept !== 0) return kept
     }
@@ -104,7 +104,7 @@ export class Heap extends Session {
     const head = this.cache.headFor(ptr)
     if (head === 0) return 0
     const fault = this.answerOf((native) => native.makeRoom(head))
-    if (this.cache.isLarge) this.#restSoon()
+    if (this.cache.isOverIdle) this.#restSoon()
     return fault
   }
 

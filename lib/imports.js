@@ -2,7 +2,7 @@
 // to C's rules: what cannot be allocated is NULL, not an exception. Only a broken heap or a bad pointer is thrown, through
 // the module, since a C program has no way to be told of it. WebAssembly hands over signed numbers: `>>> 0` undoes that.
 
-import { MAX_ALIGN } from './blocks.js'
+import { MAX_ALIGN } from './align.js'
 import { MAX_BYTES } from './errors.js'
 import { withNewBlock } from './new-block.js'
 

@@ -1,12 +1,12 @@
 // Blocks that are allocated, or freed, together with what refers to them: a word of the memory, or a name. Each is one
 // native call, which terminate() does not interrupt. For the package's own structures; users have malloc and setRoot.
 
+import { DEFAULT_ALIGN } from './align.js'
 import { heapOf } from './blocks.js'
 import { bufferOf, isShared as isSharedBuffer } from './engine.js'
 import { errorOf } from './faults.js'
 import { peerOf, viewsCovering } from './pages.js'
 
-const DEFAULT_ALIGN = 16
 /** Blocks that are zeroed or copied by the native side are so by words. */
 const WORD = 4
 

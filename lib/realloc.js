@@ -1,11 +1,10 @@
 // realloc: in place where that can be done, else a block elsewhere, the bytes, and only then the old block. Whatever
 // fails on the way, the block is as it was.
 
+import { DEFAULT_ALIGN } from './align.js'
 import { growBehind } from './growth.js'
 import { withNewBlock } from './new-block.js'
 import { viewsCovering } from './pages.js'
-
-const DEFAULT_ALIGN = 16
 
 // A small block that could stay where it is has done so in the cache.
 const resizedHere = (heap, ptr, byteLength) =>

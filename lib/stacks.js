@@ -25,9 +25,9 @@ const LAYOUT = {
   width: 4,
   end: 5,
   moved: 6,
-  large: 0,
+  overIdle: 0,
   spare: 1,
-  largeBelow: 2,
+  overIdleBelow: 2,
   largeSpare: 4,
   refusals: 5,
   sizes: 1024,
@@ -122,7 +122,7 @@ export class Stacks {
   }
 
   /** Whether more is kept than an idle thread should keep. */
-  get isLarge() {
+  get isOverIdle() {
     return this.rows[0] !== 0
   }
 

@@ -11,7 +11,7 @@ use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, UNIT};
 use crate::process::depot::Depot;
 use crate::process::rows::{
-    BUDGET, FIRST, LARGE, LARGE_BELOW, LARGE_SPARE, LONG, REFUSALS, ROWS, Row, Rows, SPARE,
+    BUDGET, FIRST, LARGE_SPARE, LONG, OVER_IDLE, OVER_IDLE_BELOW, REFUSALS, ROWS, Row, Rows, SPARE,
     row_bytes, spare_of,
 };
 
@@ -281,7 +281,7 @@ impl ThreadCache {
         let widened = (row.width() - 1) * row_bytes(index);
         self.rows.set_figure(figure, self.rows.figure(figure) + widened);
         self.rows.set_figure(FIRST, self.rows.figure(FIRST).saturating_sub(row_bytes(index)));
-        self.note_large_below();
+        self.note_over_idle_below();
         row.set_width(0);
         put
     }
@@ -300,16 +300,16 @@ impl ThreadCache {
             for spare in [SPARE, LARGE_SPARE] {
                 self.rows.set_figure(spare, self.rows.figure(spare) + more);
             }
-            self.note_large_below();
+            self.note_over_idle_below();
         }
         Ok(budget)
     }
 
     // All that the thread may have to itself is more than an idle one should keep when less is
     // spare than this: a negative number, if that cannot be.
-    fn note_large_below(&self) {
+    fn note_over_idle_below(&self) {
         let most = self.rows.figure(BUDGET) + self.rows.figure(FIRST);
-        self.rows.set_figure(LARGE_BELOW, most.wrapping_sub(IDLE_BYTES));
+        self.rows.set_figure(OVER_IDLE_BELOW, most.wrapping_sub(IDLE_BYTES));
     }
 
     // How many blocks of `wanted` there may be in a row: one in any case, the others if there are
@@ -321,9 +321,9 @@ impl ThreadCache {
         let spare = spare - more * bytes;
         self.rows.set_figure(figure, spare);
         self.rows.set_figure(FIRST, self.rows.figure(FIRST) + bytes);
-        self.note_large_below();
-        if (spare as i32) < self.rows.figure(LARGE_BELOW) as i32 {
-            self.rows.set_figure(LARGE, 1);
+        self.note_over_idle_below();
+        if (spare as i32) < self.rows.figure(OVER_IDLE_BELOW) as i32 {
+            self.rows.set_figure(OVER_IDLE, 1);
         }
         1 + more
     }
@@ -339,7 +339,7 @@ impl ThreadCache {
             row.fill(0);
             row.set_width(0);
         }
-        for figure in [LARGE, SPARE, LARGE_BELOW, BUDGET, LARGE_SPARE, REFUSALS, FIRST] {
+        for figure in [OVER_IDLE, SPARE, OVER_IDLE_BELOW, BUDGET, LARGE_SPARE, REFUSALS, FIRST] {
             self.rows.set_figure(figure, 0);
         }
     }
@@ -615,10 +615,13 @@ mod tests {
                     <= reserved(&cache)
             );
             assert_eq!(budget - widened(&cache), cache.rows.figure(SPARE));
-            assert!(cache.rows.figure(LARGE) == 1 || reserved(&cache) <= IDLE_BYTES);
+            assert!(cache.rows.figure(OVER_IDLE) == 1 || reserved(&cache) <= IDLE_BYTES);
             if step % 4_000 == 0 {
                 cache.rest(&mut fixture.free_blocks(0)).unwrap();
-                assert_eq!((reserved(&cache), kept(&cache), cache.rows.figure(LARGE)), (0, 0, 0));
+                assert_eq!(
+                    (reserved(&cache), kept(&cache), cache.rows.figure(OVER_IDLE)),
+                    (0, 0, 0)
+                );
             }
         }
         let free_blocks = &mut fixture.free_blocks(0);
@@ -699,9 +702,9 @@ mod tests {
         cache.budget(&mut fixture.free_blocks(0)).unwrap();
         let class = class_for(512 - HEADER, GRAIN).unwrap();
         cache.reserve(class, IDLE_BYTES / 512);
-        assert_eq!(cache.rows.figure(LARGE), 0);
+        assert_eq!(cache.rows.figure(OVER_IDLE), 0);
         cache.reserve(class, 1);
-        assert_eq!(cache.rows.figure(LARGE), 1);
+        assert_eq!(cache.rows.figure(OVER_IDLE), 1);
     }
 
     #[test]
@@ -750,7 +753,7 @@ mod tests {
             block
         });
         // The classes have all that they may have, and yet an idle thread would not keep as much.
-        let figures = [SPARE, LARGE_SPARE, LARGE].map(|figure| cache.rows.figure(figure));
+        let figures = [SPARE, LARGE_SPARE, OVER_IDLE].map(|figure| cache.rows.figure(figure));
         let budget = cache.rows.figure(BUDGET);
         assert!(figures[0] == budget && figures[1] < budget && figures[2] == 1);
         let heap = fixture.free_blocks(0).heap;
@@ -787,7 +790,8 @@ mod tests {
         let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
         keep_large(&cache, &mut fixture, 60_000).unwrap();
         let before = kept(&cache);
-        let figures = || [FIRST, LARGE_BELOW, LARGE_SPARE].map(|figure| cache.rows.figure(figure));
+        let figures =
+            || [FIRST, OVER_IDLE_BELOW, LARGE_SPARE].map(|figure| cache.rows.figure(figure));
         let at_first = figures();
         for byte_length in [300_000, 400_000] {
             assert_eq!(keep_large(&cache, &mut fixture, byte_length), None);

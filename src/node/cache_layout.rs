@@ -46,11 +46,11 @@ pub struct CacheLayout {
     /// A word of it.
     pub moved: i32,
     /// A word of the head of class 0.
-    pub large: i32,
+    pub over_idle: i32,
     /// A word of the head of class 0.
     pub spare: i32,
     /// A word of the head of class 0.
-    pub large_below: i32,
+    pub over_idle_below: i32,
     /// A word of the head of class 0.
     pub large_spare: i32,
     /// A word of the head of class 0.
@@ -93,9 +93,9 @@ pub fn cache_layout() -> CacheLayout {
         width: rows::WIDTH as i32,
         end: rows::END as i32,
         moved: rows::MOVED as i32,
-        large: rows::LARGE as i32,
+        over_idle: rows::OVER_IDLE as i32,
         spare: rows::SPARE as i32,
-        large_below: rows::LARGE_BELOW as i32,
+        over_idle_below: rows::OVER_IDLE_BELOW as i32,
         large_spare: rows::LARGE_SPARE as i32,
         refusals: rows::REFUSALS as i32,
         sizes: rows::SIZES as i32,

@@ -7,10 +7,8 @@
 //! what it has is not.
 //!
 //! ```text
-//! heads        one for each size class, 8 words; see OWN to END. Class 0 is none: the words of its head say
-//!              whether the cache is large, how many bytes the own parts of classes may still grow by,
-//!              below how many it is large, how many there are in all, those of large blocks, how often
-//!              there were too few, and how many one block of each takes
+//! heads        one for each size class, 8 words; see OWN to MOVED. Class 0 is none: in its head are figures
+//!              of the whole cache, OVER_IDLE to LONG
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
 //! large heads  of large blocks, which have one state: eight lengths for each doubling
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
@@ -81,11 +79,11 @@ pub const END: usize = 5;
 pub const MOVED: usize = 6;
 
 /// In the head of class 0: whether the cache is larger than that of an idle thread may be.
-pub const LARGE: usize = 0;
+pub const OVER_IDLE: usize = 0;
 /// Bytes that the own parts of classes may still be widened by.
 pub const SPARE: usize = 1;
-/// The cache is large when less is spare than this signed number.
-pub const LARGE_BELOW: usize = 2;
+/// It is when less is to spare than this signed number.
+pub const OVER_IDLE_BELOW: usize = 2;
 /// Bytes that the own parts of all classes together may have besides a block of each, those to spare
 /// included; those of large blocks may have as many.
 pub const BUDGET: usize = 3;

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::heap::{GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE, LiveBlocks};
 use crate::process::rows::{
-    END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE, LARGE_BELOW, LARGE_HEADS, LARGE_SPARE, LIMITS,
-    LONGEST, MOST_LARGE_UNITS, MOVED, OWN, PUBLISHED, REFUSALS, SIZES, SPARE, STACKS, WIDTH,
+    END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONGEST,
+    MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED, REFUSALS, SIZES, SPARE,
+    STACKS, WIDTH,
 };
 use crate::tests::kill::step;
 
@@ -247,8 +248,8 @@ impl<'a> JsCache<'a> {
             return self.refuse(head);
         }
         self.set_row(0, figure, spare - bytes);
-        if ((spare - bytes) as i32) < self.row(0, LARGE_BELOW) as i32 {
-            self.set_row(0, LARGE, 1);
+        if ((spare - bytes) as i32) < self.row(0, OVER_IDLE_BELOW) as i32 {
+            self.set_row(0, OVER_IDLE, 1);
         }
         self.set_row(head, WIDTH, 2 * width);
         self.set_ceiling(head, self.own(head).1 + 2 * width);
