@@ -25,11 +25,44 @@ static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 /// The shared memories that are known, by address.
 #[derive(Default)]
 struct Registry {
-    /// Those that a thread has open.
-    open: HashMap<usize, Arc<Entry>>,
+    /// Those that a thread has open, or that its last one is closing.
+    open: HashMap<usize, Opened>,
     /// For memories that no thread has open: where the heap lies in them, if it shares the memory
     /// with other data. That of a heap that owns its whole memory is always at the same place.
     bounds: HashMap<usize, Bounds>,
+}
+
+/// A memory that is open.
+struct Opened {
+    entry: Arc<Entry>,
+    /// How often threads have it open. Not at all while what they had in a file is given up: nobody
+    /// opens it again then.
+    times: usize,
+}
+
+impl Registry {
+    fn enter(&mut self, address: usize, entry: Entry) -> Arc<Entry> {
+        let entry = Arc::new(entry);
+        self.bounds.remove(&address);
+        self.open.insert(address, Opened { entry: Arc::clone(&entry), times: 1 });
+        entry
+    }
+
+    // Notes that one thread less has a memory open. Returns whether that was the last one.
+    fn leave(&mut self, address: usize) -> bool {
+        self.open.get_mut(&address).is_some_and(|opened| {
+            opened.times -= 1;
+            opened.times == 0
+        })
+    }
+
+    fn forget(&mut self, address: usize, bounds: Bounds) {
+        self.open.remove(&address);
+        claims::give_up(address);
+        if !bounds.owns_all {
+            self.bounds.insert(address, bounds);
+        }
+    }
 }
 
 /// What is known of one memory.
@@ -77,14 +110,12 @@ pub struct Guarded {
     pub depot: Depot,
     /// What is known of its blocks, iff the memory is in debug mode.
     pub book: Option<Book>,
-    /// Threads that have the memory open.
-    open: usize,
 }
 
 impl Guarded {
     const fn new(bounds: Bounds, byte_length: usize, book: Option<Book>) -> Self {
         let depot = Depot::new();
-        Self { bounds, byte_length, formatted: false, entered: false, depot, book, open: 1 }
+        Self { bounds, byte_length, formatted: false, entered: false, depot, book }
     }
 
     // Notes how many bytes a thread sees of the memory. Returns whether that is news.
@@ -163,7 +194,8 @@ impl Entry {
 /// have; unless another thread has it open, `debug` says whether it is in debug mode.
 ///
 /// # Errors
-/// Those of `found` and of [`Entry::new`]; [`Fault::OtherBuild`] when another image has it open.
+/// Those of `found` and of [`Entry::new`]; [`Fault::OtherBuild`] when another image has it open;
+/// [`Fault::Closed`] when the last thread of this process that had its file is closing it.
 pub fn open(
     address: usize,
     words: Words<'_>,
@@ -172,8 +204,11 @@ pub fn open(
 ) -> Result<Arc<Entry>> {
     let mut registry = lock();
     let registry = registry.get_or_insert_default();
-    if let Some(entry) = registry.open.get(&address) {
-        entry.state().open += 1;
+    if let Some(Opened { entry, times }) = registry.open.get_mut(&address) {
+        if *times == 0 {
+            return Err(Fault::Closed);
+        }
+        *times += 1;
         return Ok(Arc::clone(entry));
     }
     if !claims::take(address) {
@@ -182,10 +217,7 @@ pub fn open(
     let place = registry.bounds.get(&address).copied();
     let confirmed = place.filter(|it| Heap::open(words, it.start).is_some());
     let entry = confirmed.map_or_else(found, Ok).and_then(|it| Entry::new(words, it, debug));
-    let entry = Arc::new(entry.inspect_err(|_| claims::give_up(address))?);
-    registry.bounds.remove(&address);
-    registry.open.insert(address, Arc::clone(&entry));
-    Ok(entry)
+    Ok(registry.enter(address, entry.inspect_err(|_| claims::give_up(address))?))
 }
 
 /// Opens the memory in a file that this process has just attached and mapped at `address`, where
@@ -199,10 +231,7 @@ pub fn open_attached(address: usize, attachment: Attachment) -> Result<Arc<Entry
     if registry.open.contains_key(&address) || !claims::take(address) {
         return Err(Fault::OtherBuild);
     }
-    let entry = Arc::new(Entry::attached(attachment));
-    registry.bounds.remove(&address);
-    registry.open.insert(address, Arc::clone(&entry));
-    Ok(entry)
+    Ok(registry.enter(address, Entry::attached(attachment)))
 }
 
 /// Notes that a thread is done with the memory at `address`. With the last one goes what is known
@@ -210,29 +239,26 @@ pub fn open_attached(address: usize, attachment: Attachment) -> Result<Arc<Entry
 /// that, and returns whether nothing of this process is left in the heap.
 pub fn close(address: usize, entry: &Entry, last: impl FnOnce() -> bool) {
     let mut registry = lock();
-    let registry = registry.get_or_insert_default();
-    let mut state = entry.state();
-    state.open -= 1;
-    if state.open > 0 {
+    if !registry.get_or_insert_default().leave(address) {
         return;
     }
-    drop(state);
-    let clean = last();
     if let Some(attachment) = &entry.attachment {
-        attachment.leave(clean);
+        // A process that is stopped may have the file's lock. Other memories do not wait for it.
+        drop(registry);
+        attachment.leave(last());
+        registry = lock();
+    } else {
+        last();
     }
-    registry.open.remove(&address);
-    claims::give_up(address);
     let bounds = entry.state().bounds;
-    if !bounds.owns_all {
-        registry.bounds.insert(address, bounds);
-    }
+    registry.get_or_insert_default().forget(address, bounds);
 }
 
 /// Whether the thread of a token runs, in this process or in one that has a heap together with it.
 pub fn is_alive(token: u32) -> bool {
-    let elsewhere = |entry: &Arc<Entry>| {
-        entry.attachment.as_ref().is_some_and(|attachment| attachment.is_alive_elsewhere(token))
+    let elsewhere = |opened: &Opened| {
+        let attachment = opened.entry.attachment.as_ref();
+        attachment.is_some_and(|attachment| attachment.is_alive_elsewhere(token))
     };
     threads::is_alive(token) || lock().get_or_insert_default().open.values().any(elsewhere)
 }

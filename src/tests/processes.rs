@@ -1,13 +1,14 @@
 //! A heap that several processes have, as one thread of each has it open. Who is alive the kernel
 //! knows of each opening of the file, so that each heap here counts as that of a process.
 
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use crate::attached::{Attachment, attach};
-use crate::fault::Fault;
+use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, PAGE, Search, Use};
 use crate::process::rows::HEAD_WORDS;
 use crate::process::{claims, registry};
@@ -27,10 +28,10 @@ fn open(file: &TestFile) -> ProcessHeap {
 }
 
 /// Opens the heap for one more thread of its process.
-fn join(heap: &ProcessHeap) -> ProcessHeap {
+fn join(pages: Pages) -> Result<ProcessHeap> {
     let (initial, maximum) = (WISH.initial, WISH.maximum);
     let options = OpenOptions { heap_base: None, initial, maximum, made_here: false, debug: false };
-    SharedHeap::open(heap.memory().clone(), options).expect("the heap")
+    SharedHeap::open(pages, options)
 }
 
 fn file_of(heap: &ProcessHeap) -> &Attachment {
@@ -192,7 +193,7 @@ fn what_a_thread_kept_that_went_while_another_process_was_stopped_is_put_back() 
     let try_out = |name: &str, act: Act| {
         let file = TestFile::new(name);
         let (mine, theirs) = (open(&file), open(&file));
-        let thread = join(&mine);
+        let thread = join(mine.memory().clone()).expect("the heap");
         let kept = thread.refill(HEAD).unwrap();
         let stopped = file_of(&theirs).lock();
         drop(thread);
@@ -206,6 +207,46 @@ fn what_a_thread_kept_that_went_while_another_process_was_stopped_is_put_back() 
         for (name, act) in ACTS {
             scope.spawn(move || try_out(name, act));
         }
+    });
+}
+
+#[test]
+fn other_memories_do_not_wait_while_one_is_closed_whose_lock_a_stopped_process_has() {
+    let file = TestFile::new("closing");
+    // Closed by hand.
+    let (mine, theirs) = (ManuallyDrop::new(open(&file)), open(&file));
+    let stopped = file_of(&theirs).lock();
+    thread::scope(|scope| {
+        let (sender, closing) = mpsc::channel();
+        let (pages, entry) = (mine.memory().clone(), Arc::clone(mine.entry()));
+        scope.spawn(move || {
+            registry::close(pages.address(), &entry, || sender.send(()).is_ok());
+        });
+        closing.recv().expect("the last thread");
+        // They would find the lock free again only when this process has given up.
+        assert!(!registry::is_alive(1 << 31 | 7));
+        assert_eq!(join(mine.memory().clone()).err(), Some(Fault::Closed));
+        drop(open(&TestFile::new("other")));
+        drop(stopped);
+    });
+    assert_eq!(file_of(&theirs).dead(), []);
+}
+
+#[test]
+fn other_memories_do_not_wait_while_one_is_opened_that_another_thread_uses() {
+    let file = TestFile::new("opening");
+    let mine = open(&file);
+    let (pages, threads) = (mine.memory().clone(), Arc::strong_count(mine.entry()));
+    let in_use = mine.entry().state();
+    thread::scope(|scope| {
+        scope.spawn(|| join(pages).map(drop).expect("the heap"));
+        let is_known = |_| {
+            thread::sleep(Duration::from_millis(1));
+            Arc::strong_count(mine.entry()) > threads
+        };
+        let was_known = (0..10_000).any(is_known);
+        drop(in_use);
+        assert!(was_known);
     });
 }
 
