@@ -27,6 +27,11 @@ impl<B: Bytes> SharedHeap<B> {
             heap.free_spare_spans()?;
             heap.free_runs()?
         };
+        // In a file they stay: a file system that is full when such a page is wanted again ends the
+        // process.
+        if self.entry.attachment.is_some() {
+            return Ok(0);
+        }
         let mut bytes = 0;
         for (start, length) in runs {
             // Cut where the system's pages begin, so that none lies in two pieces.
@@ -44,10 +49,6 @@ impl<B: Bytes> SharedHeap<B> {
         let mut state = self.entry.lock()?;
         let heap = self.formatted(&mut state)?.ok_or(Fault::Corrupted)?;
         if !heap.is_free(run, units.end)? {
-            return Ok(0);
-        }
-        if self.entry.attachment.is_some() {
-            // A file system that is full when the page is wanted again ends the process.
             return Ok(0);
         }
         let byte = |unit: u32| (run + unit) as usize * UNIT as usize;
