@@ -191,7 +191,10 @@ export interface HeapStats {
   requestedBytes: number
   /** Bytes that can be allocated without growth. */
   freeBytes: number
-  /** Bytes of free blocks that are held back for one thread; in debug mode, of those in quarantine. */
+  /**
+   * Bytes of free blocks that threads have to themselves, over all threads, and of those that other processes keep; in
+   * debug mode, of those in quarantine.
+   */
   cachedBytes: number
   /** Bytes of the largest block that can be allocated without growth. */
   largestFreeBlock: number
@@ -569,20 +572,22 @@ export class LocalSharedMemory extends EngineMemory {
   allocs(): Allocation[]
 
   /**
-   * Measures the heap. All figures but `byteLength` are 0 before the first allocation.
+   * Measures the heap. All figures but `byteLength` are 0 before the first allocation. Free blocks that no thread has to
+   * itself go back to the heap first; no live block changes.
    *
    * @throws {Error} ERR_HEAP_CORRUPTED
    */
   stats(): HeapStats
 
   /**
-   * Bytes that live blocks occupy, headers and padding included: `stats().usedBytes`. Reading it throws ERR_HEAP_CORRUPTED
-   * as that does.
+   * Bytes that live blocks occupy, headers and padding included: `stats().usedBytes`. Reading it does what `stats` does, and
+   * throws ERR_HEAP_CORRUPTED as that does.
    */
   readonly length: number
 
   /**
-   * Tells what each range of the memory is used for.
+   * Tells what each range of the memory is used for. Free blocks that no thread has to itself go back to the heap first, as
+   * with `stats`.
    *
    * @returns areas that cover all of the memory, ascending and without gaps
    * @throws {Error} ERR_HEAP_CORRUPTED
@@ -594,7 +599,7 @@ export class LocalSharedMemory extends EngineMemory {
    * keeps its size, live blocks keep their bytes, and the pages come back, as zeros, when they are used again. Other
    * threads may use the heap meanwhile.
    *
-   * @returns how many bytes of them were resident; 0 on macOS and Windows
+   * @returns how many bytes of them were resident; 0 on macOS, on Windows and for a heap of several processes
    * @throws {Error} ERR_HEAP_CORRUPTED
    * @example
    * ```javascript

@@ -12,7 +12,7 @@ const summaryOf = (memory) => {
 }
 
 /**
- * Node's hook for util.inspect. It reads, and never throws for what it reads.
+ * Node's hook for util.inspect. It never throws for what it finds.
  *
  * @param {import('../index.js').LocalSharedMemory} memory
  * @param {number} depth how many levels may still be shown
