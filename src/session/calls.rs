@@ -28,10 +28,10 @@ impl<B: Bytes> SharedHeap<B> {
             return self.debug_malloc(state, byte_length, align, search);
         }
         let heap = self.formatted_now(state)?;
-        let pointer = self.with_room(state, heap, |central| {
+        let pointer = self.with_room(state, heap, |free_blocks| {
             if class_for(byte_length, align).is_none() {
-                self.cache.put_long(central)?;
-                self.cache.tidy(central)?;
+                self.cache.put_long(free_blocks)?;
+                self.cache.tidy(free_blocks)?;
             }
             heap.malloc(byte_length, align, search)
         })?;
@@ -50,7 +50,7 @@ impl<B: Bytes> SharedHeap<B> {
         let mut state = self.entry.lock()?;
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
         let fetched =
-            self.with_room(&mut state, heap, |central| self.cache.refill(central, class))?;
+            self.with_room(&mut state, heap, |free_blocks| self.cache.refill(free_blocks, class))?;
         Ok(fetched as u32)
     }
 
@@ -62,7 +62,7 @@ impl<B: Bytes> SharedHeap<B> {
     pub fn make_room(&self, head: usize) -> Result<()> {
         let Some(row) = Rows::row_at(head) else { return Ok(()) };
         let mut state = self.entry.lock()?;
-        self.with_central(&mut state, |central| self.cache.make_room(central, row))
+        self.with_free_blocks(&mut state, |free_blocks| self.cache.make_room(free_blocks, row))
     }
 
     /// Makes the cache small; see [`ThreadCache::rest`].
@@ -72,10 +72,10 @@ impl<B: Bytes> SharedHeap<B> {
     pub fn rest(&self) -> Result<()> {
         let mut state = self.entry.lock()?;
         let attached = self.entry.attachment.is_some();
-        self.with_central(&mut state, |central| {
-            self.cache.rest(central)?;
+        self.with_free_blocks(&mut state, |free_blocks| {
+            self.cache.rest(free_blocks)?;
             // Other processes cannot get at the depot of this one.
-            if attached { central.collect(1).map(drop) } else { Ok(()) }
+            if attached { free_blocks.collect(1).map(drop) } else { Ok(()) }
         })
     }
 
@@ -135,7 +135,7 @@ impl<B: Bytes> SharedHeap<B> {
         self.with_live(&mut state, pointer, |heap, _| heap.read_header(pointer))
     }
 
-    fn with_central<T>(
+    fn with_free_blocks<T>(
         &self,
         state: &mut Guarded,
         act: impl FnOnce(&mut FreeBlocks<'_>) -> Result<T>,

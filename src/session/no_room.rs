@@ -36,17 +36,17 @@ impl<B: Bytes> SharedHeap<B> {
         heap: Heap<'_>,
         allocate: impl Fn(&mut FreeBlocks<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut central = self.free_blocks(state, heap);
+        let mut free_blocks = self.free_blocks(state, heap);
         // Whoever kept it could not put it back, which is no fault of this call's.
-        drop(central.put_left_behind());
-        let mut allocated = allocate(&mut central);
+        drop(free_blocks.put_left_behind());
+        let mut allocated = allocate(&mut free_blocks);
         for part in PARTS {
             if !matches!(allocated, Err(Fault::OutOfMemory)) {
                 return allocated;
             }
-            if self.cache.give_back(&mut central, part)? {
+            if self.cache.give_back(&mut free_blocks, part)? {
                 heap.free_spare_spans()?;
-                allocated = allocate(&mut central);
+                allocated = allocate(&mut free_blocks);
             }
         }
         if allocated == Err(Fault::OutOfMemory) && self.recover_in(state)? > 0 {
