@@ -164,6 +164,23 @@ pub unsafe fn define_property(
     check_status!(unsafe { sys::napi_define_properties(env, object, 1, &property) })
 }
 
+/// The same with a value that is still to be converted.
+///
+/// # Safety
+/// `env` is the environment of the running call and `object` one of its handles.
+pub unsafe fn define_value(
+    env: sys::napi_env,
+    object: sys::napi_value,
+    name: &CStr,
+    value: impl ToNapiValue,
+) -> Result<()> {
+    // SAFETY: the caller vouches for `env` and `object`; `value` becomes a handle of the same call.
+    unsafe {
+        let value = ToNapiValue::to_napi_value(env, value)?;
+        define_property(env, object, name, value)
+    }
+}
+
 /// Gives `object` the property `C::NAME`, a function that runs `C` on the heap of a number.
 ///
 /// # Safety

@@ -18,7 +18,7 @@ use std::ffi::CStr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Either, FromNapiValue, Null, Object, ToNapiValue};
+use napi::bindgen_prelude::{Either, FromNapiValue, Null, Object};
 use napi::{Env, JsValue as _, Result, sys};
 use napi_derive::napi;
 
@@ -27,7 +27,7 @@ use crate::heap::{self, Area, PAGE};
 use crate::os::guards;
 use crate::session::OpenOptions;
 use bytes::{EngineMemory, OpenHeap};
-use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_property};
+use callback::{Arguments, Callback, Numbers, SharedBytes, define, define_cache, define_value};
 use handle::Handle;
 use memory::{JsValue, Memory};
 
@@ -92,20 +92,21 @@ pub fn open_heap(
     handle_of(env, opened)
 }
 
-// What JavaScript has of an open heap, which keeps it open.
+// What JavaScript gets when a heap was to be opened.
 fn handle_of(env: &Env, opened: core::result::Result<OpenHeap, Fault>) -> Result<Opened<'_>> {
-    let token = || threads::thread_token(env);
     let heap = match opened {
-        Ok(heap) if heap.entry().attachment.is_some() => {
-            let entered = heap.enter_thread(token()?);
-            entered.map(|()| heap)
-        }
-        opened => opened,
-    };
-    let heap = match heap {
         Ok(heap) => heap,
         Err(fault) => return Ok(Either::B(fault as i32)),
     };
+    let is_attached = heap.entry().attachment.is_some();
+    if is_attached && let Err(fault) = heap.enter_thread(threads::thread_token(env)?) {
+        return Ok(Either::B(fault as i32));
+    }
+    object_of(env, heap).map(Either::A)
+}
+
+// What JavaScript has of an open heap, which keeps it open.
+fn object_of(env: &Env, heap: OpenHeap) -> Result<Object<'_>> {
     let object = Object::new(env)?;
     let (debug, cache) = (heap.is_debug(), Rc::clone(heap.cache()));
     let (kept, class_bits) = heap.entry().live_blocks.kept();
@@ -113,23 +114,17 @@ fn handle_of(env: &Env, opened: core::result::Result<OpenHeap, Fault>) -> Result
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
         let handle = Handle::new(env, heap, object.raw())?;
-        let number = u32::to_napi_value(env.raw(), handle.number())?;
-        define_property(env.raw(), object.raw(), c"number", number)?;
-        let is_debug = bool::to_napi_value(env.raw(), debug)?;
-        define_property(env.raw(), object.raw(), c"debug", is_debug)?;
-        let kept = i32::to_napi_value(env.raw(), kept.into())?;
-        define_property(env.raw(), object.raw(), c"kept", kept)?;
-        let class_bits = i32::to_napi_value(env.raw(), class_bits.into())?;
-        define_property(env.raw(), object.raw(), c"classBits", class_bits)?;
-        let is_attached = bool::to_napi_value(env.raw(), attached)?;
-        define_property(env.raw(), object.raw(), c"attached", is_attached)?;
+        define_value(env.raw(), object.raw(), c"number", handle.number())?;
+        define_value(env.raw(), object.raw(), c"debug", debug)?;
+        define_value(env.raw(), object.raw(), c"kept", i32::from(kept))?;
+        define_value(env.raw(), object.raw(), c"classBits", i32::from(class_bits))?;
+        define_value(env.raw(), object.raw(), c"attached", attached)?;
         // Some engines take no buffers from outside; the heap works without the cache too.
         if debug || define_cache(env.raw(), object.raw(), &handle, cache).is_err() {
-            let nothing = Null::to_napi_value(env.raw(), Null)?;
-            define_property(env.raw(), object.raw(), c"cache", nothing)?;
+            define_value(env.raw(), object.raw(), c"cache", Null)?;
         }
     }
-    Ok(Either::A(object))
+    Ok(object)
 }
 
 /// Closes a heap that this thread has open, before anyone has collected what has its number.
