@@ -133,29 +133,35 @@ fn make(mut file: &File, wish: Wish) -> Outcome<Layout> {
     file.write_all(&Header::MAKING.to_ne_bytes())?;
     shared_file::resize(file, layout.length())?;
     for part in layout.needed_for(wish.initial) {
-        shared_file::reserve(file, part).map_err(|error| match error.kind() {
-            io::ErrorKind::Unsupported => Refusal::Unavailable(
-                "its file system does not keep room for what is written".into(),
-            ),
-            _ => error.into(),
-        })?;
+        shared_file::reserve(file, part).map_err(not_reserved)?;
     }
-    let map = shared_file::map(file, layout.length())?;
-    let unused = Attachment {
-        file: file.try_clone()?,
-        map,
-        layout,
-        slot: 0,
-        clear: true.into(),
-        left: true.into(),
+    format(file, layout, wish.initial)?;
+    Ok(layout)
+}
+
+fn not_reserved(error: io::Error) -> Refusal {
+    if error.kind() == io::ErrorKind::Unsupported {
+        let reason = "its file system does not keep room for what is written";
+        return Refusal::Unavailable(reason.into());
+    }
+    error.into()
+}
+
+// Makes the heap, of so many pages.
+fn format(file: &File, layout: Layout, pages: u32) -> Outcome<()> {
+    let (file, map) = (file.try_clone()?, shared_file::map(file, layout.length())?);
+    let unused = Attachment { file, map, layout, slot: 0, clear: true.into(), left: true.into() };
+    unused.header().set_reserved(pages);
+    let bounds = Bounds {
+        start: Heap::WHOLE_MEMORY_ROOT,
+        end_page: pages,
+        maximum: layout.maximum,
+        owns_all: true,
     };
-    unused.header().set_reserved(wish.initial);
-    let bounds =
-        Bounds { start: Heap::WHOLE_MEMORY_ROOT, end_page: wish.initial, maximum, owns_all: true };
     Heap::format(unused.all_words(), bounds)
         .map_err(|_| Refusal::refused("the pages that its memory is to have are too few"))?;
     unused.log().commit();
-    Ok(layout)
+    Ok(())
 }
 
 fn open(file: File, layout: Layout) -> Outcome<Attachment> {
