@@ -55,7 +55,8 @@ export class LocalSharedMemory extends StringMemory {
   constructor(initial = LocalSharedMemory.devicePageSize, maximum = initial, shared = true) {
     const received = takeReceived(new.target)
     if (received === undefined) {
-      const request = readDescriptor(isObject(initial) ? initial : { initial, maximum, shared })
+      const isDescriptor = isObject(initial) || initial === null
+      const request = readDescriptor(isDescriptor ? initial : { initial, maximum, shared })
       super(request, undefined, (memory) => asRequested(memory, request))
     } else {
       super(undefined, received.memory, () => received.opened)
@@ -66,7 +67,7 @@ export class LocalSharedMemory extends StringMemory {
   static from(memory, options = {}) {
     checkObject('options', options)
     const { heapBase, debug } = options
-    if (isObject(memory) && memory !== null && hasHeap(memory)) return memory
+    if (isObject(memory) && hasHeap(memory)) return memory
     return adopt(this, memory, openReceived(memory, { heapBase, debug }))
   }
 

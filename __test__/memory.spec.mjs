@@ -68,6 +68,7 @@ const DESCRIPTORS = {
   'an object that is no number': { initial: {} },
   inherited: Object.create({ initial: 1, maximum: 2, shared: true }),
   'without a prototype': Object.assign(Object.create(null), { initial: 1 }),
+  null: null,
   'an array': [1],
   'a function': Object.assign(() => 1, { initial: 1 }),
   'a getter that throws': throwing,

@@ -10,7 +10,8 @@ import { checkStorage, placeBytes, prepareStorage } from './storage.js'
 
 const PAGE = 65_536
 
-export const isObject = (value) => typeof value === 'object' || typeof value === 'function'
+export const isObject = (value) =>
+  typeof value === 'function' || (typeof value === 'object' && value !== null)
 
 const checkHeapBase = (heapBase, byteLength) => {
   if (heapBase !== undefined) checkInteger('heapBase', heapBase, 0, byteLength, 'bytes')
