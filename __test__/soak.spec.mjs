@@ -14,6 +14,7 @@ for (const [what, flags] of [
 ]) {
   test(`${what}: no fault, and no byte lost`, async (t) => {
     const { stdout } = await promisify(execFile)(process.execPath, [MAIN, ...BRIEFLY, ...flags])
+    t.regex(stdout, /\boperations: [1-9]\d*,\s+workers: [1-9]/)
     t.regex(stdout, /\bfaults: 0,\s+leakedBytes: 0\b/)
   })
 }

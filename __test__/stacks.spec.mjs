@@ -28,7 +28,7 @@ const makeCache = ({ width = 4, spare = 0, overIdleBelow = 0, own = [KEPT, CLASS
   const rows = new Int32Array(65_536)
   rows[SPARE] = spare
   rows[OVER_IDLE_BELOW] = overIdleBelow
-  for (let size = 4; size <= 4; size++) rows[SIZES + size] = CLASSES[0].head
+  rows[SIZES + SMALL] = CLASSES[0].head
   for (const { head, stride, longest = stride, start } of CLASSES) {
     const [empty, limits] = [(start << 16) | start, ((start + width) << 16) | stride]
     rows.set([empty, limits, longest, empty, width, start + DEPTH], head)
