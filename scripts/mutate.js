@@ -29,6 +29,7 @@ const TESTS = {
   'index.js': ['memory', 'heap', 'hostile', 'alloc', 'errors'],
   'lib/accessors.js': ['accessors', 'environments', 'errors'],
   'lib/address.js': ['address'],
+  'lib/align.js': ['alloc', 'errors'],
   'lib/adopting.js': ['hostile'],
   'lib/arrays.js': ['arrays', 'environments', 'hostile', 'errors'],
   'lib/atomics.js': ['atomics', 'environments', 'growth'],

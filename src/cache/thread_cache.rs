@@ -11,12 +11,14 @@ use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, UNIT};
 use crate::process::depot::Depot;
 use crate::process::rows::{
-    BUDGET, FIRST, LARGE_SPARE, LONG, OVER_IDLE, OVER_IDLE_BELOW, REFUSALS, ROWS, Row, Rows, SPARE,
+    BUDGET, FIRST, LARGE_SPARE, LONG, OVER_IDLE, OVER_IDLE_BELOW, ROWS, Row, Rows, SPARE,
     row_bytes, spare_of,
 };
 
-/// Bytes of blocks that an idle thread may keep to itself.
+/// Bytes of blocks that an idle thread may keep to itself, in a heap that has many times as many.
 const IDLE_BYTES: u32 = 56 * 1024;
+/// In a small one it may keep one part in this many of what a busy one may.
+const IDLE_SHARE: u32 = 8;
 /// All busy threads together may keep one part in this many of the heap to themselves.
 const BUSY_SHARE: u64 = 16;
 /// A row begins with one part in this many of what its thread may have, but for one block at least
@@ -31,6 +33,9 @@ const UNTIDY_BYTES: u64 = 128 * 1024;
 /// ... and one part in this many of the heap besides.
 const UNTIDY_SHARE: u64 = 20;
 const MOST_FIRST: u32 = 32;
+/// Of blocks that are long for the heap, a thread that has it to itself may keep one of one part in
+/// this many of it.
+const SOLE_SHARE: u32 = 4;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
@@ -227,12 +232,12 @@ impl ThreadCache {
         self.empty();
     }
 
-    // Lets the thread have blocks of a row to itself. None when the heap is too small for that.
+    // Lets the thread have blocks of a row to itself. None when they are long for the heap.
     fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
         let (row, bytes) = (self.rows.row(index), row_bytes(index));
         let budget = self.budget(free_blocks)?;
-        if row.width() == 0 && !self.may_open(free_blocks, index, budget)? {
-            return Ok(None);
+        if row.width() == 0 && bytes > budget / LEAST_BLOCKS {
+            return self.keep_long(free_blocks, index, budget).map(|()| None);
         }
         let share = if index < DENSE_END { FIRST_SHARE } else { FIRST_LARGE_SHARE };
         let first = (budget / share / bytes).clamp(1, MOST_FIRST);
@@ -241,49 +246,48 @@ impl ThreadCache {
         Ok(Some(row))
     }
 
-    // Whether blocks of a row are kept in a heap of this size. Of the rows whose blocks are long for
-    // it one is, when room is asked for twice in succession: of what else a program takes and frees,
-    // hardly anything comes again, and it would keep neighbours apart.
-    fn may_open(
-        &self,
-        free_blocks: &mut FreeBlocks<'_>,
-        index: usize,
-        budget: u32,
-    ) -> Result<bool> {
-        let (bytes, most) = (row_bytes(index), budget / LEAST_BLOCKS);
-        if bytes <= most || index < DENSE_END || bytes > budget {
-            return Ok(bytes <= most);
+    // Of the rows whose blocks are long for the heap, one has room for a block, once it is asked for
+    // twice in succession: of what else a program takes and frees, hardly anything comes again, and
+    // it would keep neighbours apart.
+    fn keep_long(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, budget: u32) -> Result<()> {
+        let most = if free_blocks.depot.is_for_one_thread() {
+            free_blocks.heap.total_units()? / SOLE_SHARE * UNIT
+        } else {
+            budget
+        };
+        if self.rows.figure(LONG) != index as u32 {
+            let put = self.put_long(free_blocks);
+            if let Some(row) = self.long_row() {
+                row.fill(0);
+            }
+            self.rows.set_figure(LONG, index as u32);
+            return put;
         }
-        let last = self.rows.figure(LONG) as usize;
-        self.rows.set_figure(LONG, index as u32);
-        if last != index && ROWS.contains(&last) && self.rows.row(last).width() > 0 {
-            self.close_row(free_blocks, last)?;
+        if row_bytes(index) <= most {
+            self.rows.row(index).make_room_for_one();
+            self.rows.set_figure(OVER_IDLE, 1);
         }
-        Ok(last == index)
+        Ok(())
     }
 
-    /// Puts the blocks back that are long for the heap, before another one is looked for.
+    // The row of long blocks that was last asked for, unless they are no longer long.
+    fn long_row(&self) -> Option<Row<'_>> {
+        let long = Some(self.rows.figure(LONG) as usize).filter(|long| ROWS.contains(long));
+        long.map(|long| self.rows.row(long)).filter(|row| row.width() == 0)
+    }
+
+    /// Puts the block back that is long for the heap, if one is kept, before another one is looked
+    /// for.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache.
     pub fn put_long(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let last = self.rows.figure(LONG) as usize;
-        if !ROWS.contains(&last) {
-            return Ok(());
+        match self.long_row().map(|row| row.blocks().len()) {
+            Some(count @ 1..) => {
+                self.put_oldest(free_blocks, self.rows.figure(LONG) as usize, count)
+            }
+            _ => Ok(()),
         }
-        self.put_oldest(free_blocks, last, self.rows.row(last).blocks().len())
-    }
-
-    // Keeps no blocks of a row.
-    fn close_row(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<()> {
-        let (row, figure) = (self.rows.row(index), spare_of(index));
-        let put = self.put_oldest(free_blocks, index, row.blocks().len());
-        let widened = (row.width() - 1) * row_bytes(index);
-        self.rows.set_figure(figure, self.rows.figure(figure) + widened);
-        self.rows.set_figure(FIRST, self.rows.figure(FIRST).saturating_sub(row_bytes(index)));
-        self.note_over_idle_below();
-        row.set_width(0);
-        put
     }
 
     // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to
@@ -308,8 +312,10 @@ impl ThreadCache {
     // All that the thread may have to itself is more than an idle one should keep when less is
     // spare than this: a negative number, if that cannot be.
     fn note_over_idle_below(&self) {
-        let most = self.rows.figure(BUDGET) + self.rows.figure(FIRST);
-        self.rows.set_figure(OVER_IDLE_BELOW, most.wrapping_sub(IDLE_BYTES));
+        let budget = self.rows.figure(BUDGET);
+        let idle = IDLE_BYTES.min(budget / IDLE_SHARE);
+        self.rows
+            .set_figure(OVER_IDLE_BELOW, (budget + self.rows.figure(FIRST)).wrapping_sub(idle));
     }
 
     // How many blocks of `wanted` there may be in a row: one in any case, the others if there are
@@ -339,7 +345,7 @@ impl ThreadCache {
             row.fill(0);
             row.set_width(0);
         }
-        for figure in [OVER_IDLE, SPARE, OVER_IDLE_BELOW, BUDGET, LARGE_SPARE, REFUSALS, FIRST] {
+        for figure in OVER_IDLE..=LONG {
             self.rows.set_figure(figure, 0);
         }
     }
@@ -674,21 +680,10 @@ mod tests {
             let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
             let most = pages * PAGE / 16;
             for index in ROWS {
-                let make_room = |fixture: &mut Fixture| {
-                    cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
-                    cache.rows.row(index).width() > 0
-                };
-                let bytes = row_bytes(index);
-                assert_eq!(
-                    make_room(&mut fixture),
-                    4 * bytes <= most,
-                    "row {index} of {pages} pages"
-                );
-                make_room(&mut fixture);
-                let width = cache.rows.row(index).width();
+                cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
+                let (width, bytes) = (cache.rows.row(index).width(), row_bytes(index));
+                assert_eq!(width > 0, 4 * bytes <= most, "row {index} of {pages} pages");
                 let part = most / if index < DENSE_END { 64 } else { 16 };
-                let longest = if index < DENSE_END { most / 4 } else { most };
-                assert_eq!(width > 0, bytes <= longest, "row {index} of {pages} pages");
                 assert!(width <= 1 || width * bytes <= part && width <= 32);
                 assert!(width == 0 || width == 32 || (width + 1) * bytes > part);
                 cache.rest(&mut fixture.free_blocks(0)).unwrap();
@@ -697,14 +692,17 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_is_large_when_it_may_have_more_than_that_of_an_idle_thread() {
-        let (cache, _, mut fixture) = pair();
-        cache.budget(&mut fixture.free_blocks(0)).unwrap();
-        let class = class_for(512 - HEADER, GRAIN).unwrap();
-        cache.reserve(class, IDLE_BYTES / 512);
-        assert_eq!(cache.rows.figure(OVER_IDLE), 0);
-        cache.reserve(class, 1);
-        assert_eq!(cache.rows.figure(OVER_IDLE), 1);
+    fn a_cache_is_over_idle_when_it_may_have_more_than_that_of_an_idle_thread() {
+        for (pages, idle) in [(40, 40 * PAGE / 16 / 8), (400, IDLE_BYTES)] {
+            let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+            let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
+            cache.budget(&mut fixture.free_blocks(0)).unwrap();
+            let class = class_for(512 - HEADER, GRAIN).unwrap();
+            cache.reserve(class, idle / 512);
+            assert_eq!(cache.rows.figure(OVER_IDLE), 0);
+            cache.reserve(class, 1);
+            assert_eq!(cache.rows.figure(OVER_IDLE), 1);
+        }
     }
 
     #[test]
@@ -784,31 +782,33 @@ mod tests {
     }
 
     #[test]
-    fn of_blocks_that_are_long_for_the_heap_a_length_that_comes_again_is_kept() {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
-        let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
-        let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
-        keep_large(&cache, &mut fixture, 60_000).unwrap();
-        let before = kept(&cache);
-        let figures =
-            || [FIRST, OVER_IDLE_BELOW, LARGE_SPARE].map(|figure| cache.rows.figure(figure));
-        let at_first = figures();
-        for byte_length in [300_000, 400_000] {
-            assert_eq!(keep_large(&cache, &mut fixture, byte_length), None);
-            assert_eq!((kept(&cache), figures()), (before, at_first), "nor the one before it");
-            let block = keep_large(&cache, &mut fixture, byte_length).unwrap();
-            assert_eq!(js(&cache, &fixture).pop_large(byte_length), Some(block));
-            assert!(js(&cache, &fixture).push_large(block));
-            assert!(cache.rows.figure(FIRST) - at_first[0] > byte_length);
-            assert!(kept(&cache) - before > u64::from(byte_length));
-        }
-        let free_blocks = &mut fixture.free_blocks(0);
-        cache.put_long(free_blocks).unwrap();
-        cache.put_long(free_blocks).unwrap();
-        assert_eq!(kept(&cache), before);
-        assert_eq!(free_blocks.heap.stats().unwrap().block_count, 2, "those that were not kept");
-        for _ in 0..3 {
-            assert_eq!(keep_large(&cache, &mut fixture, budget), None, "longer than all others");
+    fn of_blocks_that_are_long_for_the_heap_one_is_kept_when_its_length_comes_again() {
+        for threads in [1, 2] {
+            let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+            let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
+            if threads == 1 {
+                fixture.free_blocks(1).leave().unwrap();
+            }
+            let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
+            keep_large(&cache, &mut fixture, 60_000).unwrap();
+            let before = kept(&cache);
+            for byte_length in [300_000, 400_000] {
+                assert_eq!(keep_large(&cache, &mut fixture, byte_length), None);
+                assert_eq!(kept(&cache), before, "nor the one before it");
+                let block = keep_large(&cache, &mut fixture, byte_length).unwrap();
+                assert_eq!(keep_large(&cache, &mut fixture, byte_length), None, "a second one");
+                assert_eq!(js(&cache, &fixture).pop_large(byte_length), Some(block));
+                assert!(js(&cache, &fixture).push_large(block));
+                assert_eq!(cache.rows.figure(OVER_IDLE), 1);
+            }
+            assert!(kept(&cache) - before > 400_000);
+            let free_blocks = &mut fixture.free_blocks(0);
+            cache.put_long(free_blocks).unwrap();
+            cache.put_long(free_blocks).unwrap();
+            assert_eq!(kept(&cache), before);
+            assert_eq!(free_blocks.heap.stats().unwrap().block_count, 4, "those not kept");
+            let longer = [0; 3].map(|_| keep_large(&cache, &mut fixture, budget + UNIT).is_some());
+            assert_eq!(longer, [false, threads == 1, false]);
         }
     }
 

@@ -96,6 +96,11 @@ impl Depot {
         1 + others.filter(|(_, shelf)| shelf.as_ref().is_some_and(|shelf| shelf.busy)).count()
     }
 
+    /// Whether only one thread has the heap open.
+    pub fn is_for_one_thread(&self) -> bool {
+        self.shelves.iter().flatten().count() == 1
+    }
+
     /// Notes that thread `thread` took the block at `pointer` out of its span.
     pub fn set_owner(&mut self, pointer: u32, thread: usize) {
         let unit = (pointer / UNIT) as usize;

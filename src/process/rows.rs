@@ -285,6 +285,15 @@ impl<'r> Row<'r> {
         self.settle(bottom, bottom + blocks.len());
     }
 
+    /// Has room for a block where there is none, though the thread's own part has no width.
+    pub fn make_room_for_one(&self) {
+        if self.blocks().is_empty() {
+            self.settle(self.start, self.start);
+            let stride = low(self.head[LIMITS].load(Relaxed));
+            self.head[LIMITS].store(((self.start + 1) << 16 | stride) as u32, Relaxed);
+        }
+    }
+
     /// Takes the part that is everyone's. The slots are the taker's for as long as it has the
     /// heap's lock.
     pub fn take_published(&self) -> &'r [AtomicU32] {
