@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use crate::os::shared_file;
 
 const OWNER: u64 = 0xff;
-const WAITERS: u64 = 1 << 8;
+/// Somebody may be waiting.
+pub const WAITERS: u64 = 1 << 8;
 const COUNT: u64 = 1 << 16;
 
 /// How often the lock is looked at before a thread sleeps: most calls are shorter.

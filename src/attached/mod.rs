@@ -37,7 +37,9 @@ use slots::Slots;
 use tokens::Tokens;
 
 /// How long a call waits for a process that has the lock: far longer than any call takes.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it does so at least, when it has waited for other threads of its process before.
+const LEAST_PATIENCE: Duration = Duration::from_millis(250);
 
 /// The file of a heap, as one process has it attached, mapped as a whole.
 pub struct Attachment {
@@ -145,8 +147,17 @@ impl Attachment {
     /// # Errors
     /// [`Fault::Busy`] when a process keeps it and does not go on.
     pub fn lock(&self) -> Result<Held<'_>> {
+        self.lock_after(Duration::ZERO)
+    }
+
+    /// The same for a call that has waited that long for other threads of its process.
+    ///
+    /// # Errors
+    /// As [`Self::lock`].
+    pub fn lock_after(&self, waited: Duration) -> Result<Held<'_>> {
+        let patience = PATIENCE.saturating_sub(waited).max(LEAST_PATIENCE);
         let is_alive = |slot| slots::is_alive(&self.file, slot);
-        let taken = lock::lock(self.header().lock(), self.slot, PATIENCE, is_alive);
+        let taken = lock::lock(self.header().lock(), self.slot, patience, is_alive);
         let taken = taken.ok_or(Fault::Busy)?;
         let held = Held(self);
         if taken == Taken::OwnerDied {

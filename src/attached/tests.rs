@@ -90,6 +90,22 @@ fn one_waits_for_a_word_until_another_wakes_it() {
 }
 
 #[test]
+fn who_has_waited_for_long_elsewhere_waits_for_a_call_to_end_all_the_same() {
+    let file = TestFile::new("waited");
+    let (mine, theirs) = (attached(&file), attached(&file));
+    let held = theirs.lock();
+    let is_alone = || mine.header().lock().load(Relaxed) & lock::WAITERS == 0;
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| mine.lock_after(LONG).map(drop));
+        while is_alone() && !waiter.is_finished() {
+            thread::yield_now();
+        }
+        drop(held);
+        assert_eq!(waiter.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
 fn a_thread_lives_where_others_look_until_it_leaves_or_its_process_does() {
     let file = TestFile::new("tokens");
     let (mine, theirs) = (attached(&file), attached(&file));

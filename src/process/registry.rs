@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::attached::{Attachment, Held};
 use crate::debug::Book;
@@ -178,9 +179,13 @@ impl Entry {
     /// [`Fault::Busy`] when several processes have the heap, and one of them keeps it and does not
     /// go on.
     pub fn lock(&self) -> Result<Locked<'_>> {
+        let Some(attachment) = &self.attachment else {
+            return Ok(Locked { _held: None, state: self.state() });
+        };
+        let start = Instant::now();
         let state = self.state();
-        let held = self.attachment.as_ref().map(|attachment| attachment.lock()).transpose()?;
-        Ok(Locked { _held: held, state })
+        let held = attachment.lock_after(start.elapsed())?;
+        Ok(Locked { _held: Some(held), state })
     }
 
     /// What the lock of this process guards, without the heap.

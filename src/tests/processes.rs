@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::attached::{Attachment, attach};
+use crate::attached::{Attachment, PATIENCE, attach};
 use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, PAGE, Search, Use};
 use crate::process::rows::HEAD_WORDS;
@@ -247,6 +247,22 @@ fn other_memories_do_not_wait_while_one_is_opened_that_another_thread_uses() {
         let was_known = (0..10_000).any(is_known);
         drop(in_use);
         assert!(was_known);
+    });
+}
+
+#[test]
+fn threads_of_a_process_wait_for_a_stopped_one_at_the_same_time() {
+    let file = TestFile::new("patience");
+    let (mine, theirs) = (open(&file), open(&file));
+    let (stopped, in_use) = (file_of(&theirs).lock(), mine.entry().state());
+    let entry = Arc::clone(mine.entry());
+    thread::scope(|scope| {
+        let waiting = scope.spawn(move || entry.lock().err());
+        thread::sleep(PATIENCE);
+        drop(in_use);
+        thread::sleep(PATIENCE / 2);
+        drop(stopped);
+        assert_eq!(waiting.join().unwrap(), Some(Fault::Busy));
     });
 }
 
