@@ -6,6 +6,7 @@ import { isAlive, SELF } from '../structures/liveness.js'
 import { HEADER_WORDS, magicOf, Structure, wordsOf } from '../structures/structure.js'
 import * as structures from '../structures/index.js'
 import { freeFrom, mallocInto, place } from '../lib/placing.js'
+import { runChild } from './fixtures/child.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { Sample } from './fixtures/sample-structure.mjs'
 import {
@@ -263,3 +264,20 @@ test('a thread is alive until it ends, in whichever way', async (t) => {
 test('what the second entry point has is named after its class', (t) => {
   for (const [name, value] of Object.entries(structures)) t.is(value.name, name)
 })
+
+const isNode = !process.versions.bun && !process.versions.deno
+// Compiled code takes other amounts of the stack than what is interpreted.
+const WAYS = { 'in compiled code too': [], 'in no compiled code': ['--no-opt'] }
+
+for (const [way, flags] of Object.entries(WAYS)) {
+  test(`at the end of the stack nothing is left half done, ${way}`, async (t) => {
+    const options = isNode ? { flags: ['--stack-size=100', ...flags] } : {}
+    const { stdout, stderr } = await runChild('structures-stack-ends.mjs', [], options)
+    const faults = JSON.parse(stdout || '[]')
+    t.true(faults.length > 0, stderr)
+    t.deepEqual(
+      faults.filter(([, count]) => count > 0),
+      [],
+    )
+  })
+}

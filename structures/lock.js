@@ -15,10 +15,14 @@
 //
 // `words` is an Int32Array over shared bytes: the whole memory, or a structure's block from its header on. In the second case
 // waiting ends with ERR_NOT_A_STRUCTURE when the block is destroyed meanwhile. No function here runs anyone else's code.
+//
+// Where lock and tryLock had room on the stack, unlock has too: what is unlocked by the function that locked it is
+// unlocked whatever is thrown in between.
 
 import { deadlock, notAStructure, notLocked } from '../lib/errors.js'
 import { undoCutShort } from '../lib/placing.js'
 import { isAlive, SELF } from './liveness.js'
+import { checkRoom } from './room.js'
 import { nap, napAsync, wake } from './waiting.js'
 
 const WAITERS = -(2 ** 31)
@@ -46,6 +50,7 @@ const takeOver = (words, index, word) => {
  * @returns {'locked' | 'ownerDied' | false}
  */
 export const tryLock = (words, index) => {
+  checkRoom(index)
   const word = Atomics.compareExchange(words, index, 0, self)
   return word === 0 ? 'locked' : takeOver(words, index, word)
 }
@@ -98,10 +103,12 @@ const lockSlowly = (words, index, deadline) => {
  * @returns {'locked' | 'ownerDied' | false} false when the deadline has passed
  * @throws {Error} ERR_DEADLOCK when this thread holds it
  */
-export const lock = (words, index, deadline = Infinity) =>
-  Atomics.compareExchange(words, index, 0, self) === 0
+export const lock = (words, index, deadline = Infinity) => {
+  checkRoom(index)
+  return Atomics.compareExchange(words, index, 0, self) === 0
     ? 'locked'
     : lockSlowly(words, index, deadline)
+}
 
 /**
  * The same without putting the thread to sleep.
@@ -132,13 +139,15 @@ export const lockAsync = async (words, index, deadline = Infinity, signal = unde
  */
 export const unlock = (words, index) => {
   const word = Atomics.compareExchange(words, index, self, 0)
-  if (word !== self) unlockContended(words, index, word)
-}
-
-const unlockContended = (words, index, word) => {
+  if (word === self) return
   if (word !== (self | WAITERS)) throw notLocked('This thread does not hold the lock')
+  // It is given up before anything is called that the end of the stack may refuse.
   Atomics.store(words, index, 0)
-  wake(words, index, 1)
+  try {
+    wake(words, index, 1)
+  } catch {
+    // Whoever waits looks around after a slice.
+  }
 }
 
 /** @returns {number} the token of the thread that holds the lock, 0 for none */

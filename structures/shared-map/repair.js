@@ -54,14 +54,24 @@ export class Shards extends Entries {
   /** The same for reading what could not be read otherwise: it never waits for one that waits for this thread. */
   lock(shard) {
     lock(this.words, shard + LOCK)
-    this.mend(shard)
+    try {
+      this.mend(shard)
+    } catch (error) {
+      unlock(this.words, shard + LOCK)
+      throw error
+    }
   }
 
   /** @returns {boolean} whether it could be had at once */
   tryLock(shard) {
     if (tryLock(this.words, shard + LOCK) === false) return false
-    this.mend(shard)
-    return true
+    try {
+      this.mend(shard)
+      return true
+    } catch (error) {
+      unlock(this.words, shard + LOCK)
+      throw error
+    }
   }
 
   unlock(shard) {
@@ -70,19 +80,9 @@ export class Shards extends Entries {
 
   mend(shard) {
     this.steps = this.wordLimit
-    if (this.words[shard + DIRTY] !== 0) this.mendOrUnlock(shard)
+    if (this.words[shard + DIRTY] !== 0) this.#repair(shard)
     const end = this.words[shard + REACH] * GRAIN
     if (end > this.byteLimit) this.reaches(end)
-  }
-
-  mendOrUnlock(shard) {
-    let isWhole = false
-    try {
-      this.#repair(shard)
-      isWhole = true
-    } finally {
-      if (!isWhole) this.unlock(shard)
-    }
   }
 
   #repair(shard) {
