@@ -64,6 +64,7 @@ const TESTS = {
   'lib/names.js': ['roots', 'shared'],
   'lib/native.js': ['memory', 'heap', 'attach'],
   'lib/new-block.js': ['hostile', 'imports'],
+  'lib/once.js': ['alloc', 'hostile', 'structures'],
   'lib/opening.js': ['memory', 'heap-base', 'hostile', 'storage', 'debug'],
   'lib/pages.js': ['accessors', 'memory', 'growth', 'arrays', 'environments', 'unreachable'],
   'lib/placing.js': ['structures'],

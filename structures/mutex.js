@@ -1,6 +1,7 @@
 // A lock that no thread takes with it when it ends: the next one gets it, and is told. What it guards is the user's.
 
 import { invalidArgType, timedOut } from '../lib/errors.js'
+import { once } from '../lib/once.js'
 import { isMine, lock, lockAsync, ownerOf, tryLock, unlock } from './lock.js'
 import { isAlive } from './liveness.js'
 import { checkAlive, FACTS, HEADER_WORDS, magicOf, Structure, wordsOf } from './structure.js'
@@ -11,14 +12,14 @@ const LOCK = HEADER_WORDS
 
 const late = (timeout) => timedOut(`The mutex could not be had within ${timeout} ms`)
 
-/** A lock that is held until it is disposed of, once. */
+/** A lock that is held from here on until it is disposed of, once. */
 class Guard {
-  #mutex
+  #unlock
   #outcome
 
-  constructor(mutex, outcome) {
-    this.#mutex = mutex
-    this.#outcome = outcome
+  constructor(mutex, options) {
+    this.#unlock = once(() => mutex.unlock())
+    this.#outcome = mutex.lock(options)
   }
 
   /** @returns {boolean} whether the owner before ended while it held the lock */
@@ -27,9 +28,7 @@ class Guard {
   }
 
   [Symbol.dispose]() {
-    const mutex = this.#mutex
-    this.#mutex = undefined
-    mutex?.unlock()
+    this.#unlock()
   }
 }
 
@@ -108,7 +107,7 @@ export class Mutex extends Structure {
    * @throws {Error} as lock() does
    */
   acquire(options) {
-    return new Guard(this, this.lock(options))
+    return new Guard(this, options)
   }
 
   /**
@@ -126,8 +125,10 @@ export class Mutex extends Structure {
     let isPending = false
     try {
       const result = run(outcome)
-      isPending = typeof result?.then === 'function'
-      return isPending ? this.#unlockAfter(result) : result
+      if (typeof result?.then !== 'function') return result
+      const promise = this.#unlockAfter(result)
+      isPending = true
+      return promise
     } finally {
       if (!isPending) this.unlock()
     }

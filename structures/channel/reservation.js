@@ -1,13 +1,12 @@
 // A message that its sender fills where it lies, in the channel.
 
+import { once } from '../../lib/once.js'
 import { Tag } from '../codec.js'
 import { checkAlive } from '../structure.js'
 
 /** Room for one message, until it is sent or dropped. */
 export class Reservation {
-  #channel
-  #ring
-  #at
+  #settle
 
   /**
    * @param {import('./channel.js').Channel} channel
@@ -16,9 +15,10 @@ export class Reservation {
    * @param {Uint8Array} bytes
    */
   constructor(channel, ring, at, bytes) {
-    this.#channel = channel
-    this.#ring = ring
-    this.#at = at
+    this.#settle = once((tag) => {
+      checkAlive(channel)
+      ring.settle(at, tag)
+    })
     /** The message's bytes, in the channel itself; not this thread's any more once they were sent or dropped. */
     this.bytes = bytes
   }
@@ -31,13 +31,5 @@ export class Reservation {
   /** Drops the message, unless it was sent. */
   [Symbol.dispose]() {
     this.#settle()
-  }
-
-  #settle(tag) {
-    const channel = this.#channel
-    this.#channel = undefined
-    if (channel === undefined) return
-    checkAlive(channel)
-    this.#ring.settle(this.#at, tag)
   }
 }

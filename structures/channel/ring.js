@@ -222,7 +222,12 @@ export class Ring {
   /** Says what a record is that this thread has filled, and wakes who waits for it; without a tag it is dropped. */
   settle(at, tag = DROPPED) {
     Atomics.store(this.#words, at + 1, tag)
-    wake(this.#words, at + 1)
+    // From here on the record may be another's: whoever calls must not have to do it again.
+    try {
+      wake(this.#words, at + 1)
+    } catch {
+      // The stack is at its end. Who waits looks around after a slice.
+    }
   }
 
   /**
