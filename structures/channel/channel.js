@@ -110,14 +110,12 @@ export class Channel extends Structure {
     const { timeout } = checkWait(options)
     checkAlive(this)
     const deadline = deadlineOf(timeout)
-    while (!this.#put(byteLength, -SELF)) {
+    for (;;) {
+      const reservation = this.#put(byteLength, -SELF)
+      if (reservation) return reservation
       if (!nap(this.#words, HEAD, this.#ring.value, deadline)) throw full(timeout)
       checkAlive(this)
     }
-    const { at } = this.#ring
-    const start = this.ptr + at * WORD + RECORD_HEADER
-    const bytes = new Uint8Array(this.#words.buffer, start, byteLength)
-    return new Reservation(this, this.#ring, at, bytes)
   }
 
   // Getters of the message, or of the options before it, may have destroyed the channel.
@@ -130,7 +128,7 @@ export class Channel extends Structure {
     return byteLength
   }
 
-  // Sends what was prepared, or room for it, which this thread is going to fill.
+  // Sends what was prepared, or room for it, which this thread is going to fill: then it returns the reservation.
   #put(byteLength, state) {
     const ring = this.#ring
     lock(this.#words, SENDING)
@@ -140,12 +138,21 @@ export class Channel extends Structure {
         ring.announce()
         return false
       }
-      if (state > 0) write(this.memory, this.ptr + ring.at * WORD + RECORD_HEADER)
+      const ptr = this.ptr + ring.at * WORD + RECORD_HEADER
+      let sent = true
+      if (state > 0) write(this.memory, ptr)
+      else sent = this.#reservationAt(ptr, byteLength)
       ring.publish(byteLength, state)
-      return true
+      return sent
     } finally {
       unlock(this.#words, SENDING)
     }
+  }
+
+  // Made before there is a record that waits for it.
+  #reservationAt(ptr, byteLength) {
+    const bytes = new Uint8Array(this.#words.buffer, ptr, byteLength)
+    return new Reservation(this, this.#ring, this.#ring.at, bytes)
   }
 
   // Records without a message are in the way that nobody has come upon, twice at the most: what a thread reserved that has ended,
@@ -249,8 +256,11 @@ export class Channel extends Structure {
   close() {
     checkAlive(this)
     lock(this.#words, SENDING)
-    this.#ring.close(TAIL)
-    unlock(this.#words, SENDING)
+    try {
+      this.#ring.close(TAIL)
+    } finally {
+      unlock(this.#words, SENDING)
+    }
     this.#ring.close(HEAD)
   }
 
