@@ -472,6 +472,27 @@ test('a function of update may read maps, and must not change or go over one', (
   t.deepEqual([...other], [['key', 'other']])
 })
 
+test('a key of bytes is what it was when update was called, whatever becomes of the bytes meanwhile', (t) => {
+  const map = SharedMap.create(newHeap(), { ttl: 60_000 })
+  class Bytes extends Uint8Array {}
+  for (let at = 0; at < 50; at++) {
+    const key = (at % 2 === 0 ? Uint8Array : Bytes).of(at, 1)
+    if (at % 3 === 0) map.set(Uint8Array.of(at, 1), 'old')
+    const change = (value) => {
+      key[1] = 2
+      return value
+    }
+    t.is(
+      map.update(key, (old) => change(old ?? 'new')),
+      at % 3 === 0 ? 'old' : 'new',
+    )
+    t.is(map.get(Uint8Array.of(at, 1)), at % 3 === 0 ? 'old' : 'new')
+    t.false(map.has(key))
+  }
+  t.is(map.size, 50)
+  for (const key of map.keys()) t.true(map.has(key))
+})
+
 test('getters of a value run before anything changes, and of one that update made, as its function does', (t) => {
   const map = SharedMap.create(newHeap())
   map.set('key', 'old')

@@ -17,6 +17,9 @@ const WIDE = /[\u0100-\uffff]/
 const NAN_LOW = 0
 const NAN_HIGH = 0x7ff80000
 
+/** @returns {unknown} the same key, which nobody changes: bytes are copied */
+export const ownKey = (key) => (types.isUint8Array(key) ? new Uint8Array(plainBytes(key)) : key)
+
 /** The key that this thread works with. */
 export class Key {
   /** What its bytes are, and from bit 8 on how many. */

@@ -14,7 +14,7 @@ import { leastBlock, unpack } from './entries.js'
 import { LOST } from './buckets.js'
 import * as layout from './layout.js'
 import { Limited } from './limits.js'
-import { Key } from './key.js'
+import { Key, ownKey } from './key.js'
 import { callLocked } from './repair.js'
 import { stripeFor } from './stripes.js'
 
@@ -225,15 +225,16 @@ export class Table extends Limited {
 
   /** @returns {unknown} what the function made of the value */
   update(key, make) {
-    return this.#locked(key, (shard, entry) => {
+    const own = ownKey(key)
+    return this.#locked(own, (shard, entry) => {
       const before = this.#liveValue(shard, entry)
+      const expires = before === undefined ? undefined : this.expiryOf(entry)
       const after = callLocked(() => prepareAny(make(unpack(before))))
       // The function may have looked for other keys.
-      this.key.take(key)
+      this.key.take(own)
       const now = this.findLocked(shard)
-      if (after !== undefined) {
-        this.#put(shard, now, before === undefined ? this.expiryAfter() : this.expiryOf(now))
-      } else if (now !== 0) this.#remove(shard, now)
+      if (after !== undefined) this.#put(shard, now, expires ?? this.expiryAfter())
+      else if (now !== 0) this.#remove(shard, now)
       return after
     })
   }
