@@ -196,7 +196,7 @@ export interface HeapStats {
    * debug mode, of those in quarantine.
    */
   cachedBytes: number
-  /** Bytes of the largest block that can be allocated without growth. */
+  /** Bytes of the largest block that fits as the memory is. One that can grow may do so for a shorter one, too. */
   largestFreeBlock: number
   /** Live blocks. */
   blockCount: number

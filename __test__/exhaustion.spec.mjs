@@ -7,6 +7,7 @@ import { DEBUG } from './fixtures/debug.mjs'
 import { CALLS, fillWith } from './fixtures/exhaust.mjs'
 import { launch, reportsOf } from './fixtures/launch.mjs'
 import { PAGE } from './fixtures/pages.mjs'
+import { randomFrom } from './fixtures/random.mjs'
 import { checkAllocs } from './fixtures/shadow.mjs'
 
 const SIZES = [1, 40, 500, 3000, 9000, 32_776, 32_777, PAGE, 2 * PAGE]
@@ -129,3 +130,22 @@ for (const [title, descriptor] of Object.entries(CROWDED)) {
     memory.free(memory.malloc(largestFreeBlock))
   })
 }
+
+test('the largest block that is said to fit does, in heaps of any state', (t) => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = randomFrom(seed)
+    const memory = new LocalSharedMemory(1, 2)
+    memory.grow(1)
+    const ptrs = []
+    for (let steps = random(300); steps >= 0; steps--) {
+      if (random(10) < 6 || ptrs.length === 0) ptrs.push(memory.malloc(1 + random(3000)))
+      else memory.free(ptrs.splice(random(ptrs.length), 1)[0])
+      if (memory.stats().largestFreeBlock < 4000) break
+    }
+    for (let last = 1; last > 0;) {
+      last = memory.stats().largestFreeBlock
+      if (last > 0) memory.malloc(last)
+    }
+    t.is(memory.stats().freeBytes, 0, `seed ${seed}`)
+  }
+})

@@ -3,6 +3,7 @@
 use crate::fault::{Fault, Result};
 use crate::heap::measures::{GRAIN, HEADER, LISTED, UNIT};
 use crate::heap::segment::Segment;
+use crate::heap::size_class::{CLASSES, DENSE_END};
 use crate::heap::span::Span;
 use crate::heap::superblock::Heap;
 use crate::heap::unit_kind::UnitKind;
@@ -106,13 +107,23 @@ impl<'m> Heap<'m> {
                 Ok(())
             }
             Piece::Free(_, units) => {
-                let request = if units < LISTED { 0 } else { units * UNIT - GRAIN - HEADER };
-                stats.add_free(units * UNIT, request);
+                stats.add_free(units * UNIT, self.largest_in(units)?);
                 Ok(())
             }
             Piece::Table => Ok(()),
         })?;
         Ok(stats)
+    }
+
+    // Bytes of the longest block that fits into a free run. Into a short one spans are put, in small
+    // heaps.
+    fn largest_in(&self, units: u32) -> Result<u32> {
+        if units >= LISTED {
+            return Ok(units * UNIT - GRAIN - HEADER);
+        }
+        let most = if self.is_small()? { units } else { 0 };
+        let longest = CLASSES[1..DENSE_END].iter().rfind(|class| class.least_units() <= most);
+        Ok(longest.map_or(0, |class| class.stride - HEADER))
     }
 
     pub(in crate::heap) fn each_piece(

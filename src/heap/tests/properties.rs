@@ -23,7 +23,9 @@ use crate::heap::run::RunLinks;
 use crate::heap::size_class::COUNT;
 use crate::heap::span::SpanLinks;
 use crate::heap::superblock::{BINS, field};
-use crate::heap::{Area, Block, Bounds, GRAIN, Heap, PAGE, Search, UNIT, Use, Words};
+use crate::heap::{
+    Area, Block, Bounds, CLASSES, DENSE_END, GRAIN, Heap, PAGE, Search, UNIT, Use, Words,
+};
 use crate::tests::fixture::{heap_in, pages, seen};
 
 #[derive(Clone, Debug)]
@@ -251,6 +253,7 @@ impl Shadow {
             largest = largest.max(match piece {
                 Piece::Span(span) if span.free > 0 => span.geometry().stride - HEADER,
                 Piece::Free(_, units) if units >= LISTED => units * UNIT - GRAIN - HEADER,
+                Piece::Free(_, units) if self.heap().is_small() == Ok(true) => longest_in(units),
                 _ => 0,
             });
             Ok(())
@@ -258,6 +261,13 @@ impl Shadow {
         walked.expect("a sound heap");
         assert_eq!(stats.largest_free_block, u64::from(largest));
     }
+}
+
+/// Bytes of the longest block that a span of so many units has, if there can be one.
+fn longest_in(units: u32) -> u32 {
+    let dense = CLASSES[1..DENSE_END].iter();
+    let spans = dense.filter(|class| class.offset - HEADER + class.stride <= units * UNIT - HEADER);
+    spans.map(|class| class.stride - HEADER).max().unwrap_or_default()
 }
 
 /// Compares the map with what the walk says.
