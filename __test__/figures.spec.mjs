@@ -2,6 +2,8 @@
 // refusals, each of which becomes the error that it stands for.
 
 import test from 'ava'
+import LocalSharedMemory from '../index.js'
+import { heapOf } from '../lib/blocks.js'
 import { errorOf, Fault } from '../lib/faults.js'
 import { runChild } from './fixtures/child.mjs'
 import { openedNatively } from './fixtures/native.mjs'
@@ -64,4 +66,37 @@ test('each fault is an error with a code', (t) => {
   t.is(errorOf(Fault.Internal).code, 'ERR_INTERNAL')
   t.is(errorOf(Fault.Internal, 16, null).code, 'ERR_INTERNAL')
   t.is(errorOf(Fault.Corrupted).code, 'ERR_HEAP_CORRUPTED')
+})
+
+test('whoever has waited in vain for the lock is not made to wait again by the same call', (t) => {
+  const memory = new LocalSharedMemory(10)
+  const ptr = memory.malloc(40_000)
+  const heap = heapOf(memory)
+  const { native } = heap
+  let asked = 0
+  const waitInVain = () => {
+    asked++
+    return Fault.Busy
+  }
+  const names = ['refill', 'malloc', 'makeRoom', 'free', 'resize']
+  heap.native = Object.create(
+    native,
+    Object.fromEntries(names.map((name) => [name, { value: waitInVain }])),
+  )
+  for (const call of [
+    () => memory.malloc(200),
+    () => memory.malloc(20_000),
+    () => memory.malloc(100_000),
+    () => memory.malloc(200, 4096),
+    () => memory.calloc(200),
+    () => memory.free(ptr),
+    () => memory.realloc(ptr, 90_000),
+  ]) {
+    asked = 0
+    t.throws(call, { code: 'ERR_HEAP_BUSY' })
+    t.is(asked, 1, String(call))
+  }
+  heap.native = native
+  t.is(memory.sizeof(ptr), 40_000)
+  memory.free(ptr)
 })

@@ -44,7 +44,10 @@ export class Heap extends Session {
   /** Allocates without growing the memory; 0 when there is no room. */
   attempt(byteLength, alignBytes, moving) {
     const head = alignBytes <= DEFAULT_ALIGN ? this.cache.headForLength(byteLength) : 0
-    if (head !== 0 && this.answerOf((native) => native.refill(head)) > 0) {
+    const fetched = head === 0 ? 0 : this.answerOf((native) => native.refill(head))
+    // To ask once more would mean to wait once more.
+    if (fetched === Fault.Busy) throw this.errorOf(fetched)
+    if (fetched > 0) {
       if (this.cache.isOverIdle) this.#restSoon()
       const kept = this.cache.pop(byteLength)
       if (kept !== 0) return kept
@@ -95,7 +98,7 @@ export class Heap extends Session {
   /** @param {number} ptr pointer */
   free(ptr) {
     const fault = this.makeRoomFor(ptr)
-    this.release(ptr)
+    if (fault !== Fault.Busy) this.release(ptr)
     if (fault < 0) throw this.errorOf(fault, ptr)
   }
 
