@@ -49,7 +49,15 @@ test('arguments are checked', (t) => {
   }
   for (const maximum of [0, 1, 65_537])
     t.throws(() => attachTo(path, { initial: 2, maximum }), range)
-  t.throws(() => attachTo(path, { ...SMALL, heapBase: 16 }), range)
+  for (const maximum of [0, 65_537, NaN]) t.throws(() => attachTo(path, { maximum }), range)
+  for (const other of [
+    { heapBase: 16 },
+    { shared: false },
+    { storage: 'engine' },
+    { address: 'i64' },
+  ]) {
+    t.throws(() => attachTo(path, { ...SMALL, ...other }), range)
+  }
   t.throws(() => attachTo(path, { ...SMALL, debug: true }), { code: 'ERR_DEBUG_UNAVAILABLE' })
   t.false(fs.existsSync(path))
 })

@@ -12,6 +12,7 @@ import {
   checkObject,
   debugUnavailable,
   invalidArgType,
+  outOfMemory,
   outOfRange,
   storageUnavailable,
 } from './errors.js'
@@ -21,27 +22,40 @@ import { prepareStorage } from './storage.js'
 
 /** The maximum that the file has, or as many pages as there are initially. */
 const AS_IT_IS = 0
+/** What a memory in a file is, which a descriptor of another one may ask for. */
+const GIVEN = { heapBase: undefined, shared: true, storage: 'native', address: 'i32' }
 
 const checkOptions = (path, options) => {
   if (typeof path !== 'string') throw invalidArgType('path', 'a string', path)
   if (path === '' || path.includes('\0')) throw outOfRange('path', 'the path of a file', path)
   checkObject('options', options)
-  const { create, debug, heapBase } = options
+  const { create, debug } = options
   if (create !== undefined && typeof create !== 'boolean') {
     throw invalidArgType('options.create', 'a boolean', create)
   }
   checkDebug(debug)
   if (debug) throw debugUnavailable('A heap of several processes has no debug mode')
-  if (heapBase !== undefined) throw outOfRange('options.heapBase', 'left out', heapBase)
+  for (const [name, given] of Object.entries(GIVEN)) {
+    const value = options[name]
+    if (value !== undefined && value !== given)
+      throw outOfRange(`options.${name}`, 'left out', value)
+  }
 }
 
 const readPages = ({ maximum, initial }, usual) => {
+  if (maximum !== undefined) checkInteger('options.maximum', maximum, 1, MAX_PAGES, 'pages')
   const first = initial === undefined ? (maximum ?? usual) : initial
-  checkInteger('options.initial', first, 1, MAX_PAGES, 'pages')
-  if (maximum !== undefined) {
-    checkInteger('options.maximum', maximum, first, MAX_PAGES, 'pages')
-  }
+  checkInteger('options.initial', first, 1, maximum ?? MAX_PAGES, 'pages')
   return { initial: first, maximum: maximum ?? AS_IT_IS }
+}
+
+const makeMemory = (descriptor) => {
+  try {
+    prepareStorage(descriptor)
+    return new Memory(descriptor)
+  } catch (cause) {
+    throw outOfMemory(`The engine has no addresses for the memory: ${cause.message}`)
+  }
 }
 
 const openFile = (memory, file) => {
@@ -74,9 +88,7 @@ export const attachMemory = (Class, path, options, usual) => {
   )
   if (code) throw attachRefused(code, path, reason)
   try {
-    const descriptor = { initial: pages, maximum, shared: true }
-    prepareStorage(descriptor)
-    const memory = new Memory(descriptor)
+    const memory = makeMemory({ initial: pages, maximum, shared: true })
     return adopt(Class, memory, {
       options: { initial: pages, maximum, madeHere: false },
       native: openFile(memory, file),
