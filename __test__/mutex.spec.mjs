@@ -298,7 +298,8 @@ test('bad arguments are refused', async (t) => {
     // oxlint-disable-next-line no-await-in-loop
     await t.throwsAsync(mutex.lockAsync(options), INVALID_TYPE)
   }
-  for (const signal of [1, {}, null]) {
+  const aborted = false
+  for (const signal of [1, {}, null, { aborted }, { aborted, throwIfAborted() {} }]) {
     // oxlint-disable-next-line no-await-in-loop
     await t.throwsAsync(mutex.lockAsync({ signal }), INVALID_TYPE)
   }

@@ -15,7 +15,7 @@ import { keepAlive } from '../lib/keep-alive.js'
 import { peerOf } from '../lib/pages.js'
 
 /** Milliseconds until a waiter looks around: half of what it may take to notice that an owner died. */
-export const SLICE_MS = 50
+const SLICE_MS = 50
 /** The same for who waits without sleeping for what another process may change: nobody can tell it of that. */
 const POLL_MS = 5
 /** As many as a native number can say. */
@@ -26,8 +26,11 @@ const checkTimeout = (timeout) => {
   if (!(timeout >= 0)) throw outOfRange('timeout', '0 milliseconds or more', timeout)
 }
 
+/** What is called of a signal, which may be another realm's, or a stand-in. */
+const SIGNAL_METHODS = ['throwIfAborted', 'addEventListener', 'removeEventListener']
+
 const checkSignal = (signal) => {
-  if (signal === null || typeof signal !== 'object' || !('aborted' in signal)) {
+  if (!SIGNAL_METHODS.every((name) => typeof signal?.[name] === 'function')) {
     throw invalidArgType('signal', 'an AbortSignal', signal)
   }
 }

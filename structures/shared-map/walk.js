@@ -38,7 +38,7 @@ const endOf = (bucket, count) => {
  * @param {T[]} batch what was read is added to it
  * @returns {number} the place to go on with; 2^32 when that was all
  */
-export const readBatch = (table, shard, from, read, batch) => {
+const readBatch = (table, shard, from, read, batch) => {
   table.enter(shard)
   try {
     const count = table.words[shard + BUCKETS]
