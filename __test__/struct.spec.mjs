@@ -530,3 +530,26 @@ test('the methods of a field have names', (t) => {
   t.is(count.add.name, 'add')
   t.is(count.compareExchange.name, 'compareExchange')
 })
+
+test('a struct within a struct is assigned after a memory that is not shared has grown', (t) => {
+  const memory = newMemory(false)
+  const Inner = struct({ count: 'u32' })
+  const Outer = struct({ tag: 'u32', inner: Inner })
+  const [inner, outer] = [Inner.create(memory), Outer.create(memory)]
+  inner.count = 7
+  memory.malloc(1_000_000)
+  outer.inner = inner
+  t.is(outer.inner.count, 7)
+})
+
+test('what the constructor of a derived struct throws leaves no block behind', (t) => {
+  class Broken extends struct({ count: 'u32' }) {
+    constructor(memory, ptr) {
+      super(memory, ptr)
+      throw new Error('broken')
+    }
+  }
+  const memory = newMemory()
+  t.throws(() => Broken.create(memory), { message: 'broken' })
+  t.is(memory.stats().blockCount, 0)
+})

@@ -72,7 +72,7 @@ const struct = ({ name, offset, type: { Struct } }) => ({
   set(value) {
     if (!(value instanceof Struct)) throw invalidArgType(name, 'a struct of its type', value)
     const { byteLength } = layoutOf(Struct)
-    const bytes = new Uint8Array(value[VIEWS].u8.subarray(value[PTR], value[PTR] + byteLength))
+    const bytes = new Uint8Array(renew(value).u8.subarray(value[PTR], value[PTR] + byteLength))
     renew(this).u8.set(bytes, this[PTR] + offset)
   },
 })

@@ -2,6 +2,7 @@
 
 import { inspect } from 'node:util'
 import { checkInteger, MAX_BYTES } from '../../lib/errors.js'
+import { withNewBlock } from '../../lib/new-block.js'
 import { accessorOf } from './accessors.js'
 import { StructArray } from './array.js'
 import { fieldsOf } from './fields.js'
@@ -63,13 +64,15 @@ export const struct = (description) => {
     /** A new one in a block of its own, all zero. */
     static create(memory) {
       checkMemory(memory)
-      return new this(memory, memory.calloc(1, byteLength))
+      const make = () => memory.calloc(1, byteLength)
+      return withNewBlock(memory, make, (ptr) => new this(memory, ptr))
     }
 
     /** New ones, one behind the other, in a block of their own, all zero. */
     static array(memory, length) {
       checkMemory(memory)
-      return new StructArray(this, memory, memory.calloc(length, byteLength), length)
+      const make = () => memory.calloc(length, byteLength)
+      return withNewBlock(memory, make, (ptr) => new StructArray(this, memory, ptr, length))
     }
 
     /** Those from a pointer on. */
