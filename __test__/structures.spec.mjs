@@ -2,6 +2,7 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { SharedMap } from '../structures/index.js'
 import { isAlive, SELF } from '../structures/liveness.js'
 import { HEADER_WORDS, magicOf, Structure, wordsOf } from '../structures/structure.js'
 import * as structures from '../structures/index.js'
@@ -263,6 +264,53 @@ test('a thread is alive until it ends, in whichever way', async (t) => {
 
 test('what the second entry point has is named after its class', (t) => {
   for (const [name, value] of Object.entries(structures)) t.is(value.name, name)
+})
+
+test('what the constructor of a derived class throws leaves no block behind', (t) => {
+  class Broken extends Sample {
+    constructor(memory, ptr) {
+      super(memory, ptr)
+      throw new Error('broken')
+    }
+  }
+  class Filled extends SharedMap {
+    constructor(memory, ptr) {
+      super(memory, ptr)
+      for (let key = 0; key < 100; key++) this.set(key, 'value')
+      escaped.push(this)
+      throw new Error('broken')
+    }
+  }
+  const escaped = []
+  const memory = newMemory()
+  for (const Kind of [Broken, Filled]) {
+    t.throws(() => Kind.create(memory), { message: 'broken' })
+    t.is(memory.stats().blockCount, 0)
+  }
+  t.throws(() => escaped[0].get(1), NOT_A_STRUCTURE)
+})
+
+test('open tries again only what other threads may have caused', (t) => {
+  let count = 0
+  class Broken extends Sample {
+    constructor(memory, ptr) {
+      super(memory, ptr)
+      count++
+      throw Object.assign(new Error('broken'), { code: Broken.code })
+    }
+  }
+  const memory = newMemory()
+  for (const [code, expected] of [
+    [undefined, 1],
+    ['ERR_STRUCTURE_MISMATCH', 1],
+    ['ERR_NOT_A_STRUCTURE', 100],
+    ['ERR_INVALID_POINTER', 100],
+  ]) {
+    count = 0
+    Broken.code = code
+    t.throws(() => Broken.open(memory, 'name'), { message: 'broken' })
+    t.is(count, expected)
+  }
 })
 
 const isNode = !process.versions.bun && !process.versions.deno

@@ -5,9 +5,21 @@ import { isOutOfStack } from './errors.js'
 
 /** Blocks that are still to be freed, the last one first: { heap, ptr, next }. */
 let pending = null
+/** Whether this thread is at it: every call of a heap comes here first, those that free them too. */
+let isFreeing = false
 
 /** Frees what could not be freed before, if there is more room on the stack now. */
 export const freePending = () => {
+  if (isFreeing) return
+  isFreeing = true
+  try {
+    freeAll()
+  } finally {
+    isFreeing = false
+  }
+}
+
+const freeAll = () => {
   while (pending !== null) {
     const block = pending
     pending = block.next

@@ -37,12 +37,15 @@ import {
   structureMismatch,
 } from '../lib/errors.js'
 import { checkName } from '../lib/names.js'
+import { withNewBlock } from '../lib/new-block.js'
 import { viewsCovering } from '../lib/pages.js'
 import { isShared, place, remove, undoCutShort } from '../lib/placing.js'
 import { wake } from './waiting.js'
 
 /** How often to look at what has a name: it is something else, or other threads destroy and make it again all the time. */
 const ATTEMPTS = 100
+/** What is said of it then. */
+const PASSING = new Set(['ERR_INVALID_POINTER', 'ERR_NOT_A_STRUCTURE'])
 
 /** Words before a kind's own. */
 export const HEADER_WORDS = 4
@@ -109,6 +112,9 @@ const make = (Kind, memory, name, plan) => {
   return place(memory, image, byteLength, alignBytes, name, Kind.kind.name)
 }
 
+/** The class of a kind itself, of whatever is derived from it: its constructor throws nothing of anyone else's. */
+const baseOf = (Kind) => (Object.hasOwn(Kind, 'kind') ? Kind : baseOf(Object.getPrototypeOf(Kind)))
+
 /** The method that says what console.log shows. */
 export const FACTS = Symbol('facts')
 
@@ -148,7 +154,10 @@ export class Structure {
    */
   static create(memory, options) {
     checkMemory(memory)
-    return new this(memory, make(this, memory, '', this.plan(options)))
+    const plan = this.plan(options)
+    const discarding = { free: (ptr) => baseOf(this).at(memory, ptr).destroy() }
+    const write = () => make(this, memory, '', plan)
+    return withNewBlock(discarding, write, (ptr) => new this(memory, ptr))
   }
 
   /**
@@ -185,7 +194,7 @@ export class Structure {
       try {
         return new this(memory, ptr).#checkOptions(plan)
       } catch (error) {
-        if (attempt === ATTEMPTS) throw error
+        if (attempt === ATTEMPTS || !PASSING.has(error.code)) throw error
       }
     }
   }
