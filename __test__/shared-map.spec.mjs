@@ -516,6 +516,9 @@ test('getters of a value run before anything changes, and of one that update mad
   map.update('key', () => value(() => codeOf(() => map.set('key', 3))))
   t.deepEqual(map.get('key'), { got: 1 })
   t.deepEqual(seen, ['old', 2, 'ERR_DEADLOCK'])
+  const deadlocked = () => map.update('key', () => value(() => map.set('key', 3)))
+  t.is(codeOf(deadlocked), 'ERR_DEADLOCK')
+  t.deepEqual(map.get('key'), { got: 1 })
 })
 
 test('a getter that destroys the map is not followed by a write to what was its block', (t) => {

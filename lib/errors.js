@@ -27,7 +27,13 @@ export const isOutOfStack = (error) =>
 export const withFacts = (error, facts) =>
   Object.defineProperties(error, Object.getOwnPropertyDescriptors(facts))
 
-const withCode = (error, code) => withFacts(error, { code })
+/** The errors that were built here. */
+const own = new WeakSet()
+
+const withCode = (error, code) => {
+  own.add(error)
+  return withFacts(error, { code })
+}
 
 /**
  * An argument of the wrong type.
@@ -68,10 +74,11 @@ export const outOfRange = (name, range, value) =>
  * @param {string} method 'fill', 'Atomics.add' …
  * @param {unknown} cause what it threw
  * @returns {Error} a RangeError with code ERR_OUT_OF_RANGE for a RangeError, else a TypeError with code
- * ERR_INVALID_ARG_TYPE; the cause itself when the stack was at its end
+ * ERR_INVALID_ARG_TYPE; the cause itself when the stack was at its end, and when it is an error of this package, which the
+ * engine met in a getter
  */
 export const refused = (method, cause) => {
-  if (isOutOfStack(cause)) return cause
+  if (isOutOfStack(cause) || own.has(cause)) return cause
   const message = `${method}: ${types.isNativeError(cause) ? cause.message : show(cause)}`
   return isRangeError(cause)
     ? withCode(new RangeError(message, { cause }), 'ERR_OUT_OF_RANGE')
