@@ -198,6 +198,59 @@ test('an array is live, and takes as many values as it has room for', (t) => {
   t.is(it.next, 0)
 })
 
+test('an array that is refused leaves the field as it was', (t) => {
+  const memory = newMemory()
+  const Sizes = struct({ sizes: 'u16[4]', sums: 'i64[2]' })
+  const it = Sizes.create(memory)
+  const { sizes } = Sizes.fields(memory)
+  it.sizes = [1, 2, 3, 4]
+  it.sums = [1n, 2n]
+  const throwing = {
+    length: 3,
+    0: 9,
+    1: 8,
+    get 2() {
+      throw new Error('a getter')
+    },
+  }
+  const wrong = [[9, 8, 7n, 6], [9, 8, Symbol('no number')], throwing, new BigInt64Array(4)]
+  const noArrays = [5, true, 1n, 'zz', '', Symbol('none'), null, undefined, {}, new Date(0)]
+  for (const bad of [...wrong, ...noArrays, new DataView(new ArrayBuffer(8)), () => 1]) {
+    t.throws(() => (it.sizes = bad), INVALID_TYPE)
+    t.throws(() => sizes.set(it.ptr, bad), INVALID_TYPE)
+    t.deepEqual([...it.sizes], [1, 2, 3, 4])
+  }
+  for (const bad of [[9n, 5], [9], new Float64Array(2)]) {
+    t.throws(() => (it.sums = bad), INVALID_TYPE)
+    t.deepEqual([...it.sums], [1n, 2n])
+  }
+  for (const bad of [{ length: 2 ** 40, 0: 9 }, new Uint8Array(5), new Set([1, 2, 3, 4, 5])]) {
+    t.throws(() => (it.sizes = bad), OUT_OF_RANGE)
+    t.deepEqual([...it.sizes], [1, 2, 3, 4])
+  }
+})
+
+test('an array takes typed arrays, array-likes and iterables', (t) => {
+  const memory = newMemory(false)
+  const it = struct({ sizes: 'u16[3]' }).create(memory)
+  const growing = {
+    length: 2,
+    0: 5,
+    get 1() {
+      memory.grow(1)
+      return 6
+    },
+  }
+  const taken = (values) => {
+    it.sizes = values
+    return Array.from(it.sizes)
+  }
+  t.deepEqual(taken(new Float32Array([1.5, -1])), [1, 65_535, 0])
+  t.deepEqual(taken(new Set([7, 8, 9])), [7, 8, 9])
+  t.deepEqual(taken(it.sizes.subarray(1)), [8, 9, 9])
+  t.deepEqual(taken(growing), [5, 6, 9])
+})
+
 test('a struct in a struct is live, and is copied from another', (t) => {
   const memory = newMemory()
   const Point = struct({ x: 'f32', y: 'f32' })

@@ -1,6 +1,7 @@
 // How a field reads and writes as a property. Views hold what was checked when the object was made, for good if the memory is
 // shared; where it is not, growth empties them, and the index is outside: then they are renewed.
 
+import { types } from 'node:util'
 import { invalidArgType, outOfRange, refused } from '../../lib/errors.js'
 import { layoutOf } from './known.js'
 import { makeAtomic, makeBigInt, makeBool, makeNumber } from './makers.js'
@@ -45,6 +46,18 @@ const text = ({ name, offset, type: { byteLength } }) => ({
   },
 })
 
+const isListed = (values) =>
+  typeof values === 'object' &&
+  values !== null &&
+  (typeof values.length === 'number' || typeof values[Symbol.iterator] === 'function')
+
+const convert = ({ constructor: TypedArray, length: room }, name, values) => {
+  if (!isListed(values))
+    throw invalidArgType(name, 'an array, a typed array or an iterable', values)
+  if (values.length > room) throw outOfRange(name, `at most ${room} elements`, values.length)
+  return new TypedArray(values)
+}
+
 const array = ({ name, offset, type: { view, shift, count } }) => {
   const viewOf = (struct) => {
     const start = (struct[PTR] + offset) >>> shift
@@ -55,9 +68,11 @@ const array = ({ name, offset, type: { view, shift, count } }) => {
     get() {
       return viewOf(this)
     },
+    // What is no typed array is converted first: an element that cannot be would leave those before it written.
     set(values) {
       try {
-        viewOf(this).set(values)
+        const converted = types.isTypedArray(values) ? values : convert(viewOf(this), name, values)
+        viewOf(this).set(converted)
       } catch (cause) {
         throw refused(name, cause)
       }
