@@ -48,7 +48,18 @@ export type FieldValue<T> = T extends NumberName | `atomic ${Exclude<IntegerName
             ? StructView<D>
             : never
 
-/** An object that shows a struct in the memory: its fields are properties. */
+/** What can be assigned to a field of a type, by pointer. */
+export type FieldInput<T> = T extends `${infer N extends keyof ArrayTypes}[${number}]`
+  ? | ArrayTypes[N]
+    | ArrayLike<N extends BigIntName ? bigint : number>
+    | Iterable<N extends BigIntName ? bigint : number>
+  : FieldValue<T>
+
+/**
+ * An object that shows a struct in the memory: its fields are properties. An array field takes any array, but the compiler knows
+ * one type for reading and writing a property of a mapped type: `it.sizes.set([1, 2])` and `fields.sizes.set(ptr, [1, 2])` are
+ * what it accepts.
+ */
 export type StructView<D extends StructDescription> = {
   -readonly [K in keyof D]: FieldValue<D[K]>
 } & {
@@ -59,7 +70,7 @@ export type StructView<D extends StructDescription> = {
 }
 
 /** A field of the structs of one memory, by pointer. */
-export interface Field<V> {
+export interface Field<V, I = V> {
   /** Where it begins in its struct, in bytes. */
   readonly offset: number
   /**
@@ -76,7 +87,7 @@ export interface Field<V> {
    * @param ptr of the struct, in bytes
    * @param value
    */
-  set(ptr: number, value: V): void
+  set(ptr: number, value: I): void
 }
 
 /** A field of integers: what Atomics does with the index of an element, this does with the pointer of a struct. */
@@ -178,7 +189,7 @@ export type FieldOf<T> = T extends 'i32' | 'atomic i32'
     ? WaitableField<bigint>
     : T extends IntegerName | `atomic ${IntegerName}`
       ? IntegerField<T extends BigIntName | `atomic ${BigIntName}` ? bigint : number>
-      : Field<FieldValue<T>>
+      : Field<FieldValue<T>, FieldInput<T>>
 
 /** Structs one behind the other. */
 export interface StructArray<S> extends Iterable<S> {

@@ -64,6 +64,15 @@ expectTypeOf(fields.hits.add(order.ptr, 1)).toEqualTypeOf<number>()
 expectTypeOf(fields.total.exchange(order.ptr, 1n)).toEqualTypeOf<bigint>()
 expectTypeOf(fields.turn.notify(order.ptr)).toEqualTypeOf<number>()
 expectTypeOf(fields.name.get(order.ptr)).toEqualTypeOf<string>()
+expectTypeOf(fields.sizes.get(order.ptr)).toEqualTypeOf<Uint16Array>()
+fields.sizes.set(order.ptr, [1, 2, 3])
+fields.sizes.set(order.ptr, new Set([1]))
+fields.sizes.set(order.ptr, new Float64Array(2))
+order.sizes.set([1, 2, 3])
+// @ts-expect-error the sizes are numbers
+fields.sizes.set(order.ptr, [1n])
+// @ts-expect-error a number is no array
+fields.sizes.set(order.ptr, 1)
 // @ts-expect-error a float cannot be added to atomically
 void fields.price.add
 // @ts-expect-error no thread can wait on an unsigned integer
