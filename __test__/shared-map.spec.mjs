@@ -210,7 +210,8 @@ test('a key or a value that cannot be one is refused, and changes nothing', (t) 
       'ERR_INVALID_ARG_TYPE',
     )
   }
-  for (const value of [undefined, () => 1, Symbol('value'), { act() {} }]) {
+  const module = new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]))
+  for (const value of [undefined, () => 1, Symbol('value'), { act() {} }, module]) {
     t.is(
       codeOf(() => map.set('key', value)),
       'ERR_INVALID_ARG_TYPE',

@@ -1,5 +1,5 @@
 // JavaScript values as bytes. Numbers, strings, bigints, booleans, null and bytes are stored as they are; everything else that
-// structured clone takes goes through v8.serialize. `undefined` is no value.
+// structured clone takes goes through v8.serialize. `undefined` is no value, nor is what belongs to one thread or to one process.
 //
 //   const byteLength = prepare(value)    measures, and remembers the value until the next prepare of this thread; throws
 //                                        ERR_INVALID_ARG_TYPE. It may run the value's getters: call it before you lock
@@ -16,7 +16,7 @@
 import { types } from 'node:util'
 import { deserialize, serialize } from 'node:v8'
 import workerThreads from 'node:worker_threads'
-import { heapCorrupted, invalidArgType, refused } from '../lib/errors.js'
+import { heapCorrupted, invalidArgType, isOutOfStack, refused } from '../lib/errors.js'
 import { nodeBufferOf, viewsCovering } from '../lib/pages.js'
 
 const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype)
@@ -62,6 +62,9 @@ const keep = (tag, byteLength, value) => {
   return byteLength
 }
 
+const notCloned = (value) =>
+  invalidArgType('value', 'a value that v8.serialize takes, not undefined', value)
+
 const isLatin1 = (text) => {
   if (text.length > SHORT_TEST) return !WIDE.test(text)
   let units = 0
@@ -72,6 +75,8 @@ const isLatin1 = (text) => {
 const prepareText = (text) =>
   isLatin1(text) ? keep(Tag.Latin1, text.length, text) : keep(Tag.Utf16, text.length * 2, text)
 
+const HEADER_BYTES = serialize(null).length - 1
+
 const prepareClone = (value) => {
   let bytes
   try {
@@ -79,6 +84,8 @@ const prepareClone = (value) => {
   } catch (cause) {
     throw refused('v8.serialize', cause)
   }
+  // The engine writes nothing at all for a WebAssembly.Module, of whichever realm.
+  if (bytes.length <= HEADER_BYTES) throw notCloned(value)
   return keep(Tag.Clone, bytes.length, bytes)
 }
 
@@ -134,7 +141,7 @@ const prepareOther = (value) => {
     case 'object':
       return prepareObject(value)
     default:
-      throw invalidArgType('value', 'a value that structured clone takes, not undefined', value)
+      throw notCloned(value)
   }
 }
 
@@ -255,6 +262,7 @@ export const unclone = (bytes) => {
   try {
     return deserialize(bytes)
   } catch (cause) {
+    if (isOutOfStack(cause)) throw cause
     throw heapCorrupted(`A value cannot be read: ${cause.message}`)
   }
 }
