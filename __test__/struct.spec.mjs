@@ -490,7 +490,13 @@ test('a place where no such struct can be is refused', (t) => {
   const Wide = struct({ wide: 'f64' })
   for (const bad of [0, -8, 1.5, NaN, 12, 2 * 65_536, 2 ** 32])
     t.throws(() => Wide.at(memory, bad), OUT_OF_RANGE)
-  for (const bad of [undefined, null, '16', 16n]) t.throws(() => Wide.at(memory, bad), INVALID_TYPE)
+  const { count } = struct({ count: 'i32' }).fields(memory)
+  for (const bad of [undefined, null, '16', 16n, Symbol('none'), { valueOf: () => t.fail() }]) {
+    t.throws(() => Wide.at(memory, bad), INVALID_TYPE)
+    t.throws(() => count.get(bad), INVALID_TYPE)
+    t.throws(() => count.set(bad, 0), INVALID_TYPE)
+    t.throws(() => count.add(bad, 0), INVALID_TYPE)
+  }
   for (const bad of [undefined, {}, new WebAssembly.Memory({ initial: 1 })]) {
     t.throws(() => Wide.at(bad, 16), INVALID_TYPE)
     t.throws(() => Wide.create(bad), INVALID_TYPE)

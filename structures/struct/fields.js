@@ -26,6 +26,7 @@ const PLACE = Symbol('place')
 
 /** The element that Atomics works on, for a pointer that can be one; whether the element is in the memory, Atomics looks. */
 const indexAt = (place, ptr) => {
+  if (typeof ptr !== 'number') refuse(place, ptr)
   if (ptr >>> 0 !== ptr || ptr === 0 || (ptr & place.mask) !== 0 || ptr > place.last)
     refuse(place, ptr)
   return (ptr + place.offset) >>> place.shift
