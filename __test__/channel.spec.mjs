@@ -3,10 +3,12 @@
 
 import { inspect } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { deserialize, serialize } from 'node:v8'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { HEAD, RING, TAIL } from '../structures/channel/ring.js'
 import { Channel } from '../structures/index.js'
+import { Tag } from '../structures/codec.js'
 import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
 import { filled, LONG_BYTES } from './fixtures/channel-scenario.mjs'
 import { destroying } from './fixtures/destroying.mjs'
@@ -39,6 +41,35 @@ const fillUp = (channel) => {
   while (channel.trySend(count)) count++
   return count
 }
+
+/** What structured clone takes and a structure does not. */
+const UNSHARED = [
+  new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])),
+  new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }),
+  new SharedArrayBuffer(8),
+]
+
+/** What v8.serialize makes of an array in an array in an array …, and so on, deeper than it can go itself. */
+const nestedBytes = (depth) => {
+  const bytes = serialize(0)
+  const header = bytes.subarray(0, bytes.length - 2)
+  const [begin, end] = [Buffer.from('A\x01'), Buffer.from('$\x00\x01')]
+  const parts = (part) => Array.from({ length: depth }, () => part)
+  return Buffer.concat([header, ...parts(begin), bytes.subarray(-2), ...parts(end)])
+}
+
+test("a message that is nested too deeply for a stack stands in nobody's way", (t) => {
+  t.deepEqual(deserialize(nestedBytes(3)), [[[0]]])
+  const channel = newChannel(2 ** 20)
+  channel.send(nestedBytes(100_000))
+  channel.send('next')
+  const words = wordsOf(channel)
+  t.is(words[RING + 1], Tag.Bytes)
+  words[RING + 1] = Tag.Clone
+  const error = t.throws(() => channel.receive(), { instanceOf: RangeError })
+  t.is(error.code, undefined)
+  t.is(channel.receive(), 'next')
+})
 
 test('what is sent is received, in its order', (t) => {
   const channel = newChannel()
@@ -187,6 +218,7 @@ test('a message that is too long, or none, is refused', async (t) => {
   t.throws(() => channel.send(undefined), INVALID_TYPE)
   t.throws(() => channel.send(Symbol('none')), INVALID_TYPE)
   t.throws(() => channel.send(() => {}), INVALID_TYPE)
+  for (const value of UNSHARED) t.throws(() => channel.send(value), INVALID_TYPE)
   t.throws(() => channel.send(1, { timeout: -1 }), OUT_OF_RANGE)
   t.throws(() => channel.receive({ timeout: 'x' }), INVALID_TYPE)
   await t.throwsAsync(channel.receiveAsync({ signal: 1 }), INVALID_TYPE)
@@ -205,6 +237,7 @@ test('what a channel is made with is checked', (t) => {
   const channel = Channel.open(memory, 'jobs', { capacity: 100 })
   t.is(Channel.open(memory, 'jobs', { capacity: 100 }).ptr, channel.ptr)
   t.throws(() => Channel.open(memory, 'jobs', { capacity: 1000 }), MISMATCH)
+  t.deepEqual(Channel.plan({ capacity: 126 }).settings, { capacity: 128 })
   t.throws(() => Channel.at(memory, memory.calloc(400)), NOT_A_STRUCTURE)
   t.is(channel.capacity, 104)
   t.is(Channel.create(memory).capacity, 65_536)

@@ -20,3 +20,23 @@ export const checkRoom = (index) => {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
   )
 }
+
+/** So many arguments take 64 KiB of the stack. */
+const WORDS = Array.from({ length: 2 ** 13 })
+
+const nothing = () => {}
+
+/**
+ * Whether as much of the stack is left as reading any value should take. A value that is nested so deeply that it takes more cannot
+ * be read by a thread with a stack of that length, however often it tries.
+ *
+ * @returns {boolean}
+ */
+export const hasRoomToRead = () => {
+  try {
+    nothing(...WORDS)
+    return true
+  } catch {
+    return false
+  }
+}

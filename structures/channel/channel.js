@@ -1,10 +1,18 @@
 // Messages from any thread to any other: a queue of bounded length in one block of the heap. ring.js has the protocol; this file
 // has what a user calls, and the waiting.
 
-import { channelClosed, checkInteger, checkObject, outOfRange, timedOut } from '../../lib/errors.js'
+import {
+  channelClosed,
+  checkInteger,
+  checkObject,
+  isOutOfStack,
+  outOfRange,
+  timedOut,
+} from '../../lib/errors.js'
 import { forget, prepare, prepared, read, recall, retain, write } from '../codec.js'
 import { SELF } from '../liveness.js'
 import { lock, unlock } from '../lock.js'
+import { hasRoomToRead } from '../room.js'
 import { checkAlive, FACTS, magicOf, Structure, wordsOf } from '../structure.js'
 import { checkWait, deadlineOf, nap, napAsync } from '../waiting.js'
 import { Patience } from './patience.js'
@@ -34,7 +42,7 @@ export class Channel extends Structure {
     checkInteger('options.capacity', capacity, 1, MAX_CAPACITY, 'bytes')
     const ringBytes = recordBytes(capacity)
     return {
-      settings: { ringBytes },
+      settings: { capacity: ringBytes - RECORD_HEADER },
       words: [],
       byteLength: RING * WORD + ringBytes,
       alignBytes: ALIGN,
@@ -242,14 +250,19 @@ export class Channel extends Structure {
     }
   }
 
-  // What cannot be read is gone all the same: it would stand in the way of all others.
+  // What cannot be read is gone all the same: it would stand in the way of all others. Where the caller has left too little of the
+  // stack, it stays.
   #read() {
     const { at, byteLength, tag } = this.#ring
+    let message
     try {
-      return read(this.memory, this.ptr + at * WORD + RECORD_HEADER, byteLength, tag)
-    } finally {
-      this.#ring.remove()
+      message = read(this.memory, this.ptr + at * WORD + RECORD_HEADER, byteLength, tag)
+    } catch (error) {
+      if (!isOutOfStack(error) || hasRoomToRead()) this.#ring.remove()
+      throw error
     }
+    this.#ring.remove()
+    return message
   }
 
   /** Ends sending. What was sent before can still be received. */

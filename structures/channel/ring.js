@@ -20,7 +20,7 @@
 //
 // Nothing that is read here is believed: other code of the process may have written over it.
 
-import { heapCorrupted } from '../../lib/errors.js'
+import { heapCorrupted, isOutOfStack } from '../../lib/errors.js'
 import { isAlive, SELF } from '../liveness.js'
 import { wake } from '../waiting.js'
 
@@ -279,8 +279,17 @@ export class Ring {
    * they would wake up, send one message and fall asleep again.
    */
   remove() {
-    const awaited = this.#move(HEAD, recordBytes(this.byteLength))
-    if (awaited && 2 * this.usedBytes <= this.#bytes) this.#wake(HEAD)
+    if (this.#move(HEAD, recordBytes(this.byteLength))) this.#wakeSenders()
+  }
+
+  // The record is gone: what was read of it must get to the caller.
+  #wakeSenders() {
+    try {
+      if (2 * this.usedBytes <= this.#bytes) this.#wake(HEAD)
+    } catch (error) {
+      // At the end of the stack nobody is woken: who waits looks around after a slice.
+      if (!isOutOfStack(error)) throw error
+    }
   }
 
   /** Closes one end. No lock is needed for HEAD, where that only wakes who waits for room; that of the senders for TAIL. */
