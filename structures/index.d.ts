@@ -244,7 +244,7 @@ export class Channel<T = any> {
 
   /**
    * Sends a message without putting the thread to sleep. Bytes are those of the moment of the call. The thread stays alive until the
-   * promise is settled.
+   * promise is settled. What it sends while this one waits for room may come first.
    *
    * @param message
    * @param options
@@ -430,7 +430,8 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
    * Gives a key a value, and evicts others where the map has limits.
    *
    * @param key
-   * @param value anything but undefined that structured clone takes
+   * @param value anything that structured clone takes, but not undefined, a SharedArrayBuffer, a WebAssembly.Memory or a
+   * WebAssembly.Module
    * @param options
    * @returns the map
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
