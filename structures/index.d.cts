@@ -28,7 +28,8 @@ export type StructDescription = types.StructDescription
 export type StructView<D extends StructDescription> = types.StructView<D>
 export type FieldType = types.FieldType
 export type FieldValue<T> = types.FieldValue<T>
+export type FieldInput<T> = types.FieldInput<T>
 export type FieldOf<T> = types.FieldOf<T>
-export type Field<V> = types.Field<V>
+export type Field<V, I = V> = types.Field<V, I>
 export type IntegerField<V extends number | bigint> = types.IntegerField<V>
 export type WaitableField<V extends number | bigint> = types.WaitableField<V>
