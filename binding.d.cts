@@ -266,8 +266,9 @@ export declare function proveGuards(view: Uint8Array, read: Function): void
 export declare function sweepHeaps(): number
 
 /**
- * The token of the calling environment: from 1 to 2^31 - 1, the same on every call, and no
- * other's. It is alive until the environment ends, in whichever way.
+ * The token of the calling thread: from 1 to 2^31 - 1, the same on every call and for every copy
+ * of the package, and no other thread's. It is alive until the last environment that has asked
+ * for it ends, in whichever way.
  *
  * # Errors
  * When the environment is ending.

@@ -73,6 +73,33 @@ for (const [title, options] of Object.entries(KINDS)) {
   })
 }
 
+test('copies in one thread are one owner of a lock', async (t) => {
+  const structures = [new URL('../structures/index.js', import.meta.url).href, ...COPIES].map(
+    (copy) => import(copy.replace(/(structures\/)?index\.js$/, 'structures/index.js')),
+  )
+  const [mine, ...others] = await Promise.all(structures)
+  const memory = new LocalSharedMemory(10)
+  const handles = CLASSES.slice(1).map((Class) => Class.from(structuredClone(memory)))
+  const mutex = mine.Mutex.open(memory, 'mutex')
+  mutex.lock()
+  for (const [index, { Mutex }] of others.entries()) {
+    const same = Mutex.open(handles[index], 'mutex')
+    t.throws(() => same.lock({ timeout: 1000 }), { code: 'ERR_DEADLOCK' })
+    t.false(same.tryLock())
+    same.unlock()
+    same.lock()
+  }
+  mutex.unlock()
+  const map = mine.SharedMap.open(memory, 'map')
+  const same = others[0].SharedMap.open(handles[0], 'map')
+  map.set('key', 1)
+  map.update('key', (value) => {
+    t.throws(() => same.set('key', 5), { code: 'ERR_DEADLOCK' })
+    return value + 1
+  })
+  t.is(same.get('key'), 2)
+})
+
 /** The word that tells which build has made a heap, and where it is. */
 const BUILD = 16 + 8
 const bytesBefore = (memory) => new Uint8Array(memory.buffer).slice()
