@@ -2,7 +2,7 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { SharedMap } from '../structures/index.js'
+import { prepared } from '../structures/codec.js'
 import { isAlive, SELF } from '../structures/liveness.js'
 import { HEADER_WORDS, magicOf, Structure, wordsOf } from '../structures/structure.js'
 import * as structures from '../structures/index.js'
@@ -11,14 +11,17 @@ import { runChild } from './fixtures/child.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { Sample } from './fixtures/sample-structure.mjs'
 import {
+  CLOSED,
   INVALID_POINTER,
   INVALID_TYPE,
   MISMATCH,
   NOT_A_STRUCTURE,
   OUT_OF_MEMORY,
   OUT_OF_RANGE,
+  TIMED_OUT,
 } from './fixtures/refusals.mjs'
 
+const { Channel, SharedMap } = structures
 const LATEST = 60_000
 
 const newMemory = (options) =>
@@ -311,6 +314,34 @@ test('open tries again only what other threads may have caused', (t) => {
     t.throws(() => Broken.open(memory, 'name'), { message: 'broken' })
     t.is(count, expected)
   }
+})
+
+test('a value that could not be stored or sent is let go of', (t) => {
+  const memory = newMemory()
+  const map = SharedMap.create(memory, { maxBytes: 1000 })
+  const channel = Channel.create(memory, { capacity: 200 })
+  const [value, long] = [new Uint8Array(100), new Uint8Array(2000)]
+  const refused = [
+    () => map.set(Symbol('key'), value),
+    () => map.set('key', long),
+    () => map.getOrInsert('key', long),
+    () => map.update('key', () => long),
+    () => channel.send(long),
+    () => channel.trySend(long),
+  ]
+  for (const call of refused) {
+    t.throws(call)
+    t.is(prepared.value, undefined)
+  }
+  channel.send(value)
+  t.throws(() => channel.send(value, { timeout: 0 }), TIMED_OUT)
+  t.is(prepared.value, undefined)
+  const aborted = channel.sendAsync(value, { timeout: 0 })
+  t.is(prepared.value, undefined)
+  channel.close()
+  t.throws(() => channel.trySend(value), CLOSED)
+  t.is(prepared.value, undefined)
+  return t.throwsAsync(aborted)
 })
 
 const isNode = !process.versions.bun && !process.versions.deno

@@ -74,9 +74,12 @@ export class Channel extends Structure {
    */
   send(message, options) {
     const timeout = options === undefined ? undefined : checkWait(options).timeout
-    const byteLength = this.#prepare(message)
-    if (!this.#put(byteLength, prepared.tag)) this.#putLater(byteLength, timeout)
-    forget()
+    try {
+      const byteLength = this.#prepare(message)
+      if (!this.#put(byteLength, prepared.tag)) this.#putLater(byteLength, timeout)
+    } finally {
+      forget()
+    }
   }
 
   #putLater(byteLength, timeout) {
@@ -89,27 +92,44 @@ export class Channel extends Structure {
 
   /** Sends a message if there is room for it at once. */
   trySend(message) {
-    const sent = this.#put(this.#prepare(message), prepared.tag)
-    forget()
-    return sent
+    try {
+      return this.#put(this.#prepare(message), prepared.tag)
+    } finally {
+      forget()
+    }
   }
 
   /** Sends a message without putting the thread to sleep. */
   async sendAsync(message, options) {
     const { timeout, signal } = checkWait(options)
     signal?.throwIfAborted()
-    const byteLength = this.#prepare(message)
-    if (this.#put(byteLength, prepared.tag)) return forget()
-    const kept = retain()
+    const kept = this.#putOrRetain(message)
+    if (kept === undefined) return
     const deadline = deadlineOf(timeout)
     do {
       // oxlint-disable-next-line no-await-in-loop -- until there is room
       if (!(await napAsync(this.#words, HEAD, this.#ring.value, deadline, signal)))
         throw full(timeout)
       checkAlive(this)
-      recall(kept)
-    } while (!this.#put(byteLength, prepared.tag))
-    return forget()
+    } while (!this.#putAgain(kept))
+  }
+
+  // Returns what there was no room for.
+  #putOrRetain(message) {
+    try {
+      return this.#put(this.#prepare(message), prepared.tag) ? undefined : retain()
+    } finally {
+      forget()
+    }
+  }
+
+  #putAgain(kept) {
+    recall(kept)
+    try {
+      return this.#put(kept.byteLength, kept.tag)
+    } finally {
+      forget()
+    }
   }
 
   /** Room for a message of bytes, which the caller fills where it lies; the thread sleeps until there is room. */

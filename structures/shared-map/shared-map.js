@@ -2,7 +2,7 @@
 
 import { inspect } from 'node:util'
 import { checkObject, invalidArgType } from '../../lib/errors.js'
-import { prepare } from '../codec.js'
+import { forget, prepare } from '../codec.js'
 import { checkAlive, magicOf, Structure, wordsOf } from '../structure.js'
 import { unpack } from './entries.js'
 import { checkTtl, planMap } from './plan.js'
@@ -63,8 +63,12 @@ export class SharedMap extends Structure {
    */
   set(key, value, options) {
     const ttl = options === undefined ? undefined : ttlOf(options)
-    this.#prepare(value)
-    this.#table.set(key, ttl)
+    try {
+      this.#prepare(value)
+      this.#table.set(key, ttl)
+    } finally {
+      forget()
+    }
     return this
   }
 
@@ -112,8 +116,12 @@ export class SharedMap extends Structure {
   }
 
   #insert(key, value) {
-    this.#prepare(value)
-    return this.#table.insert(key)
+    try {
+      this.#prepare(value)
+      return this.#table.insert(key)
+    } finally {
+      forget()
+    }
   }
 
   /**

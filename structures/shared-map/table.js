@@ -194,7 +194,6 @@ export class Table extends Limited {
       this.#put(shard, this.findLocked(shard), this.expiryAfter(ttl))
     } finally {
       this.unlock(shard)
-      forget()
     }
   }
 
