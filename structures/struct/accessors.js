@@ -4,7 +4,7 @@
 import { types } from 'node:util'
 import { invalidArgType, outOfRange, refused } from '../../lib/errors.js'
 import { layoutOf } from './known.js'
-import { makeAtomic, makeBigInt, makeBool, makeNumber } from './makers.js'
+import { makeAtomic, makeBool, makeNumber } from './makers.js'
 import { specialised } from './specialised.js'
 import { decodeText, encodeText } from './text.js'
 import { MEMORY, PTR, renew, VIEWS } from './view.js'
@@ -20,14 +20,11 @@ const ofNumber =
     return specialised(make, VIEWS, PTR, view, shift, offset, renew, refuse, kind)
   }
 
-const number = (field) => {
-  const { big } = field.type
-  const refuse = refuser(field.name, big ? 'a bigint' : 'a number')
-  return ofNumber(big ? makeBigInt : makeNumber, refuse)(field)
-}
+const refuserOf = ({ name, type }) => refuser(name, type.big ? 'a bigint' : 'a number')
 
-const atomic = (field) =>
-  ofNumber(makeAtomic, refuser(field.name, field.type.big ? 'a bigint' : 'a number'))(field)
+const number = (field) => ofNumber(makeNumber, refuserOf(field))(field)
+
+const atomic = (field) => ofNumber(makeAtomic, refuserOf(field))(field)
 
 const bool = (field) => ofNumber(makeBool, refuser(field.name, 'a boolean'))(field)
 

@@ -1,28 +1,15 @@
 // Make the accessors of a field, and the methods of a field by pointer. They are compiled for each anew (specialised.js), so they
 // refer to nothing but their arguments: the symbols of an object's views and pointer, which view to use, the bytes of an element
-// as a power of two, the offset of the field, what renews views that growth has emptied, and what refuses a value.
+// as a power of two, the offset of the field, what renews views that growth has emptied, what refuses a value, and the type of one.
 
-export const makeNumber = (VIEWS, PTR, view, shift, offset, renew, refuse) => ({
+export const makeNumber = (VIEWS, PTR, view, shift, offset, renew, refuse, type) => ({
   get() {
     const value = this[VIEWS][view][(this[PTR] + offset) >>> shift]
     return value === undefined ? renew(this)[view][(this[PTR] + offset) >>> shift] : value
   },
   set(value) {
-    if (typeof value !== 'number') refuse(value)
-    const array = this[VIEWS][view]
-    const index = (this[PTR] + offset) >>> shift
-    if (index < array.length) array[index] = value
-    else renew(this)[view][index] = value
-  },
-})
-
-export const makeBigInt = (VIEWS, PTR, view, shift, offset, renew, refuse) => ({
-  get() {
-    const value = this[VIEWS][view][(this[PTR] + offset) >>> shift]
-    return value === undefined ? renew(this)[view][(this[PTR] + offset) >>> shift] : value
-  },
-  set(value) {
-    if (typeof value !== 'bigint') refuse(value)
+    // oxlint-disable-next-line valid-typeof -- one of two names of types
+    if (typeof value !== type) refuse(value)
     const array = this[VIEWS][view]
     const index = (this[PTR] + offset) >>> shift
     if (index < array.length) array[index] = value
