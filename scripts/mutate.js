@@ -79,6 +79,7 @@ const TESTS = {
   'structures/codec.js': ['channel', 'shared-map'],
   'structures/liveness.js': ['structures'],
   'structures/lock.js': ['mutex', 'structures'],
+  'structures/memories.js': ['structures', 'struct'],
   'structures/mutex.js': ['mutex'],
   'structures/room.js': ['structures'],
   'structures/structure.js': ['structures', 'struct'],

@@ -28,18 +28,12 @@
 // them before it calls super.destroy(), and frees them in such a way that another thread can go on where one was terminated.
 
 import { inspect } from 'node:util'
-import { LocalSharedMemory } from '../index.js'
-import {
-  checkInteger,
-  invalidArgType,
-  MAX_BYTES,
-  notAStructure,
-  structureMismatch,
-} from '../lib/errors.js'
+import { checkInteger, MAX_BYTES, notAStructure, structureMismatch } from '../lib/errors.js'
 import { checkName } from '../lib/names.js'
 import { withNewBlock } from '../lib/new-block.js'
 import { viewsCovering } from '../lib/pages.js'
-import { isShared, place, remove, undoCutShort } from '../lib/placing.js'
+import { place, remove, undoCutShort } from '../lib/placing.js'
+import { checkSharedMemory } from './memories.js'
 import { wake } from './waiting.js'
 
 /** How often to look at what has a name: it is something else, or other threads destroy and make it again all the time. */
@@ -80,13 +74,6 @@ const newIdentity = () => Math.trunc(Math.random() * (2 ** 32 - 1)) + 1
 const imageOf = ({ magic, version }, { settings, words }) => {
   const header = [newIdentity(), magic, version, hashOf(settings)]
   return Uint32Array.from([...header, ...words], (word) => word >>> 0)
-}
-
-const checkMemory = (memory) => {
-  if (!(memory instanceof LocalSharedMemory)) {
-    throw invalidArgType('memory', 'a LocalSharedMemory', memory)
-  }
-  if (!isShared(memory)) throw invalidArgType('memory', 'a shared memory', memory)
 }
 
 // A structure's block, which has to be a live one.
@@ -146,14 +133,14 @@ export class Structure {
   /**
    * Makes one.
    *
-   * @param {LocalSharedMemory} memory
+   * @param {import('../index.js').LocalSharedMemory} memory
    * @param {object} [options]
    * @returns {Structure}
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    */
   static create(memory, options) {
-    checkMemory(memory)
+    checkSharedMemory(memory)
     const plan = this.plan(options)
     const discarding = { free: (ptr) => baseOf(this).at(memory, ptr).destroy() }
     const write = () => make(this, memory, '', plan)
@@ -163,7 +150,7 @@ export class Structure {
   /**
    * The one at a pointer, which another thread may have sent.
    *
-   * @param {LocalSharedMemory} memory
+   * @param {import('../index.js').LocalSharedMemory} memory
    * @param {number} ptr pointer
    * @returns {Structure}
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
@@ -177,7 +164,7 @@ export class Structure {
   /**
    * The one of a name, made if there is none: the same one for all threads that ask, at the same moment too.
    *
-   * @param {LocalSharedMemory} memory
+   * @param {import('../index.js').LocalSharedMemory} memory
    * @param {string} name 1 to 256 characters, of a root
    * @param {object} [options] those that it was made with, if there is one
    * @returns {Structure}
@@ -186,7 +173,7 @@ export class Structure {
    * @throws {Error} ERR_INVALID_POINTER, ERR_NOT_A_STRUCTURE, ERR_STRUCTURE_MISMATCH
    */
   static open(memory, name, options) {
-    checkMemory(memory)
+    checkSharedMemory(memory)
     checkName(name)
     const plan = this.plan(options)
     for (let attempt = 1; ; attempt++) {
@@ -200,7 +187,7 @@ export class Structure {
   }
 
   constructor(memory, ptr) {
-    checkMemory(memory)
+    checkSharedMemory(memory)
     this.#memory = memory
     this.#ptr = ptr
     this.#words = wordsAt(memory, ptr, new.target.kind)
@@ -231,7 +218,7 @@ export class Structure {
     return `${name} ${inspect({ ptr: this.#ptr, ...facts }, { ...options, breakLength: Infinity })}`
   }
 
-  /** @returns {LocalSharedMemory} the memory that it lies in */
+  /** @returns {import('../index.js').LocalSharedMemory} the memory that it lies in */
   get memory() {
     return this.#memory
   }

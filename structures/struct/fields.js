@@ -2,10 +2,11 @@
 // block; here the pointer of the struct is what is given, and one that no such struct can have is refused.
 
 import { MAX_BYTES } from '../../lib/errors.js'
+import { checkMemory } from '../memories.js'
 import { layoutOf } from './known.js'
 import { makeMethod } from './makers.js'
 import { specialised } from './specialised.js'
-import { checkMemory, viewsAt } from './view.js'
+import { viewsAt } from './view.js'
 
 const ARRAYS = {
   i8: Int8Array,

@@ -3,12 +3,13 @@
 import { inspect } from 'node:util'
 import { checkInteger, MAX_BYTES } from '../../lib/errors.js'
 import { withNewBlock } from '../../lib/new-block.js'
+import { checkMemory } from '../memories.js'
 import { accessorOf } from './accessors.js'
 import { StructArray } from './array.js'
 import { fieldsOf } from './fields.js'
 import { keepLayout } from './known.js'
 import { plan } from './layout.js'
-import { checkMemory, View } from './view.js'
+import { View } from './view.js'
 
 const define = (Struct, fields) => {
   for (const field of fields) {

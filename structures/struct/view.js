@@ -1,23 +1,16 @@
 // What an object that shows a struct in the memory consists of, whatever its fields are.
 
-import { LocalSharedMemory } from '../../index.js'
-import { invalidArgType, outOfRange } from '../../lib/errors.js'
+import { outOfRange } from '../../lib/errors.js'
 import { viewsCovering } from '../../lib/pages.js'
+import { checkMemory } from '../memories.js'
 
 /** Properties of their own, under names that no field has. */
 export const MEMORY = Symbol('memory')
 export const VIEWS = Symbol('views')
 export const PTR = Symbol('ptr')
 
-/** @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory with a heap */
-export const checkMemory = (memory) => {
-  if (!(memory instanceof LocalSharedMemory)) {
-    throw invalidArgType('memory', 'a LocalSharedMemory', memory)
-  }
-}
-
 /**
- * @param {LocalSharedMemory} memory
+ * @param {import('../../index.js').LocalSharedMemory} memory
  * @param {unknown} ptr byte offset
  * @param {number} byteLength bytes that have to be inside the memory
  * @param {number} alignBytes what `ptr` has to be a multiple of
@@ -40,7 +33,7 @@ export class View {
     this[PTR] = ptr
   }
 
-  /** @returns {LocalSharedMemory} the memory that it lies in */
+  /** @returns {import('../../index.js').LocalSharedMemory} the memory that it lies in */
   get memory() {
     return this[MEMORY]
   }

@@ -1,0 +1,18 @@
+// Which memories structures can lie in.
+
+import { LocalSharedMemory } from '../index.js'
+import { invalidArgType } from '../lib/errors.js'
+import { isShared } from '../lib/placing.js'
+
+/** @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory with a heap */
+export const checkMemory = (memory) => {
+  if (!(memory instanceof LocalSharedMemory)) {
+    throw invalidArgType('memory', 'a LocalSharedMemory', memory)
+  }
+}
+
+/** @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not one, or other threads cannot have it */
+export const checkSharedMemory = (memory) => {
+  checkMemory(memory)
+  if (!isShared(memory)) throw invalidArgType('memory', 'a shared memory', memory)
+}
