@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { deserialize, serialize } from 'node:v8'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { HEAD, RING, TAIL } from '../structures/channel/ring.js'
+import { HEAD, RECEIVING, RING, SENDING, TAIL } from '../structures/channel/ring.js'
 import { Channel } from '../structures/index.js'
+import { SELF } from '../structures/liveness.js'
 import { Tag } from '../structures/codec.js'
 import { HEADER_WORDS, wordsOf } from '../structures/structure.js'
 import { filled, LONG_BYTES } from './fixtures/channel-scenario.mjs'
@@ -57,6 +58,24 @@ const nestedBytes = (depth) => {
   const parts = (part) => Array.from({ length: depth }, () => part)
   return Buffer.concat([header, ...parts(begin), bytes.subarray(-2), ...parts(end)])
 }
+
+test('a thread that was cut short with a lock of the channel in hand goes on', (t) => {
+  const channel = newChannel()
+  const words = wordsOf(channel)
+  for (const message of [1, { two: 2 }]) {
+    words[SENDING] = SELF
+    words[RECEIVING] = SELF
+    t.true(channel.trySend(message))
+    t.deepEqual([words[SENDING], words[RECEIVING]], [0, SELF])
+    t.deepEqual(channel.tryReceive(), message)
+    t.is(words[RECEIVING], 0)
+  }
+  words[SENDING] = SELF
+  words[RECEIVING] = SELF
+  t.is(typeof inspect(channel), 'string')
+  channel.close()
+  t.is(channel.tryReceive(), undefined)
+})
 
 test("a message that is nested too deeply for a stack stands in nobody's way", (t) => {
   t.deepEqual(deserialize(nestedBytes(3)), [[[0]]])

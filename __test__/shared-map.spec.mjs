@@ -1,6 +1,7 @@
 // SharedMap in one thread: it is a Map, with limits and times.
 
 import { inspect } from 'node:util'
+import { createContext, runInContext } from 'node:vm'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { Tag } from '../structures/codec.js'
@@ -10,9 +11,11 @@ import { Key } from '../structures/shared-map/key.js'
 import {
   FIRST_SHARD,
   HASH_KEY,
+  LOCK,
   SHARD_WORDS,
   VALUE_TAG_SHIFT,
 } from '../structures/shared-map/layout.js'
+import { wordsOf } from '../structures/structure.js'
 import { destroying } from './fixtures/destroying.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 
@@ -447,6 +450,58 @@ const CHANGES = {
   forEach: (map) => map.forEach(() => {}),
   destroy: (map) => map.destroy(),
 }
+
+const cutShort = (code, globals, isEnough) => {
+  const context = createContext(globals)
+  for (let cuts = 0; !isEnough(cuts);) {
+    try {
+      runInContext(code, context, { timeout: 2 })
+    } catch {
+      cuts++
+    }
+  }
+}
+
+test('what the timeout of vm has cut short is put in order by whoever comes next, its own thread too', (t) => {
+  const memory = newHeap()
+  const map = SharedMap.create(memory)
+  const isLocked = () =>
+    wordsOf(map)
+      .subarray(FIRST_SHARD)
+      .some((word, at) => at % SHARD_WORDS === LOCK && word !== 0)
+  let locked = 0
+  // A part that is locked is left for the next round, and found by the set of all keys.
+  cutShort('for (let at = 0; ; at++) map.set(at % 500, at)', { map }, (cuts) => {
+    if (isLocked()) locked++
+    for (let key = 0; key < 500; key++) map.set(key, -key)
+    return locked === 3 || cuts === 2000
+  })
+  for (let key = 0; key < 500; key++) t.is(map.get(key), -key)
+  t.is([...map].length, 500)
+  t.false(isLocked())
+  map.destroy()
+  t.is(memory.length, 0)
+})
+
+test('code that makes stacks in debug mode does not come between two steps of an operation', (t) => {
+  const memory = new LocalSharedMemory({ initial: 10, maximum: 100, shared: true, debug: true })
+  const map = SharedMap.create(memory)
+  const { prepareStackTrace } = Error
+  const codes = new Set()
+  Error.prepareStackTrace = () => {
+    memory.free(memory.malloc(8))
+    codes.add(codeOf(() => map.delete('key')))
+    return ''
+  }
+  try {
+    map.set('key', 'value')
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace
+  }
+  t.true(codes.has('ERR_DEADLOCK'))
+  t.false(codes.has('nothing thrown'))
+  t.is(map.get('key'), 'value')
+})
 
 test('a function of update may read maps, and must not change or go over one', (t) => {
   const memory = newHeap()

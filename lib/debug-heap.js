@@ -40,10 +40,17 @@ export const checkDebug = (debug) => {
   }
 }
 
-// The stack down to the caller of this package. It runs code of whoever has changed how stacks are made.
+let isAsking = false
+
+/** @returns {boolean} whether the stack is being made, which runs code of whoever has changed how stacks are made */
+export const isAskingForStack = () => isAsking
+
+// The stack down to the caller of this package.
 const callerStack = () => {
   const { stackTraceLimit } = Error
   const holder = {}
+  const wasAsking = isAsking
+  isAsking = true
   try {
     Reflect.set(Error, 'stackTraceLimit', FRAMES)
     Error.captureStackTrace(holder, callerStack)
@@ -53,6 +60,7 @@ const callerStack = () => {
   } catch {
     return ''
   } finally {
+    isAsking = wasAsking
     Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   }
 }

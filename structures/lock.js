@@ -7,6 +7,8 @@
 //   tryLock(words, index)                        'locked' | 'ownerDied' | false; false also when this thread holds it
 //   lock(words, index, deadline = Infinity)      'locked' | 'ownerDied' | false when the deadline has passed; throws
 //                                                ERR_DEADLOCK when this thread holds it
+//   lockOrResume(words, index, busy)             'locked' | 'ownerDied'; the latter also when this thread holds it, unless
+//                                                the word `busy` says that code of others runs with it in hand
 //   lockAsync(words, index, deadline, signal)    a promise of the same; what another task of this thread holds is waited
 //                                                for; rejected with the signal's reason
 //   unlock(words, index)                         throws ERR_NOT_LOCKED when this thread does not hold it
@@ -19,6 +21,7 @@
 // Where lock and tryLock had room on the stack, unlock has too: what is unlocked by the function that locked it is
 // unlocked whatever is thrown in between.
 
+import { isAskingForStack } from '../lib/debug-heap.js'
 import { deadlock, notAStructure, notLocked } from '../lib/errors.js'
 import { undoCutShort } from '../lib/placing.js'
 import { isAlive, SELF } from './liveness.js'
@@ -108,6 +111,24 @@ export const lock = (words, index, deadline = Infinity) => {
   return Atomics.compareExchange(words, index, 0, self) === 0
     ? 'locked'
     : lockSlowly(words, index, deadline)
+}
+
+/**
+ * The same for a lock of the package's own, with which in hand it runs no code of others but what a word tells of. Where this thread
+ * holds it already, the operation that took it was cut short while the thread lives on, by the `timeout` of `vm` for one: that is
+ * like an owner's end.
+ *
+ * @param {Int32Array} words
+ * @param {number} index
+ * @param {number} [busy] index of a word that is not 0 while code of others runs with the lock in hand
+ * @returns {'locked' | 'ownerDied'}
+ * @throws {Error} ERR_DEADLOCK when such code has come here
+ */
+export const lockOrResume = (words, index, busy = undefined) => {
+  checkRoom(index)
+  if (Atomics.compareExchange(words, index, 0, self) === 0) return 'locked'
+  const isCutShort = isMine(words, index) && (busy === undefined || words[busy] === 0)
+  return isCutShort && !isAskingForStack() ? 'ownerDied' : lockSlowly(words, index, Infinity)
 }
 
 /**

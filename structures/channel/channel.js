@@ -11,7 +11,7 @@ import {
 } from '../../lib/errors.js'
 import { forget, prepare, prepared, read, recall, retain, write } from '../codec.js'
 import { SELF } from '../liveness.js'
-import { lock, unlock } from '../lock.js'
+import { lockOrResume, unlock } from '../lock.js'
 import { hasRoomToRead } from '../room.js'
 import { checkAlive, FACTS, magicOf, Structure, wordsOf } from '../structure.js'
 import { checkWait, deadlineOf, nap, napAsync } from '../waiting.js'
@@ -159,7 +159,7 @@ export class Channel extends Structure {
   // Sends what was prepared, or room for it, which this thread is going to fill: then it returns the reservation.
   #put(byteLength, state) {
     const ring = this.#ring
-    lock(this.#words, SENDING)
+    lockOrResume(this.#words, SENDING)
     try {
       if (ring.isClosed) throw channelClosed()
       if (!this.#findRoom(byteLength)) {
@@ -190,7 +190,7 @@ export class Channel extends Structure {
   }
 
   #tidy(byteLength) {
-    lock(this.#words, RECEIVING)
+    lockOrResume(this.#words, RECEIVING)
     try {
       this.#ring.find()
     } finally {
@@ -261,7 +261,7 @@ export class Channel extends Structure {
 
   #take() {
     const ring = this.#ring
-    lock(this.#words, RECEIVING)
+    lockOrResume(this.#words, RECEIVING)
     try {
       if (ring.find()) return this.#read()
       return ring.awaited === TAIL && ring.isClosedAt(ring.value) ? undefined : NOTHING
@@ -288,7 +288,7 @@ export class Channel extends Structure {
   /** Ends sending. What was sent before can still be received. */
   close() {
     checkAlive(this)
-    lock(this.#words, SENDING)
+    lockOrResume(this.#words, SENDING)
     try {
       this.#ring.close(TAIL)
     } finally {
@@ -298,7 +298,7 @@ export class Channel extends Structure {
   }
 
   get #usedBytes() {
-    lock(this.#words, RECEIVING)
+    lockOrResume(this.#words, RECEIVING)
     try {
       return this.#ring.usedBytes
     } finally {

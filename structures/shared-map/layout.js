@@ -65,6 +65,8 @@ export const SWEEP = 21
 export const EVICTIONS = 22
 /** f64 */
 export const EXPIRIES = 24
+/** Not 0 while a function of `update` runs with the lock in hand. */
+export const UPDATING = 26
 /** The pointers of the segments. */
 export const SEGMENTS = 32
 export const SEGMENT_COUNT = 23

@@ -3,7 +3,7 @@
 
 import { deadlock } from '../../lib/errors.js'
 import { freeFrom } from '../../lib/placing.js'
-import { lock, tryLock, unlock } from '../lock.js'
+import { lockOrResume, tryLock, unlock } from '../lock.js'
 import { Entries } from './entries.js'
 import * as layout from './layout.js'
 
@@ -21,6 +21,7 @@ const {
   SPARE_COUNT,
   SPARES,
   STALE,
+  UPDATING,
 } = layout
 
 const GRAIN = 16
@@ -28,13 +29,15 @@ const GRAIN = 16
 /** Whether this thread runs a user's code with a lock in hand: then it must not wait for another. */
 let isUpdating = false
 
-/** Calls a function that runs a user's code, with a lock in hand. */
-export const callLocked = (act) => {
+/** Calls a function that runs a user's code, with the lock of a shard in hand. */
+export const callLocked = (words, shard, act) => {
+  words[shard + UPDATING] = 1
   isUpdating = true
   try {
     return act()
   } finally {
     isUpdating = false
+    words[shard + UPDATING] = 0
   }
 }
 
@@ -53,8 +56,9 @@ export class Shards extends Entries {
 
   /** The same for reading what could not be read otherwise: it never waits for one that waits for this thread. */
   lock(shard) {
-    lock(this.words, shard + LOCK)
+    const outcome = lockOrResume(this.words, shard + LOCK, shard + UPDATING)
     try {
+      if (outcome === 'ownerDied') this.words[shard + UPDATING] = 0
       this.mend(shard)
     } catch (error) {
       unlock(this.words, shard + LOCK)
@@ -64,8 +68,10 @@ export class Shards extends Entries {
 
   /** @returns {boolean} whether it could be had at once */
   tryLock(shard) {
-    if (tryLock(this.words, shard + LOCK) === false) return false
+    const outcome = tryLock(this.words, shard + LOCK)
+    if (outcome === false) return false
     try {
+      if (outcome === 'ownerDied') this.words[shard + UPDATING] = 0
       this.mend(shard)
       return true
     } catch (error) {

@@ -228,7 +228,7 @@ export class Table extends Limited {
     return this.#locked(own, (shard, entry) => {
       const before = this.#liveValue(shard, entry)
       const expires = before === undefined ? undefined : this.expiryOf(entry)
-      const after = callLocked(() => prepareAny(make(unpack(before))))
+      const after = callLocked(this.words, shard, () => prepareAny(make(unpack(before))))
       // The function may have looked for other keys.
       this.key.take(own)
       const now = this.findLocked(shard)
