@@ -18,6 +18,7 @@ import {
   LOCK,
   MOVING,
   STALE,
+  UPDATING,
   DIRTY,
   VERSION,
 } from '../structures/shared-map/layout.js'
@@ -90,7 +91,7 @@ const checkBooks = (t, table) => {
       bytes: floats[(shard + BYTES_USED) >>> 1],
       expiring: words[shard + EXPIRING],
     })
-    for (const word of [DIRTY, FRESH, STALE, MOVING, LOCK]) t.is(words[shard + word], 0)
+    for (const word of [DIRTY, FRESH, STALE, MOVING, LOCK, UPDATING]) t.is(words[shard + word], 0)
     t.is(words[shard + VERSION] & 1, 0)
   }
 }

@@ -113,6 +113,16 @@ export const lock = (words, index, deadline = Infinity) => {
     : lockSlowly(words, index, deadline)
 }
 
+const isCutShort = (words, index, busy) =>
+  isMine(words, index) && (busy === undefined || words[busy] === 0) && !isAskingForStack()
+
+const resumeSlowly = (words, index, busy) => {
+  if (isCutShort(words, index, busy)) return 'ownerDied'
+  const outcome = lockSlowly(words, index, Infinity)
+  if (outcome === 'ownerDied' && busy !== undefined) words[busy] = 0
+  return outcome
+}
+
 /**
  * The same for a lock of the package's own, with which in hand it runs no code of others but what a word tells of. Where this thread
  * holds it already, the operation that took it was cut short while the thread lives on, by the `timeout` of `vm` for one: that is
@@ -120,15 +130,15 @@ export const lock = (words, index, deadline = Infinity) => {
  *
  * @param {Int32Array} words
  * @param {number} index
- * @param {number} [busy] index of a word that is not 0 while code of others runs with the lock in hand
+ * @param {number} [busy] index of a word that is not 0 while code of others runs with the lock in hand; 0 again where its owner died
  * @returns {'locked' | 'ownerDied'}
  * @throws {Error} ERR_DEADLOCK when such code has come here
  */
 export const lockOrResume = (words, index, busy = undefined) => {
   checkRoom(index)
-  if (Atomics.compareExchange(words, index, 0, self) === 0) return 'locked'
-  const isCutShort = isMine(words, index) && (busy === undefined || words[busy] === 0)
-  return isCutShort && !isAskingForStack() ? 'ownerDied' : lockSlowly(words, index, Infinity)
+  return Atomics.compareExchange(words, index, 0, self) === 0
+    ? 'locked'
+    : resumeSlowly(words, index, busy)
 }
 
 /**

@@ -56,9 +56,8 @@ export class Shards extends Entries {
 
   /** The same for reading what could not be read otherwise: it never waits for one that waits for this thread. */
   lock(shard) {
-    const outcome = lockOrResume(this.words, shard + LOCK, shard + UPDATING)
+    lockOrResume(this.words, shard + LOCK, shard + UPDATING)
     try {
-      if (outcome === 'ownerDied') this.words[shard + UPDATING] = 0
       this.mend(shard)
     } catch (error) {
       unlock(this.words, shard + LOCK)
