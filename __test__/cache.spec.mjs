@@ -496,7 +496,7 @@ test('much that is kept goes back before a large block takes room, in a memory t
 test('of blocks that are long for the memory one is kept when its length comes again, until another is wanted', (t) => {
   for (const [pages, lengths] of [
     [100, [300_000, 1_000_000, 200_000]],
-    [1, [2000, 15_000, 1500]],
+    [1, [5000, 15_000, 6000]],
   ]) {
     const memory = new LocalSharedMemory(pages, pages)
     const keptAfter = (byteLength) => {
@@ -513,4 +513,41 @@ test('of blocks that are long for the memory one is kept when its length comes a
     t.true(memory.stats().cachedBytes <= before)
     checkWhole(t, memory)
   }
+})
+
+test('a small memory that can grow does so rather than ask native code again and again', (t) => {
+  const churn = (maximum) => {
+    const memory = new LocalSharedMemory(1, maximum)
+    const random = randomFrom(5)
+    const live = Array.from({ length: 10 }, () => memory.malloc(500))
+    const step = () => {
+      const at = random(live.length)
+      memory.free(live[at])
+      live[at] = memory.malloc(500 + random(3500))
+    }
+    for (let steps = 0; steps < 20_000; steps++) step()
+    const heap = heapOf(memory)
+    const { native } = heap
+    let calls = 0
+    const counted = (name) => [
+      name,
+      {
+        value: (...args) => {
+          calls++
+          return native[name](...args)
+        },
+      },
+    ]
+    const names = ['refill', 'makeRoom', 'malloc', 'free']
+    heap.native = Object.create(native, Object.fromEntries(names.map(counted)))
+    for (let steps = 0; steps < 2000; steps++) step()
+    t.deepEqual(memory.check(), [])
+    return { calls, pages: pagesOf(memory) }
+  }
+  const alone = churn(1)
+  const grown = churn(100)
+  t.log(alone, grown)
+  t.is(alone.pages, 1)
+  t.true(alone.calls > 1000, JSON.stringify(alone))
+  t.true(grown.calls < alone.calls / 5 && grown.pages < 8, JSON.stringify(grown))
 })

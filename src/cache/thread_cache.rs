@@ -33,9 +33,10 @@ const UNTIDY_BYTES: u64 = 128 * 1024;
 /// ... and one part in this many of the heap besides.
 const UNTIDY_SHARE: u64 = 20;
 const MOST_FIRST: u32 = 32;
-/// Of blocks that are long for the heap, a thread that has it to itself may keep one of one part in
-/// this many of it.
-const SOLE_SHARE: u32 = 4;
+/// A thread that has the heap to itself may keep one part in this many of it ...
+const SOLE_SHARE: u64 = 4;
+/// ... if those are not more bytes than this, but for one block that is long for the heap.
+const SOLE_BYTES: u32 = 256 * 1024;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
@@ -251,7 +252,7 @@ impl ThreadCache {
     // it would keep neighbours apart.
     fn keep_long(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, budget: u32) -> Result<()> {
         let most = if free_blocks.depot.is_for_one_thread() {
-            free_blocks.heap.total_units()? / SOLE_SHARE * UNIT
+            (u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT) / SOLE_SHARE) as u32
         } else {
             budget
         };
@@ -291,10 +292,15 @@ impl ThreadCache {
     }
 
     // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to
-    // spare.
+    // spare. What it kept when it had the heap to itself goes to the depot once there are others.
     fn budget(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<u32> {
         let heap = u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT);
-        let share = (heap / BUSY_SHARE) as u32;
+        let mut share = (heap / BUSY_SHARE) as u32;
+        if free_blocks.depot.is_for_one_thread() {
+            share = share.max(SOLE_BYTES.min((heap / SOLE_SHARE) as u32));
+        } else if self.rows.figure(BUDGET) > share {
+            self.rest(free_blocks)?;
+        }
         let busy = share / free_blocks.depot.busy_with(free_blocks.thread) as u32;
         let budget = IDLE_BYTES.max(busy).min(share);
         let more = budget.saturating_sub(self.rows.figure(BUDGET));
@@ -539,7 +545,7 @@ mod tests {
         keep(&cache, &mut fixture, (much / stride) as u32);
         let free_blocks = &mut fixture.free_blocks(0);
         assert!(kept(&cache) < cached(&free_blocks.heap), "some is in the depot");
-        free_blocks.depot.note_growth();
+        free_blocks.depot.note_growth(u64::from(PAGE) * 100);
         let before = cached(&free_blocks.heap);
         cache.tidy(free_blocks).unwrap();
         assert_eq!(cached(&free_blocks.heap), before, "not much");
@@ -565,7 +571,7 @@ mod tests {
         assert!(js(&cache, &fixture).push_large(large));
         let live: Vec<_> = (0..3).map(|_| js(&cache, &fixture).pop(200).unwrap()).collect();
         let free_blocks = &mut fixture.free_blocks(0);
-        free_blocks.depot.note_growth();
+        free_blocks.depot.note_growth(u64::from(PAGE) * 100);
         cache.tidy(free_blocks).unwrap();
         let spans = |blocks: &mut dyn Iterator<Item = u32>| -> BTreeSet<u32> {
             let heap = free_blocks.heap;
@@ -659,6 +665,23 @@ mod tests {
         assert_eq!(theirs.budget(&mut fixture.free_blocks(1)), Ok(alone / 2));
         mine.rest(&mut fixture.free_blocks(0)).unwrap();
         assert_eq!(theirs.budget(&mut fixture.free_blocks(1)), Ok(alone));
+    }
+
+    #[test]
+    fn a_thread_that_has_a_small_heap_to_itself_may_keep_more_of_it_until_there_is_another() {
+        for (pages, alone) in [(1, PAGE / 4), (12, SOLE_BYTES * 3 / 4), (40, SOLE_BYTES)] {
+            let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+            let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
+            fixture.free_blocks(1).leave().unwrap();
+            assert_eq!(cache.budget(&mut fixture.free_blocks(0)), Ok(alone));
+            cache.refill(&mut fixture.free_blocks(0), 5).unwrap();
+            let before = kept(&cache);
+            fixture.free_blocks(0).depot.join(Arc::clone(other.rows()));
+            let free_blocks = &mut fixture.free_blocks(0);
+            assert_eq!(cache.budget(free_blocks), Ok(pages * PAGE / 16));
+            assert!(before > 0 && (kept(&cache), free_blocks.depot.bytes()) == (0, before));
+            assert_eq!(cache.rows.figure(SPARE), pages * PAGE / 16);
+        }
     }
 
     #[test]

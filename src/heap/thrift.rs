@@ -10,6 +10,9 @@ use crate::fault::Result;
 /// Units of the largest heap that is small: what a few blocks take counts, and its map is soon
 /// read.
 const SMALL_HEAP: u32 = 32 * UNITS_PER_PAGE;
+/// Units of a heap that is so large that growing it costs more than giving back what is kept, again
+/// and again.
+const CHEAP_HEAP: u32 = 16 * UNITS_PER_PAGE;
 /// A small heap is nearly full when less than one part in this many of it can become spans.
 const FULL_SHARE: u32 = 8;
 /// Blocks of longer classes then serve a class if they are longer by at most one part in this many,
@@ -53,6 +56,15 @@ impl Heap<'_> {
     /// Whether the heap is small.
     pub(super) fn is_small(&self) -> Result<bool> {
         Ok(self.total_units()? <= SMALL_HEAP)
+    }
+
+    /// Whether the memory can grow and is so small that this costs little.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
+    pub fn is_cheap_to_grow(&self) -> Result<bool> {
+        let can_grow = self.field(field::END_PAGE)? < self.field(field::MAXIMUM)?;
+        Ok(can_grow && self.total_units()? < CHEAP_HEAP)
     }
 
     fn is_nearly_full(&self) -> Result<bool> {

@@ -17,6 +17,12 @@ use crate::process::rows::{ROWS, Rows, row_bytes};
 /// Bytes of blocks that are looked at after a growth, at the most, so that the next one comes later:
 /// some milliseconds of work. A heap that grows no more is left alone.
 const TIDY_BYTES: u64 = 256 * 1024 * 1024;
+/// In a small memory they are so many times its bytes.
+const TIDY_TIMES: u64 = 16;
+
+/// How often there may be no room before a small heap grows though free blocks are kept: some
+/// hundredths of a millisecond of work.
+const MOST_SHORTAGES: u32 = 64;
 
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
@@ -27,6 +33,8 @@ pub struct Depot {
     owners: Vec<u16>,
     /// What threads kept that went when the heap could not be used: it is put back, not given out.
     left_behind: Vec<u32>,
+    /// How often there was no room since the memory has grown.
+    shortages: u32,
     /// Bytes of blocks that may be looked at before the memory has grown again.
     tidy_bytes: u64,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
@@ -50,6 +58,7 @@ impl Depot {
             owners: Vec::new(),
             left_behind: Vec::new(),
             tidy_bytes: 0,
+            shortages: 0,
             least_kept: 0,
         }
     }
@@ -156,9 +165,17 @@ impl Depot {
         blocks.map(|(class, blocks)| blocks.len() as u64 * u64::from(row_bytes(class))).sum()
     }
 
-    /// Notes that the memory has grown, as there was no room.
-    pub const fn note_growth(&mut self) {
-        self.tidy_bytes = TIDY_BYTES;
+    /// Notes that the memory has grown to so many bytes, as there was no room.
+    pub const fn note_growth(&mut self, memory_bytes: u64) {
+        let some = TIDY_TIMES * memory_bytes;
+        self.tidy_bytes = if some < TIDY_BYTES { some } else { TIDY_BYTES };
+        self.shortages = 0;
+    }
+
+    /// Notes that there was no room. Returns whether that has happened often since the memory grew.
+    pub const fn note_shortage(&mut self) -> bool {
+        self.shortages = self.shortages.saturating_add(1);
+        self.shortages > MOST_SHORTAGES
     }
 
     /// Whether the memory has grown so lately that it is worth it to look for idle spans.
@@ -292,7 +309,7 @@ mod tests {
     fn it_is_untidy_when_much_more_is_kept_than_before_for_a_while_after_a_growth() {
         let mut depot = Depot::default();
         assert!(!depot.is_worth_tidying());
-        depot.note_growth();
+        depot.note_growth(u64::MAX / TIDY_TIMES);
         assert!(!depot.is_untidy(1_000, 1_000) && depot.is_untidy(1_001, 1_000));
         depot.note_tidied(1_001, 700);
         assert!(!depot.is_untidy(1_700, 1_000) && depot.is_untidy(1_701, 1_000));
@@ -303,9 +320,23 @@ mod tests {
         assert!(depot.is_worth_tidying());
         depot.note_tidied(TIDY_BYTES - 1_001, 0);
         assert!(!depot.is_worth_tidying());
-        depot.note_growth();
-        depot.note_tidied(TIDY_BYTES - 1, 0);
-        assert!(depot.is_worth_tidying());
+        for (memory_bytes, tidy_bytes) in [(1 << 40, TIDY_BYTES), (10_000, 160_000)] {
+            depot.note_growth(memory_bytes);
+            depot.note_tidied(tidy_bytes - 1, 0);
+            assert!(depot.is_worth_tidying());
+            depot.note_tidied(1, 0);
+            assert!(!depot.is_worth_tidying());
+        }
+    }
+
+    #[test]
+    fn room_is_short_often_after_so_many_times_without_growth() {
+        let mut depot = Depot::default();
+        for _ in 0..2 {
+            assert!((0..MOST_SHORTAGES).all(|_| !depot.note_shortage()));
+            assert!(depot.note_shortage() && depot.note_shortage());
+            depot.note_growth(1);
+        }
     }
 
     #[test]

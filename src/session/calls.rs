@@ -28,7 +28,7 @@ impl<B: Bytes> SharedHeap<B> {
             return self.debug_malloc(state, byte_length, align, search);
         }
         let heap = self.formatted_now(state)?;
-        let pointer = self.with_room(state, heap, |free_blocks| {
+        let pointer = self.with_room(state, heap, search, |free_blocks| {
             if class_for(byte_length, align).is_none() {
                 self.cache.put_long(free_blocks)?;
                 self.cache.tidy(free_blocks)?;
@@ -49,8 +49,9 @@ impl<B: Bytes> SharedHeap<B> {
         let class = Rows::row_at(head).filter(|&row| row < DENSE_END).ok_or(Fault::Internal)?;
         let mut state = self.entry.lock()?;
         let heap = self.formatted(&mut state)?.ok_or(Fault::OutOfMemory)?;
-        let fetched =
-            self.with_room(&mut state, heap, |free_blocks| self.cache.refill(free_blocks, class))?;
+        let fetched = self.with_room(&mut state, heap, Search::Quick, |free_blocks| {
+            self.cache.refill(free_blocks, class)
+        })?;
         Ok(fetched as u32)
     }
 

@@ -59,7 +59,7 @@ impl<B: Bytes> SharedHeap<B> {
         self.entry.see(end as usize * PAGE as usize);
         let mut state = self.entry.lock()?;
         self.extend(&state);
-        state.depot.note_growth();
+        state.depot.note_growth(u64::from(end) * u64::from(PAGE));
         // Pages that cannot hold a block stay unused.
         drop(self.take_in(&mut state, first, end));
         Ok((self.byte_length().saturating_sub(before) / PAGE as usize) as u32)

@@ -8,38 +8,47 @@
 //!    full, leaves it to malloc to give a longer block; [`Heap::malloc`] looks for a span or a run
 //!    of its own (see its [`Search`](crate::heap::Search)), takes in pages that anyone has grown,
 //!    and frees the spare spans.
-//! 2. What threads keep goes back into the spans: a quarter of what this thread has and of the
+//! 2. A small heap that was short of room often since it last grew is left to grow, if it can: what
+//!    is given back next would be fetched again soon.
+//! 3. What threads keep goes back into the spans: a quarter of what this thread has and of the
 //!    depot, the oldest, then half of the rest, then all of it and what the other threads have
 //!    published. After each step the spare spans are freed and step 1 is tried again: what is given
 //!    back has to be fetched again. If several processes have the heap, what dead ones kept comes
 //!    last.
-//! 3. It is out of memory: lib/heap.js has malloc try what refill did not get.
-//! 4. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do. In
+//! 4. It is out of memory: lib/heap.js has malloc try what refill did not get.
+//! 5. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do. In
 //!    a file it may find that the memory is long enough, and that there is room for its pages now.
-//! 5. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
-//! 6. An exhaustive search: free blocks of larger classes too. Then ERR_OUT_OF_MEMORY.
+//! 6. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
+//! 7. An exhaustive search: free blocks of larger classes too. Then ERR_OUT_OF_MEMORY.
 
 use super::{Bytes, SharedHeap};
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::{Fault, Result};
-use crate::heap::Heap;
+use crate::heap::{Heap, Search};
 use crate::process::registry::Guarded;
 
 /// Which part of what is kept goes back at each step.
 const PARTS: [usize; 3] = [4, 2, 1];
 
 impl<B: Bytes> SharedHeap<B> {
-    /// Allocates, with steps 1 to 3.
+    /// Allocates, with steps 1 to 4.
     pub(super) fn with_room<T: PartialEq>(
         &self,
         state: &mut Guarded,
         heap: Heap<'_>,
+        search: Search,
         allocate: impl Fn(&mut FreeBlocks<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut free_blocks = self.free_blocks(state, heap);
         // Whoever kept it could not put it back, which is no fault of this call's.
         drop(free_blocks.put_left_behind());
         let mut allocated = allocate(&mut free_blocks);
+        if matches!(allocated, Err(Fault::OutOfMemory)) {
+            let is_often = free_blocks.depot.note_shortage() && search != Search::Exhaustive;
+            if is_often && heap.is_cheap_to_grow()? {
+                return allocated;
+            }
+        }
         for part in PARTS {
             if !matches!(allocated, Err(Fault::OutOfMemory)) {
                 return allocated;
