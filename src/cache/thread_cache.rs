@@ -205,7 +205,7 @@ impl ThreadCache {
     pub fn give_back(&self, free_blocks: &mut FreeBlocks<'_>, part: usize) -> Result<bool> {
         let (mut any, mut outcome) = (false, free_blocks.collect(part));
         for index in ROWS {
-            let oldest = self.rows.row(index).blocks().len().div_ceil(part);
+            let oldest = self.rows.row(index).blocks().len() / part;
             any |= oldest > 0;
             let put = self.put_oldest(free_blocks, index, oldest);
             outcome = outcome.and_then(|some| put.map(|()| some));
