@@ -347,6 +347,13 @@ test('a map grows to any number of entries, and is walked whole', (t) => {
   t.is(memory.stats().usedBytes, before)
 })
 
+test('a map of any size is cleared', (t) => {
+  const map = SharedMap.create(newHeap())
+  for (let key = 0; key < 50_000; key++) map.set(key, key)
+  map.clear()
+  t.deepEqual([map.size, [...map]], [0, []])
+})
+
 test('a walk meets each entry that stays once, whatever is added, taken out and changed meanwhile', (t) => {
   const map = SharedMap.create(newHeap())
   for (let key = 0; key < 500; key++) map.set(key, 'stays')

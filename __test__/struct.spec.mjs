@@ -272,6 +272,9 @@ test('a struct in a struct is live, and is copied from another', (t) => {
 test('an array of structs', (t) => {
   const memory = newMemory()
   const Item = struct({ id: 'u8', price: 'f64' })
+  const one = Item.array(memory, 1)
+  t.is(one.length, 1)
+  memory.free(one.ptr)
   const items = Item.array(memory, 5)
   t.deepEqual([items.length, items.byteLength], [5, 80])
   t.is(memory.sizeof(items.ptr), 80)
