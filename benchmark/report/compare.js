@@ -16,6 +16,7 @@ const COSTS = [
   'replace FIFO',
   'replace random',
   'sizes',
+  'sizes small',
   'traces',
 ]
 const THROUGHPUTS = ['threads private', 'threads exchange']

@@ -16,6 +16,7 @@ const NO_SCRIPT = new Uint32Array(0)
  * @param {number} [workload.live] - most blocks live at once
  * @param {number} [workload.bytes] - most bytes live at once
  * @param {string[]} [workload.needs] - duties beyond malloc and free
+ * @param {boolean} [workload.small] - whether the memory begins with one page
  * @returns {object} the case
  */
 export function heapCase(workload) {
@@ -23,23 +24,30 @@ export function heapCase(workload) {
     title: workload.title,
     enter() {
       const stream = { script: NO_SCRIPT, live: 1, ...workload.stream() }
-      const able = contenders.filter((contender) => !refusal(contender, workload))
+      const why = (contender) => whyNot(contender, workload)
+      const able = contenders.filter((contender) => !why(contender))
       return {
         entrants: able.map((contender) => enter(contender, workload, stream)),
         absent: contenders
           .filter((contender) => !able.includes(contender))
-          .map((contender) => ({ row: contender.name, why: refusal(contender, workload) })),
+          .map((contender) => ({ row: contender.name, why: why(contender) })),
       }
     },
   }
 }
 
-function enter(contender, { kernel, ops, step }, stream) {
+function whyNot(contender, workload) {
+  const { small } = workload
+  if (small && !contender.openSmall && !contender.runNatively) return 'its memory begins with more'
+  return refusal(contender, workload)
+}
+
+function enter(contender, { kernel, ops, step, small }, stream) {
   const entrant = { row: contender.name, most: ops, step }
   if (contender.runNatively) {
     return { ...entrant, run: (count) => contender.runNatively(kernel, stream, count), finish() {} }
   }
-  const heap = contender.open()
+  const heap = small ? contender.openSmall() : contender.open()
   const loop = fresh(kernel)
   const pointers = new (contender.Pointers ?? Uint32Array)(stream.live)
   return {

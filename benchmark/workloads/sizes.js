@@ -1,17 +1,18 @@
-// Many sizes at once, and large blocks.
+// Many sizes at once, large blocks, and few blocks in a memory that begins with one page.
 
 import { logUniform, slots } from '../harness/random.js'
 import { heapCase } from './heap.js'
 
 const KIB = 1024
 
-function sizesCase(title, { live, least, most, ops }) {
+function sizesCase(title, { live, least, most, ops, small }) {
   const sizes = logUniform(Math.max(ops, live), least, most)
   return heapCase({
     title,
     kernel: 'replace',
     ops,
     live,
+    small,
     bytes: (live * (most - least)) / Math.log(most / least),
     stream: () => ({ script: slots(ops, live), sizes, live }),
   })
@@ -36,5 +37,18 @@ export const groups = [
         ops: 50_000 * scale,
       }),
     ],
+  },
+  {
+    name: 'sizes small',
+    title: 'The same in a memory that begins with one page',
+    unit: 'ns per pair',
+    cases: ({ scale }) =>
+      [
+        ['16 B … 2 KiB, 20 live', { live: 20, least: 16, most: 2 * KIB }],
+        ['1 KiB … 8 KiB, 16 live', { live: 16, least: KIB, most: 8 * KIB }],
+        ['16 B … 30 KiB, 50 live', { live: 50, least: 16, most: 30 * KIB }],
+      ].map(([title, blocks]) =>
+        sizesCase(title, { ...blocks, ops: 200_000 * scale, small: true }),
+      ),
   },
 ]
