@@ -552,7 +552,8 @@ onLinux('what a thread kept that ends meanwhile goes back once the lock is free'
   })
   t.teardown(() => worker.terminate())
   await once(worker, 'message')
-  worker.postMessage({ command: 'churn', args: [[64, 1000, 20_000], 10] })
+  // So little that the worker keeps it when it comes to rest.
+  worker.postMessage({ command: 'churn', args: [[64], 10] })
   await once(worker, 'message')
   t.true(memory.stats().cachedBytes > 0)
   const child = await startProcess(path, 'hold')
@@ -572,7 +573,8 @@ onLinux('what a dead process kept is found when there is no room', async (t) => 
   const child = await startProcess(path, 'serve')
   const ptrs = []
   /* oxlint-disable no-await-in-loop -- one after the other */
-  for (let count = 0; count < 40; count++) ptrs.push(await ask(child, 'malloc', 1000))
+  // So little that the process keeps it when it comes to rest.
+  for (let count = 0; count < 20; count++) ptrs.push(await ask(child, 'malloc', 100))
   for (const ptr of ptrs) await ask(child, 'free', ptr)
   /* oxlint-enable no-await-in-loop */
   await end(child, 'SIGKILL')
