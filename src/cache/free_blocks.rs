@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, DENSE_END, Heap, MAX_SLOTS, Search, Span};
+use crate::heap::{CLASSES, DENSE_END, Heap, MAX_SLOTS, Search, Span, UNIT};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::rows::depth;
@@ -48,6 +48,14 @@ impl FreeBlocks<'_> {
     /// [`Fault::Corrupted`].
     pub fn has(&self, class: usize) -> Result<bool> {
         Ok(self.depot.has(self.thread, class) || self.heap.has_free_blocks(class)?)
+    }
+
+    /// Bytes of the heap.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn heap_bytes(&self) -> Result<u64> {
+        Ok(u64::from(self.heap.total_units()?) * u64::from(UNIT))
     }
 
     fn take_from_spans(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {
@@ -220,7 +228,7 @@ mod tests {
 
     use super::fixture::Fixture;
     use super::*;
-    use crate::heap::{GRAIN, UNIT, class_for};
+    use crate::heap::{GRAIN, class_for};
 
     /// More than a span of blocks of 1000 bytes has.
     const APART: usize = 256;

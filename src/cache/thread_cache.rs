@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::cache::free_blocks::FreeBlocks;
 use crate::cache::idle_spans::KeptBlocks;
 use crate::fault::Result;
-use crate::heap::{DENSE_END, GRAIN, UNIT};
+use crate::heap::{DENSE_END, GRAIN};
 use crate::process::depot::Depot;
 use crate::process::rows::{
     BUDGET, FIRST, LARGE_SPARE, LONG, OVER_IDLE, OVER_IDLE_BELOW, ROWS, Row, Rows, SPARE,
@@ -112,7 +112,7 @@ impl ThreadCache {
         if !free_blocks.depot.is_worth_tidying() {
             return Ok(());
         }
-        let heap = u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT);
+        let heap = free_blocks.heap_bytes()?;
         let kept = self.rows.class_bytes() + free_blocks.depot.bytes();
         if !free_blocks.depot.is_untidy(kept, UNTIDY_BYTES + heap / UNTIDY_SHARE) {
             return Ok(());
@@ -136,8 +136,9 @@ impl ThreadCache {
     }
 
     fn put_large(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let put = |index| self.put_oldest(free_blocks, index, self.rows.row(index).blocks().len());
-        (DENSE_END..ROWS.end).map(put).fold(Ok(()), Result::and)
+        (DENSE_END..ROWS.end)
+            .map(|index| self.put_all(free_blocks, index))
+            .fold(Ok(()), Result::and)
     }
 
     /// Makes room in a row if its blocks are kept in a heap of this size: the older half of a full
@@ -197,6 +198,11 @@ impl ThreadCache {
         put
     }
 
+    // Puts all blocks of a row back, and leaves it no room that it has not by its width.
+    fn put_all(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<()> {
+        self.put_oldest(free_blocks, index, self.rows.row(index).blocks().len())
+    }
+
     /// Puts one part in `part` of what this thread keeps, and of what all threads can have, back
     /// into the spans: the oldest blocks. Returns whether there were any.
     ///
@@ -218,8 +224,7 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; the cache is empty then too.
     pub fn drain(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let all = |index| self.rows.row(index).blocks().len();
-        let drained = ROWS.map(|index| self.put_oldest(free_blocks, index, all(index)));
+        let drained = ROWS.map(|index| self.put_all(free_blocks, index));
         let outcome = drained.fold(Ok(()), Result::and);
         self.close(free_blocks);
         outcome
@@ -252,17 +257,14 @@ impl ThreadCache {
     // it would keep neighbours apart.
     fn keep_long(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, budget: u32) -> Result<()> {
         let most = if free_blocks.depot.is_for_one_thread() {
-            (u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT) / SOLE_SHARE) as u32
+            (free_blocks.heap_bytes()? / SOLE_SHARE) as u32
         } else {
             budget
         };
         if self.rows.figure(LONG) != index as u32 {
-            let put = self.put_long(free_blocks);
-            if let Some(row) = self.long_row() {
-                row.fill(0);
-            }
+            let put = self.long_row().map(|long| self.put_all(free_blocks, long));
             self.rows.set_figure(LONG, index as u32);
-            return put;
+            return put.unwrap_or(Ok(()));
         }
         if row_bytes(index) <= most {
             self.rows.row(index).make_room_for_one();
@@ -272,9 +274,9 @@ impl ThreadCache {
     }
 
     // The row of long blocks that was last asked for, unless they are no longer long.
-    fn long_row(&self) -> Option<Row<'_>> {
-        let long = Some(self.rows.figure(LONG) as usize).filter(|long| ROWS.contains(long));
-        long.map(|long| self.rows.row(long)).filter(|row| row.width() == 0)
+    fn long_row(&self) -> Option<usize> {
+        let long = self.rows.figure(LONG) as usize;
+        (ROWS.contains(&long) && self.rows.row(long).width() == 0).then_some(long)
     }
 
     /// Puts the block back that is long for the heap, if one is kept, before another one is looked
@@ -283,18 +285,15 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache.
     pub fn put_long(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        match self.long_row().map(|row| row.blocks().len()) {
-            Some(count @ 1..) => {
-                self.put_oldest(free_blocks, self.rows.figure(LONG) as usize, count)
-            }
-            _ => Ok(()),
-        }
+        // One that has none keeps its room: the block may be in use, and come back.
+        let kept = self.long_row().filter(|&long| !self.rows.row(long).blocks().is_empty());
+        kept.map_or(Ok(()), |long| self.put_all(free_blocks, long))
     }
 
     // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to
     // spare. What it kept when it had the heap to itself goes to the depot once there are others.
     fn budget(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<u32> {
-        let heap = u64::from(free_blocks.heap.total_units()?) * u64::from(UNIT);
+        let heap = free_blocks.heap_bytes()?;
         let mut share = (heap / BUSY_SHARE) as u32;
         if free_blocks.depot.is_for_one_thread() {
             share = share.max(SOLE_BYTES.min((heap / SOLE_SHARE) as u32));

@@ -289,8 +289,7 @@ impl<'r> Row<'r> {
     pub fn make_room_for_one(&self) {
         if self.blocks().is_empty() {
             self.settle(self.start, self.start);
-            let stride = low(self.head[LIMITS].load(Relaxed));
-            self.head[LIMITS].store(((self.start + 1) << 16 | stride) as u32, Relaxed);
+            self.set_ceiling(self.start + 1);
         }
     }
 
@@ -319,11 +318,14 @@ impl<'r> Row<'r> {
     fn settle(&self, bottom: usize, top: usize) {
         let width = self.width() as usize;
         let floor = bottom.max(top - width.div_ceil(2).min(top));
-        let ceiling = self.end.min(floor + width);
-        let stride = low(self.head[LIMITS].load(Relaxed));
         self.head[OWN].store((floor << 16 | top) as u32, Relaxed);
-        self.head[LIMITS].store((ceiling << 16 | stride) as u32, Relaxed);
+        self.set_ceiling(self.end.min(floor + width));
         self.head[PUBLISHED].store((floor << 16 | bottom) as u32, Release);
+    }
+
+    fn set_ceiling(&self, ceiling: usize) {
+        let stride = low(self.head[LIMITS].load(Relaxed));
+        self.head[LIMITS].store((ceiling << 16 | stride) as u32, Relaxed);
     }
 }
 
