@@ -77,6 +77,8 @@ export interface CacheLayout {
   /** A word of the head of class 0. */
   overIdleBelow: number
   /** A word of the head of class 0. */
+  short: number
+  /** A word of the head of class 0. */
   largeSpare: number
   /** A word of the head of class 0. */
   refusals: number

@@ -17,7 +17,7 @@ const checkPointer = (ptr) => checkInteger('ptr', ptr, 0, MAX_BYTES, 'bytes')
 // malloc and free, when the block does not come from what this thread keeps, or does not go there.
 const allocate = outOfLine((heap, byteLength, alignBytes) => {
   if (alignBytes === DEFAULT_ALIGN) {
-    const ptr = heap.cache.popOlder(byteLength)
+    const ptr = heap.cache.popOlder(byteLength) || heap.cache.popLonger(byteLength)
     if (ptr !== 0) return ptr
   }
   checkSize('byteLength', byteLength)

@@ -28,6 +28,7 @@ const LAYOUT = {
   overIdle: 0,
   spare: 1,
   overIdleBelow: 2,
+  short: 3,
   largeSpare: 4,
   refusals: 5,
   sizes: 1024,
@@ -124,6 +125,11 @@ export class Stacks {
   /** Whether more is kept than an idle thread should keep. */
   get isOverIdle() {
     return this.rows[0] !== 0
+  }
+
+  /** Whether the heap was short of room often since it has grown last. */
+  get isShort() {
+    return this.rows[3] !== 0
   }
 
   /** Whether the thread's own part of a stack has room for one more block. */

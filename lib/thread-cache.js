@@ -20,6 +20,9 @@
 
 import { LargeCache } from './large-cache.js'
 
+/** Bytes from which on classes lie so close that a longer one wastes little. */
+const LEAST_SERVED_LONGER = 512
+
 /** The head of the size class of the live block at a pointer, whose header and the next one are whole; 0 on any doubt. */
 const headOf = ({ words, rows, states, grains }, ptr) => {
   if (typeof ptr !== 'number' || ptr >>> 0 !== ptr || (ptr & 15) !== 0) return 0
@@ -125,6 +128,25 @@ const makeClass = (kept, classBits) =>
       if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
       if ((byteLength - 1) >>> 0 >= 32_776) return 0
       return this.lower(this.rows[1024 + ((byteLength + 23) >>> 4)]) ? this.pop(byteLength) : 0
+    }
+
+    /**
+     * Takes a block of one of the next longer classes, a third longer at most, where the heap is short of room: what is
+     * fetched else would have to be taken from other classes, and be fetched for them again. As pop.
+     */
+    popLonger(byteLength) {
+      if (!this.isShort || typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength)
+        return 0
+      if (byteLength < LEAST_SERVED_LONGER || byteLength > 32_776) return 0
+      const { rows } = this
+      const head = rows[1024 + ((byteLength + 23) >>> 4)]
+      for (let longer = head + 8; longer <= head + 32; longer += 8) {
+        const ptr = this.pop(rows[longer + 2] - 8) || this.popOlder(rows[longer + 2] - 8)
+        if (ptr === 0) continue
+        this.words[(ptr - 8) >>> 2] = byteLength
+        return ptr
+      }
+      return 0
     }
 
     /** Puts a live block into the cache, and older ones into the part that all threads may take. As push. */

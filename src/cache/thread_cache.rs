@@ -2,6 +2,7 @@
 //! lock nor a call into native code: JavaScript pops and pushes, Rust refills and empties in
 //! batches.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -11,8 +12,8 @@ use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN};
 use crate::process::depot::Depot;
 use crate::process::rows::{
-    BUDGET, FIRST, LARGE_SPARE, LONG, OVER_IDLE, OVER_IDLE_BELOW, ROWS, Row, Rows, SPARE,
-    row_bytes, spare_of,
+    LARGE_SPARE, LONG, OVER_IDLE, OVER_IDLE_BELOW, ROWS, Row, Rows, SHORT, SPARE, row_bytes,
+    spare_of,
 };
 
 /// Bytes of blocks that an idle thread may keep to itself, in a heap that has many times as many.
@@ -41,12 +42,17 @@ const SOLE_BYTES: u32 = 256 * 1024;
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
     rows: Arc<Rows>,
+    /// Bytes that the own parts of all classes together may have besides a block of each, those to
+    /// spare included; those of large blocks may have as many.
+    budget: Cell<u32>,
+    /// Bytes of one block of each row that is in use.
+    first: Cell<u32>,
 }
 
 impl ThreadCache {
     /// An empty cache.
     pub fn new() -> Self {
-        Self { rows: Arc::new(Rows::new()) }
+        Self { rows: Arc::new(Rows::new()), budget: Cell::new(0), first: Cell::new(0) }
     }
 
     /// The words that JavaScript works on.
@@ -212,7 +218,10 @@ impl ThreadCache {
         let (mut any, mut outcome) = (false, free_blocks.collect(part));
         for index in ROWS {
             let oldest = self.rows.row(index).blocks().len() / part;
-            any |= oldest > 0;
+            if oldest == 0 {
+                continue;
+            }
+            any = true;
             let put = self.put_oldest(free_blocks, index, oldest);
             outcome = outcome.and_then(|some| put.map(|()| some));
         }
@@ -297,15 +306,15 @@ impl ThreadCache {
         let mut share = (heap / BUSY_SHARE) as u32;
         if free_blocks.depot.is_for_one_thread() {
             share = share.max(SOLE_BYTES.min((heap / SOLE_SHARE) as u32));
-        } else if self.rows.figure(BUDGET) > share {
+        } else if self.budget.get() > share {
             self.rest(free_blocks)?;
         }
         let busy = share / free_blocks.depot.busy_with(free_blocks.thread) as u32;
         let budget = IDLE_BYTES.max(busy).min(share);
-        let more = budget.saturating_sub(self.rows.figure(BUDGET));
+        let more = budget.saturating_sub(self.budget.get());
         if more > 0 {
             free_blocks.depot.set_busy(free_blocks.thread, true);
-            self.rows.set_figure(BUDGET, budget);
+            self.budget.set(budget);
             for spare in [SPARE, LARGE_SPARE] {
                 self.rows.set_figure(spare, self.rows.figure(spare) + more);
             }
@@ -317,10 +326,10 @@ impl ThreadCache {
     // All that the thread may have to itself is more than an idle one should keep when less is
     // spare than this: a negative number, if that cannot be.
     fn note_over_idle_below(&self) {
-        let budget = self.rows.figure(BUDGET);
+        let budget = self.budget.get();
         let idle = IDLE_BYTES.min(budget / IDLE_SHARE);
-        self.rows
-            .set_figure(OVER_IDLE_BELOW, (budget + self.rows.figure(FIRST)).wrapping_sub(idle));
+        let below = (budget + self.first.get()).wrapping_sub(idle);
+        self.rows.set_figure(OVER_IDLE_BELOW, below);
     }
 
     // How many blocks of `wanted` there may be in a row: one in any case, the others if there are
@@ -331,12 +340,17 @@ impl ThreadCache {
         let more = (wanted - 1).min(spare / bytes);
         let spare = spare - more * bytes;
         self.rows.set_figure(figure, spare);
-        self.rows.set_figure(FIRST, self.rows.figure(FIRST) + bytes);
+        self.first.set(self.first.get() + bytes);
         self.note_over_idle_below();
         if (spare as i32) < self.rows.figure(OVER_IDLE_BELOW) as i32 {
             self.rows.set_figure(OVER_IDLE, 1);
         }
         1 + more
+    }
+
+    /// Notes whether the heap is short of room.
+    pub fn note_short(&self, is_short: bool) {
+        self.rows.set_figure(SHORT, u32::from(is_short));
     }
 
     // Keeps nothing.
@@ -353,6 +367,8 @@ impl ThreadCache {
         for figure in OVER_IDLE..=LONG {
             self.rows.set_figure(figure, 0);
         }
+        self.budget.set(0);
+        self.first.set(0);
     }
 }
 
@@ -774,7 +790,7 @@ mod tests {
         });
         // The classes have all that they may have, and yet an idle thread would not keep as much.
         let figures = [SPARE, LARGE_SPARE, OVER_IDLE].map(|figure| cache.rows.figure(figure));
-        let budget = cache.rows.figure(BUDGET);
+        let budget = cache.budget.get();
         assert!(figures[0] == budget && figures[1] < budget && figures[2] == 1);
         let heap = fixture.free_blocks(0).heap;
         assert_eq!(heap.inspect(blocks[0]), Err(Fault::AlreadyFreed));

@@ -52,6 +52,8 @@ pub struct CacheLayout {
     /// A word of the head of class 0.
     pub over_idle_below: i32,
     /// A word of the head of class 0.
+    pub short: i32,
+    /// A word of the head of class 0.
     pub large_spare: i32,
     /// A word of the head of class 0.
     pub refusals: i32,
@@ -96,6 +98,7 @@ pub fn cache_layout() -> CacheLayout {
         over_idle: rows::OVER_IDLE as i32,
         spare: rows::SPARE as i32,
         over_idle_below: rows::OVER_IDLE_BELOW as i32,
+        short: rows::SHORT as i32,
         large_spare: rows::LARGE_SPARE as i32,
         refusals: rows::REFUSALS as i32,
         sizes: rows::SIZES as i32,

@@ -20,6 +20,8 @@ const TIDY_BYTES: u64 = 256 * 1024 * 1024;
 /// In a small memory they are so many times its bytes.
 const TIDY_TIMES: u64 = 16;
 
+/// How often there may be no room before blocks of longer classes serve.
+const FEW_SHORTAGES: u32 = 8;
 /// How often there may be no room before a small heap grows though free blocks are kept: some
 /// hundredths of a millisecond of work.
 const MOST_SHORTAGES: u32 = 64;
@@ -172,9 +174,18 @@ impl Depot {
         self.shortages = 0;
     }
 
-    /// Notes that there was no room. Returns whether that has happened often since the memory grew.
-    pub const fn note_shortage(&mut self) -> bool {
+    /// Notes that there was no room.
+    pub const fn note_shortage(&mut self) {
         self.shortages = self.shortages.saturating_add(1);
+    }
+
+    /// Whether there was no room several times since the memory grew.
+    pub const fn is_short(&self) -> bool {
+        self.shortages > FEW_SHORTAGES
+    }
+
+    /// Whether there was no room so often that a small heap should rather grow.
+    pub const fn is_often_short(&self) -> bool {
         self.shortages > MOST_SHORTAGES
     }
 
@@ -330,12 +341,16 @@ mod tests {
     }
 
     #[test]
-    fn room_is_short_often_after_so_many_times_without_growth() {
+    fn room_is_short_and_then_often_after_so_many_times_without_growth() {
         let mut depot = Depot::default();
         for _ in 0..2 {
-            assert!((0..MOST_SHORTAGES).all(|_| !depot.note_shortage()));
-            assert!(depot.note_shortage() && depot.note_shortage());
+            for times in 1..=2 * MOST_SHORTAGES {
+                depot.note_shortage();
+                assert_eq!(depot.is_short(), times > FEW_SHORTAGES);
+                assert_eq!(depot.is_often_short(), times > MOST_SHORTAGES);
+            }
             depot.note_growth(1);
+            assert!(!depot.is_short() && !depot.is_often_short());
         }
     }
 

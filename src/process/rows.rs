@@ -84,17 +84,15 @@ pub const OVER_IDLE: usize = 0;
 pub const SPARE: usize = 1;
 /// It is when less is to spare than this signed number.
 pub const OVER_IDLE_BELOW: usize = 2;
-/// Bytes that the own parts of all classes together may have besides a block of each, those to spare
-/// included; those of large blocks may have as many.
-pub const BUDGET: usize = 3;
+/// Whether the heap was short of room often since it has grown last: blocks of longer classes are
+/// taken before others are fetched.
+pub const SHORT: usize = 3;
 /// Bytes that the own parts of large blocks may still be widened by.
 pub const LARGE_SPARE: usize = 4;
 /// How often an own part could not be widened since the last time that all were narrowed.
 pub const REFUSALS: usize = 5;
-/// Bytes of one block of each row that is in use.
-pub const FIRST: usize = 6;
 /// The last row that room was asked for of those whose blocks are long for the heap.
-pub const LONG: usize = 7;
+pub const LONG: usize = 6;
 
 /// The words of one thread's cache.
 pub struct Rows {

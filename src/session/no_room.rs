@@ -3,6 +3,8 @@
 //! [`ThreadCache::tidy`](crate::cache::ThreadCache::tidy). What threads left behind goes back into
 //! the spans even if there is room.)
 //!
+//! 0. Where that was so several times since the heap has grown, lib/thread-cache.js gives a block of a
+//!    longer class that the thread keeps.
 //! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans
 //!    that have room and the spare ones, and cuts a new span, or, in a small heap that is nearly
 //!    full, leaves it to malloc to give a longer block; [`Heap::malloc`] looks for a span or a run
@@ -44,7 +46,9 @@ impl<B: Bytes> SharedHeap<B> {
         drop(free_blocks.put_left_behind());
         let mut allocated = allocate(&mut free_blocks);
         if matches!(allocated, Err(Fault::OutOfMemory)) {
-            let is_often = free_blocks.depot.note_shortage() && search != Search::Exhaustive;
+            free_blocks.depot.note_shortage();
+            self.cache.note_short(free_blocks.depot.is_short());
+            let is_often = free_blocks.depot.is_often_short() && search != Search::Exhaustive;
             if is_often && heap.is_cheap_to_grow()? {
                 return allocated;
             }

@@ -9,12 +9,13 @@ use crate::heap::{GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE, LiveBlocks};
 use crate::process::rows::{
     END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONGEST,
-    MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED, REFUSALS, SIZES, SPARE,
-    STACKS, WIDTH,
+    MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED, REFUSALS, SHORT, SIZES,
+    SPARE, STACKS, WIDTH,
 };
 use crate::tests::kill::step;
 
 const MOST_WIDTH: u32 = 1024;
+const LEAST_SERVED_LONGER: u32 = 512;
 const MOST_REFUSALS: u32 = 32;
 const LOWERED: u32 = 1;
 const RAISED: u32 = 2;
@@ -63,6 +64,21 @@ impl<'a> JsCache<'a> {
     /// Takes a block out of the part that is everyone's.
     pub fn pop_older(&self, byte_length: u32) -> Option<u32> {
         self.lower(self.head_for(byte_length)).then(|| self.pop(byte_length))?
+    }
+
+    /// Takes a block of a longer class, where the heap is short of room.
+    pub fn pop_longer(&self, byte_length: u32) -> Option<u32> {
+        if self.row(0, SHORT) == 0 || byte_length < LEAST_SERVED_LONGER {
+            return None;
+        }
+        let head = self.head_for(byte_length);
+        let found = (1..=4).map(|classes| head + classes * HEAD_WORDS).find_map(|longer| {
+            let longest = self.row(longer, LONGEST).checked_sub(HEADER)?;
+            self.pop(longest).or_else(|| self.pop_older(longest))
+        })?;
+        step();
+        self.header(found)[0].store(byte_length, Relaxed);
+        Some(found)
     }
 
     /// Keeps a live block, and lets others have older ones.

@@ -225,7 +225,7 @@ impl<'m> Handle<'m> {
     fn malloc_cached(&mut self, byte_length: u32) -> Option<u32> {
         let found = self.js().pop(byte_length).or_else(|| {
             thread::yield_now();
-            self.js().pop_older(byte_length)
+            self.js().pop_older(byte_length).or_else(|| self.js().pop_longer(byte_length))
         });
         if found.is_some() {
             return found;

@@ -98,7 +98,10 @@ impl User {
 
     fn cached(&self, byte_length: u32) -> Option<u32> {
         let js = self.js();
-        let found = js.pop(byte_length).or_else(|| js.pop_older(byte_length));
+        let found = js
+            .pop(byte_length)
+            .or_else(|| js.pop_older(byte_length))
+            .or_else(|| js.pop_longer(byte_length));
         if found.is_some() {
             return found;
         }
