@@ -177,12 +177,17 @@ impl LiveBlocks {
 
     /// The whole space in bytes of the live block at `pointer`, if it is one without a size class.
     pub fn large_size(&self, pointer: u32) -> Option<u32> {
-        let digit = |digit| u32::from((self.get(digit_place(pointer, digit)) ^ DIGITS) as u8);
-        (self.get(pointer) == LARGE).then(|| {
-            let units = (0..DIGIT_COUNT).rev().fold(0, |units, at| units << DIGIT_BITS | digit(at));
-            // What is left of its last unit is what comes before its header in the first one.
-            (units * UNIT).wrapping_sub(pointer % UNIT)
-        })
+        let digit = |at| {
+            let digit = u32::from((self.get(digit_place(pointer, at)) ^ DIGITS) as u8);
+            (digit >> DIGIT_BITS == 0).then_some(digit)
+        };
+        if self.get(pointer) != LARGE {
+            return None;
+        }
+        let place = |units: u32, at| digit(at).map(|digit| units << DIGIT_BITS | digit);
+        let units = (0..DIGIT_COUNT).rev().try_fold(0, place)?;
+        // What is left of its last unit is what comes before its header in the first one.
+        units.checked_mul(UNIT)?.checked_sub(pointer % UNIT)
     }
 
     /// Notes that the block at `pointer`, of size class `class`, has been given out.
@@ -302,6 +307,16 @@ mod tests {
                 assert_eq!(states.large_size(inside), None);
             }
         }
+        for (at, state) in (1..=DIGIT_COUNT).flat_map(|at| [(at, FREE), (at, 5), (at, LARGE)]) {
+            states.set_large(pointer, UNIT * 7 - GRAIN);
+            states.set(pointer + at * GRAIN, state);
+            assert_eq!(states.large_size(pointer), None);
+        }
+        for at in 1..=DIGIT_COUNT {
+            states.set(pointer + at * GRAIN, DIGITS | 15);
+        }
+        assert_eq!(states.large_size(pointer), None);
+        states.set_large(pointer, UNIT * 7 - GRAIN);
         states.set_kept(pointer, 0);
         states.set_free(pointer);
         assert!(states.bytes().iter().all(|state| state.load(Relaxed) == FREE));
