@@ -82,6 +82,10 @@ export interface CacheLayout {
   largeSpare: number
   /** A word of the head of class 0. */
   refusals: number
+  /** A word of the head of class 0. */
+  longSpare: number
+  /** What a head has where it has the way that the floor has moved, if blocks are kept one by one. */
+  long: number
   /** Index of the sizes. */
   sizes: number
   /** Bytes, header included, of the largest block of a size class. */

@@ -494,7 +494,7 @@ test('much that is kept goes back before a large block takes room, in a memory t
   t.is(pagesOf(memory), pages)
 })
 
-test('of blocks that are long for the memory one is kept when its length comes again, until another is wanted', (t) => {
+test('blocks that are long for the memory are kept, a quarter of it at the most, until another is wanted', (t) => {
   for (const [pages, lengths] of [
     [100, [300_000, 1_000_000, 200_000]],
     [1, [5000, 15_000, 6000]],
@@ -510,6 +510,10 @@ test('of blocks that are long for the memory one is kept when its length comes a
       const kept = keptAfter(byteLength) - before
       t.true(kept > byteLength && kept < 1.1 * byteLength + 1000, `${byteLength}: ${kept}`)
     }
+    const blocks = Array.from({ length: 2 }, () => memory.malloc(lengths[0]))
+    for (const ptr of blocks) memory.free(ptr)
+    const kept = memory.stats().cachedBytes - before
+    t.true(kept > 2 * lengths[0] && kept <= (pages * PAGE) / 4 + lengths[0], `${kept}`)
     memory.free(memory.malloc((pages * PAGE) / 2))
     t.true(memory.stats().cachedBytes <= before)
     checkWhole(t, memory)

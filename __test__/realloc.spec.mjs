@@ -16,7 +16,7 @@ const grownElsewhere = () => {
   return {
     memory,
     freed,
-    cache: { isSmall: () => false, popSmall: () => 0, pushSmall: () => false },
+    cache: { isSmall: () => false, popSmall: () => 0, keep: () => false },
     resize: () => false,
     sizeof: () => 100,
     makeRoomFor: () => 0,

@@ -6,8 +6,11 @@ import LocalSharedMemory from '../index.js'
 import { heapOf } from '../lib/blocks.js'
 import { threadCacheFor } from '../lib/thread-cache.js'
 
-const [OWN, LIMITS, PUBLISHED, WIDTH, END] = [0, 1, 3, 4, 5]
-const [OVER_IDLE, SPARE, OVER_IDLE_BELOW, LARGE_SPARE, REFUSALS] = [0, 1, 2, 4, 5]
+const [OWN, LIMITS, PUBLISHED, WIDTH, END, MOVED] = [0, 1, 3, 4, 5, 6]
+const [OVER_IDLE, SPARE, OVER_IDLE_BELOW, SHORT, LARGE_SPARE, REFUSALS, LONG_SPARE] = [
+  0, 1, 2, 3, 4, 5, 6,
+]
+const LONG = 3
 const MOST_REFUSALS = 32
 const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3408, 64]
 const [KEPT, CLASS_BITS, LIVE_LARGE, DIGIT] = [-1, 127, -128, 112]
@@ -325,6 +328,59 @@ test('a stack ends, and a class without room for own blocks takes none', (t) => 
   t.false(push(closed, makeLive(closed, 1024)))
 })
 
+test('blocks that are long for the heap are kept one by one, for as many bytes as there are', (t) => {
+  const cache = makeCache({ width: 0 })
+  const { rows } = cache
+  const ptrs = [1, 2, 3, 4].map((index) => makeLive(cache, 1024 * index))
+  rows[LONG_SPARE] = 3 * 64 + 63
+  t.false(push(cache, ptrs[0]), 'not known to be long')
+  rows[HEAD + MOVED] = LONG
+  t.deepEqual(
+    ptrs.map((ptr) => push(cache, ptr)),
+    [true, true, true, false],
+  )
+  t.is(rows[LONG_SPARE], 63)
+  t.deepEqual(figures(cache), [3, 0, 3])
+  t.is(pop(cache, 50), ptrs[2])
+  t.true(push(cache, ptrs[3]), 'the room is there')
+  for (const index of [3, 1, 0]) t.is(pop(cache, 50), ptrs[index])
+  t.is(pop(cache, 50), 0)
+  rows[LONG_SPARE] = 1e6
+  t.is(ptrs.filter((ptr) => push(cache, ptr)).length, 4)
+  const more = Array.from({ length: DEPTH }, (_, index) =>
+    push(cache, makeLive(cache, 1024 * (5 + index))),
+  )
+  t.is(more.filter(Boolean).length, DEPTH - 4, 'a stack ends')
+})
+
+test('where the heap is short of room blocks of the next four classes serve', (t) => {
+  const strides = [688, 752, 816, 880, 960, 1024]
+  for (const [longer, stride] of strides.entries()) {
+    const cache = makeCache()
+    const { rows, words, states } = cache
+    const slot = START + 8
+    for (const [index, each] of strides.entries()) {
+      rows.set([(slot << 16) | slot, (slot << 16) | each, each], (40 + index) * 8)
+      rows[SIZES + each / 16] = (40 + index) * 8
+    }
+    const head = (40 + longer) * 8
+    rows[head] += 1
+    rows[slot] = 1024
+    states[64] = KEPT ^ (40 + longer)
+    words.set([0, stride], 254)
+    t.is(cache.popLonger(670), 0, 'not short')
+    rows[SHORT] = 1
+    for (const none of [511, 670.5, '670', -670, 32_777, 670n, Number.NaN])
+      t.is(cache.popLonger(none), 0)
+    const serves = longer > 0 && longer < 5
+    t.is(cache.popLonger(670), serves ? 1024 : 0, `${stride}`)
+    t.deepEqual(
+      [words[254], words[255], states[64]],
+      serves ? [670, stride, 40 + longer] : [0, stride, KEPT ^ (40 + longer)],
+    )
+  }
+})
+
 test('own parts double if that takes but half of what is to spare, and more is kept than by an idle thread when little is left', (t) => {
   const [more, spare] = [4 * 64, 2 * 4 * 64]
   const cache = makeCache({ width: 4, spare, overIdleBelow: spare - more + 1 })
@@ -419,14 +475,13 @@ test('large blocks come out for lengths that they are long enough for, and not m
   t.is(pop(cache, 66 * 1024 - 24), ptr)
 })
 
-test('a block that moves or comes by way of the native side is not large', (t) => {
+test('a block that moves is not large, and blocks of any kind come by way of the native side', (t) => {
   const cache = makeCache()
   const ptr = makeLarge(cache, 16 + 1024, 66)
-  t.false(cache.pushSmall(ptr))
-  t.true(cache.push(ptr))
+  t.true(cache.keep(ptr))
   t.is(cache.popSmall(66 * 1024 - 24), 0)
   t.is(cache.pop(66 * 1024 - 24), ptr)
-  t.true(cache.pushSmall(makeLive(cache, 1024 * 100)))
+  t.true(cache.keep(makeLive(cache, 1024 * 100)))
   t.is(cache.popSmall(50), 1024 * 100)
 })
 

@@ -113,7 +113,7 @@ export class Heap extends Session {
 
   /** Frees a block, by way of the cache if that takes it. */
   release(ptr) {
-    if (this.cache.pushSmall(ptr)) return
+    if (this.cache.keep(ptr)) return
     const first = this.current()?.free(ptr) ?? Fault.Stale
     if (first === 0) return
     if (first !== Fault.Stale) throw this.errorOf(first, ptr)

@@ -31,7 +31,7 @@ const placeFor = (heap, ptr, byteLength) => {
 
 // Frees the block that realloc moved from. On any fault, of other blocks too, the block stays.
 const giveUp = (heap, ptr) => {
-  if (heap.cache.pushSmall(ptr)) return
+  if (heap.cache.keep(ptr)) return
   const fault = heap.makeRoomFor(ptr)
   if (fault < 0) throw heap.errorOf(fault, ptr)
   heap.release(ptr)

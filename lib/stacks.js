@@ -31,6 +31,8 @@ const LAYOUT = {
   short: 3,
   largeSpare: 4,
   refusals: 5,
+  longSpare: 6,
+  long: 3,
   sizes: 1024,
   largest: 32_784,
   largeHeads: 3080,
@@ -156,18 +158,31 @@ export class Stacks {
   }
 
   /**
-   * Lets all threads have the oldest of what the thread has to itself, as many as #step says.
+   * Lets all threads have the oldest of what the thread has to itself, as many as #step says; or makes room for a block that
+   * is long for the heap.
    *
    * @param {number} head of the stack
    * @returns {boolean} false when that makes no room
    */
   raise(head) {
     const { rows } = this
-    if ((rows[head] & 0xffff) >= rows[head + 5] || rows[head + 4] === 0) return false
+    if ((rows[head] & 0xffff) >= rows[head + 5]) return false
+    if (rows[head + 4] === 0) return this.#makeRoomForOne(head)
     const width = this.widen(head)
     if (this.hasRoom(head)) return true
     const floor = (rows[head] >>> 16) + this.#step(head, width, RAISED)
     return this.#moveFloor(head, rows[head + 3], floor, width)
+  }
+
+  // There is no width for blocks that are long for the heap, but some bytes for all of them until the native side takes them out.
+  #makeRoomForOne(head) {
+    const { rows } = this
+    const bytes = rows[head + 2]
+    if (rows[head + 6] !== LAYOUT.long || bytes > rows[6]) return false
+    const limits = this.#limitsUpTo((rows[head] & 0xffff) + 1, head)
+    rows[6] -= bytes
+    rows[head + 1] = limits
+    return true
   }
 
   // By how many blocks the floor moves: half of the width, so that it need not move back at once; all of it when it moves on

@@ -118,9 +118,9 @@ const makeClass = (kept, classBits) =>
       return byteLength <= 32_776 ? this.pop(byteLength) : 0
     }
 
-    /** Puts a block into the cache that is not large. As push. */
-    pushSmall(ptr) {
-      return this.isSmall(ptr) && this.push(ptr)
+    /** Puts a block into the cache, whatever way there is. As push. */
+    keep(ptr) {
+      return this.push(ptr) || this.pushNewer(ptr)
     }
 
     /** Takes a block out of the part of the cache that all threads may take. As pop. */

@@ -2,7 +2,7 @@
 //! lock nor a call into native code: JavaScript pops and pushes, Rust refills and empties in
 //! batches.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -12,7 +12,7 @@ use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN};
 use crate::process::depot::Depot;
 use crate::process::rows::{
-    LARGE_SPARE, LONG, OVER_IDLE, OVER_IDLE_BELOW, ROWS, Row, Rows, SHORT, SPARE, row_bytes,
+    LARGE_SPARE, LONG_SPARE, OVER_IDLE, OVER_IDLE_BELOW, ROWS, Row, Rows, SHORT, SPARE, row_bytes,
     spare_of,
 };
 
@@ -36,8 +36,10 @@ const UNTIDY_SHARE: u64 = 20;
 const MOST_FIRST: u32 = 32;
 /// A thread that has the heap to itself may keep one part in this many of it ...
 const SOLE_SHARE: u64 = 4;
-/// ... if those are not more bytes than this, but for one block that is long for the heap.
+/// ... if those are not more bytes than this, ...
 const SOLE_BYTES: u32 = 256 * 1024;
+/// ... or than this, of blocks that are long for the heap.
+const SOLE_LONG_BYTES: u32 = 2 * 1024 * 1024;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
@@ -47,12 +49,22 @@ pub struct ThreadCache {
     budget: Cell<u32>,
     /// Bytes of one block of each row that is in use.
     first: Cell<u32>,
+    /// The rows whose blocks are long for the heap,
+    long_rows: RefCell<Vec<usize>>,
+    /// and the bytes of them that may be kept.
+    long_bytes: Cell<u32>,
 }
 
 impl ThreadCache {
     /// An empty cache.
     pub fn new() -> Self {
-        Self { rows: Arc::new(Rows::new()), budget: Cell::new(0), first: Cell::new(0) }
+        Self {
+            rows: Arc::new(Rows::new()),
+            budget: Cell::new(0),
+            first: Cell::new(0),
+            long_rows: RefCell::new(Vec::new()),
+            long_bytes: Cell::new(0),
+        }
     }
 
     /// The words that JavaScript works on.
@@ -66,10 +78,12 @@ impl ThreadCache {
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
-        if free_blocks.depot.is_worth_tidying()
+        let has_long = self.rows.figure(LONG_SPARE) != self.long_bytes.get();
+        if (has_long || free_blocks.depot.is_worth_tidying())
             && self.rows.row(class).blocks().is_empty()
             && !free_blocks.has(class)?
         {
+            self.put_long(free_blocks)?;
             self.tidy(free_blocks)?;
         }
         let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
@@ -261,42 +275,42 @@ impl ThreadCache {
         Ok(Some(row))
     }
 
-    // Of the rows whose blocks are long for the heap, one has room for a block, once it is asked for
-    // twice in succession: of what else a program takes and frees, hardly anything comes again, and
-    // it would keep neighbours apart.
+    // Blocks that are long for the heap are kept one by one, and only until it is asked for room:
+    // there would else be little of it, in pieces.
     fn keep_long(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, budget: u32) -> Result<()> {
-        let most = if free_blocks.depot.is_for_one_thread() {
-            (free_blocks.heap_bytes()? / SOLE_SHARE) as u32
+        let put = self.put_long(free_blocks);
+        let bytes = if free_blocks.depot.is_for_one_thread() {
+            SOLE_LONG_BYTES.min((free_blocks.heap_bytes()? / SOLE_SHARE) as u32)
         } else {
             budget
         };
-        if self.rows.figure(LONG) != index as u32 {
-            let put = self.long_row().map(|long| self.put_all(free_blocks, long));
-            self.rows.set_figure(LONG, index as u32);
-            return put.unwrap_or(Ok(()));
+        self.long_bytes.set(bytes);
+        self.rows.set_figure(LONG_SPARE, bytes);
+        let row = self.rows.row(index);
+        if row_bytes(index) <= bytes && !row.is_long() {
+            row.set_long(true);
+            self.long_rows.borrow_mut().push(index);
         }
-        if row_bytes(index) <= most {
-            self.rows.row(index).make_room_for_one();
-            self.rows.set_figure(OVER_IDLE, 1);
-        }
-        Ok(())
+        self.rows.set_figure(OVER_IDLE, 1);
+        put
     }
 
-    // The row of long blocks that was last asked for, unless they are no longer long.
-    fn long_row(&self) -> Option<usize> {
-        let long = self.rows.figure(LONG) as usize;
-        (ROWS.contains(&long) && self.rows.row(long).width() == 0).then_some(long)
-    }
-
-    /// Puts the block back that is long for the heap, if one is kept, before another one is looked
-    /// for.
+    /// Puts the blocks back that are long for the heap, before it is asked for room.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache.
     pub fn put_long(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        // One that has none keeps its room: the block may be in use, and come back.
-        let kept = self.long_row().filter(|&long| !self.rows.row(long).blocks().is_empty());
-        kept.map_or(Ok(()), |long| self.put_all(free_blocks, long))
+        let mut used = self.long_bytes.get().saturating_sub(self.rows.figure(LONG_SPARE));
+        let mut outcome = Ok(());
+        for &index in self.long_rows.borrow().iter() {
+            let row = self.rows.row(index);
+            if used > 0 && row.width() == 0 && row.room() > 0 {
+                used = used.saturating_sub(row.room() * row_bytes(index));
+                outcome = outcome.and(self.put_all(free_blocks, index));
+            }
+        }
+        self.rows.set_figure(LONG_SPARE, self.long_bytes.get());
+        outcome
     }
 
     // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to
@@ -306,7 +320,7 @@ impl ThreadCache {
         let mut share = (heap / BUSY_SHARE) as u32;
         if free_blocks.depot.is_for_one_thread() {
             share = share.max(SOLE_BYTES.min((heap / SOLE_SHARE) as u32));
-        } else if self.budget.get() > share {
+        } else if self.budget.get().max(self.long_bytes.get()) > share {
             self.rest(free_blocks)?;
         }
         let busy = share / free_blocks.depot.busy_with(free_blocks.thread) as u32;
@@ -361,12 +375,15 @@ impl ThreadCache {
 
     fn empty(&self) {
         for row in ROWS.map(|index| self.rows.row(index)) {
-            row.fill(0);
             row.set_width(0);
+            row.set_long(false);
+            row.fill(0);
         }
-        for figure in OVER_IDLE..=LONG {
+        for figure in OVER_IDLE..=LONG_SPARE {
             self.rows.set_figure(figure, 0);
         }
+        self.long_rows.borrow_mut().clear();
+        self.long_bytes.set(0);
         self.budget.set(0);
         self.first.set(0);
     }
@@ -819,8 +836,15 @@ mod tests {
         js(cache, fixture).push_large(block).then_some(block)
     }
 
+    fn live_large(fixture: &mut Fixture, byte_length: u32) -> u32 {
+        let free_blocks = fixture.free_blocks(0);
+        let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
+        give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
+        block
+    }
+
     #[test]
-    fn of_blocks_that_are_long_for_the_heap_one_is_kept_when_its_length_comes_again() {
+    fn blocks_that_are_long_for_the_heap_are_kept_until_it_is_asked_for_room() {
         for threads in [1, 2] {
             let (cache, other) = (ThreadCache::new(), ThreadCache::new());
             let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
@@ -829,25 +853,48 @@ mod tests {
             }
             let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
             keep_large(&cache, &mut fixture, 60_000).unwrap();
-            let before = kept(&cache);
-            for byte_length in [300_000, 400_000] {
-                assert_eq!(keep_large(&cache, &mut fixture, byte_length), None);
-                assert_eq!(kept(&cache), before, "nor the one before it");
-                let block = keep_large(&cache, &mut fixture, byte_length).unwrap();
-                assert_eq!(keep_large(&cache, &mut fixture, byte_length), None, "a second one");
-                assert_eq!(js(&cache, &fixture).pop_large(byte_length), Some(block));
+            let (before, most) = (kept(&cache), [SOLE_LONG_BYTES, budget][threads - 1]);
+            for (round, byte_length) in [300_000, 400_000].into_iter().enumerate() {
+                let block = live_large(&mut fixture, byte_length);
+                let row = Rows::row_at(js(&cache, &fixture).head_of_large(block)).unwrap();
+                assert!(!js(&cache, &fixture).push_large(block), "not known to be long");
+                cache.make_room(&mut fixture.free_blocks(0), row).unwrap();
+                assert_eq!(kept(&cache), before, "nor the ones before");
                 assert!(js(&cache, &fixture).push_large(block));
                 assert_eq!(cache.rows.figure(OVER_IDLE), 1);
+                let mut count = 0;
+                loop {
+                    count += 1;
+                    let next = live_large(&mut fixture, byte_length);
+                    if !js(&cache, &fixture).push_large(next) {
+                        break;
+                    }
+                }
+                assert_eq!(count, most / row_bytes(row), "round {round}");
+                let newest = js(&cache, &fixture).pop_large(byte_length).unwrap();
+                assert!(js(&cache, &fixture).push_large(newest));
             }
-            assert!(kept(&cache) - before > 400_000);
             let free_blocks = &mut fixture.free_blocks(0);
             cache.put_long(free_blocks).unwrap();
             cache.put_long(free_blocks).unwrap();
-            assert_eq!(kept(&cache), before);
-            assert_eq!(free_blocks.heap.stats().unwrap().block_count, 4, "those not kept");
-            let longer = [0; 3].map(|_| keep_large(&cache, &mut fixture, budget + UNIT).is_some());
-            assert_eq!(longer, [false, threads == 1, false]);
+            assert_eq!((kept(&cache), cache.rows.figure(LONG_SPARE)), (before, most));
+            assert_eq!(free_blocks.heap.stats().unwrap().block_count, 2, "those not kept");
+            assert_eq!(keep_large(&cache, &mut fixture, budget + UNIT).is_some(), threads == 1);
         }
+    }
+
+    #[test]
+    fn blocks_that_are_long_for_the_heap_go_back_before_a_span_is_cut() {
+        let (cache, _, mut fixture) = pair();
+        assert!(cache.budget(&mut fixture.free_blocks(0)).unwrap() < 4 * 60_000);
+        keep_large(&cache, &mut fixture, 60_000).unwrap();
+        let before = kept(&cache);
+        let fetched = cache.refill(&mut fixture.free_blocks(0), 5).unwrap() as u64;
+        assert_eq!(kept(&cache), fetched * u64::from(CLASSES[5].stride));
+        keep_large(&cache, &mut fixture, 60_000).unwrap();
+        cache.rows.row(5).fill(0);
+        cache.refill(&mut fixture.free_blocks(0), 5).unwrap();
+        assert!(kept(&cache) < before, "the second span too");
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub struct CacheLayout {
     pub large_spare: i32,
     /// A word of the head of class 0.
     pub refusals: i32,
+    /// A word of the head of class 0.
+    pub long_spare: i32,
+    /// What a head has where it has the way that the floor has moved, if blocks are kept one by one.
+    pub long: i32,
     /// Index of the sizes.
     pub sizes: i32,
     /// Bytes, header included, of the largest block of a size class.
@@ -101,6 +105,8 @@ pub fn cache_layout() -> CacheLayout {
         short: rows::SHORT as i32,
         large_spare: rows::LARGE_SPARE as i32,
         refusals: rows::REFUSALS as i32,
+        long_spare: rows::LONG_SPARE as i32,
+        long: rows::LONG as i32,
         sizes: rows::SIZES as i32,
         largest: rows::LARGEST as i32,
         large_heads: rows::LARGE_HEADS as i32,

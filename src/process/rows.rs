@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! heads        one for each size class, 8 words; see OWN to MOVED. Class 0 is none: in its head are figures
-//!              of the whole cache, OVER_IDLE to LONG
+//!              of the whole cache, OVER_IDLE to LONG_SPARE
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
 //! large heads  of large blocks, which have one state: eight lengths for each doubling
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
@@ -75,8 +75,10 @@ pub const PUBLISHED: usize = 3;
 pub const WIDTH: usize = 4;
 /// The word behind the stack.
 pub const END: usize = 5;
-/// Which way JavaScript has moved the floor last.
+/// Which way JavaScript has moved the floor last; or [`LONG`], where the part has no width.
 pub const MOVED: usize = 6;
+/// Blocks of this row are long for the heap: they are kept one by one.
+pub const LONG: u32 = 3;
 
 /// In the head of class 0: whether the cache is larger than that of an idle thread may be.
 pub const OVER_IDLE: usize = 0;
@@ -91,8 +93,9 @@ pub const SHORT: usize = 3;
 pub const LARGE_SPARE: usize = 4;
 /// How often an own part could not be widened since the last time that all were narrowed.
 pub const REFUSALS: usize = 5;
-/// The last row that room was asked for of those whose blocks are long for the heap.
-pub const LONG: usize = 6;
+/// Bytes of blocks that are long for the heap that may still be kept until the heap is next asked
+/// for room.
+pub const LONG_SPARE: usize = 6;
 
 /// The words of one thread's cache.
 pub struct Rows {
@@ -283,12 +286,19 @@ impl<'r> Row<'r> {
         self.settle(bottom, bottom + blocks.len());
     }
 
-    /// Has room for a block where there is none, though the thread's own part has no width.
-    pub fn make_room_for_one(&self) {
-        if self.blocks().is_empty() {
-            self.settle(self.start, self.start);
-            self.set_ceiling(self.start + 1);
-        }
+    /// Whether JavaScript keeps blocks one by one, for which the thread's own part has no width.
+    pub fn is_long(&self) -> bool {
+        self.head[MOVED].load(Relaxed) == LONG
+    }
+
+    /// Lets JavaScript do that, or not any more.
+    pub fn set_long(&self, is_long: bool) {
+        self.head[MOVED].store(if is_long { LONG } else { 0 }, Relaxed);
+    }
+
+    /// How many blocks there is room for in all.
+    pub fn room(&self) -> u32 {
+        (self.head[LIMITS].load(Relaxed) >> 16).saturating_sub(self.start as u32)
     }
 
     /// Takes the part that is everyone's. The slots are the taker's for as long as it has the

@@ -115,6 +115,9 @@ impl<B: Bytes> SharedHeap<B> {
         if state.book.is_some() {
             return self.debug_resize(&mut state, pointer, byte_length, stay);
         }
+        // A block that is kept may lie behind this one. If it cannot be put back, that is no fault
+        // of this call's.
+        drop(self.with_free_blocks(&mut state, |free_blocks| self.cache.put_long(free_blocks)));
         self.with_live(&mut state, pointer, |heap, live| {
             heap.resize_live(live, byte_length, stay)?;
             if live.class().is_none() {

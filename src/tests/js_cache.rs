@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::heap::{GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE, LiveBlocks};
 use crate::process::rows::{
-    END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONGEST,
-    MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED, REFUSALS, SHORT, SIZES,
-    SPARE, STACKS, WIDTH,
+    END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONG, LONG_SPARE,
+    LONGEST, MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED, REFUSALS, SHORT,
+    SIZES, SPARE, STACKS, WIDTH,
 };
 use crate::tests::kill::step;
 
@@ -221,14 +221,27 @@ impl<'a> JsCache<'a> {
     }
 
     fn raise(&self, head: usize) -> bool {
-        if self.own(head).0 >= self.row(head, END) || self.row(head, WIDTH) == 0 {
+        if self.own(head).0 >= self.row(head, END) {
             return false;
+        }
+        if self.row(head, WIDTH) == 0 {
+            return self.make_room_for_one(head);
         }
         let width = self.widen(head);
         self.has_room(head) || {
             let floor = self.own(head).1 + self.step_of(head, width, RAISED);
             self.move_floor(head, self.row(head, PUBLISHED), floor, width)
         }
+    }
+
+    fn make_room_for_one(&self, head: usize) -> bool {
+        let (bytes, spare) = (self.row(head, LONGEST), self.row(0, LONG_SPARE));
+        if self.row(head, MOVED) != LONG || bytes > spare {
+            return false;
+        }
+        self.set_row(0, LONG_SPARE, spare - bytes);
+        self.set_ceiling(head, self.own(head).0 + 1);
+        true
     }
 
     fn step_of(&self, head: usize, width: u32, way: u32) -> u32 {
