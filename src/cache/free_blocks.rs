@@ -7,7 +7,7 @@ use crate::fault::{Fault, Result};
 use crate::heap::{CLASSES, DENSE_END, Heap, MAX_SLOTS, Search, Span, UNIT};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
-use crate::process::rows::depth;
+use crate::process::rows::{Row, depth};
 
 /// Bytes of blocks that are taken out of spans at once, if they are not in one span anyway: more
 /// would touch headers that nobody wants yet.
@@ -102,6 +102,24 @@ impl FreeBlocks<'_> {
             kept
         });
         heap.put_unused_blocks(sound).and(outcome)
+    }
+
+    /// Puts the oldest `count` blocks of a row back.
+    ///
+    /// # Errors
+    /// As [`FreeBlocks::put`]; all of them left the row.
+    pub fn put_oldest(&mut self, row: &Row<'_>, count: usize) -> Result<()> {
+        let put = self.put(row.blocks()[..count].iter().map(|block| block.load(Relaxed)));
+        row.drop_oldest(count);
+        put
+    }
+
+    /// Puts all blocks of a row back, and leaves it no room that it has not by its width.
+    ///
+    /// # Errors
+    /// As [`FreeBlocks::put`]; all of them left the row.
+    pub fn put_row(&mut self, row: &Row<'_>) -> Result<()> {
+        self.put_oldest(row, row.blocks().len())
     }
 
     /// Frees spans of which caches kept blocks, but do so no longer.

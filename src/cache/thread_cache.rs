@@ -2,69 +2,36 @@
 //! lock nor a call into native code: JavaScript pops and pushes, Rust refills and empties in
 //! batches.
 
-use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crate::cache::budget::{Budget, LEAST_BLOCKS};
 use crate::cache::free_blocks::FreeBlocks;
 use crate::cache::idle_spans::KeptBlocks;
+use crate::cache::long_blocks::LongBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN};
 use crate::process::depot::Depot;
-use crate::process::rows::{
-    LARGE_SPARE, LONG_SPARE, OVER_IDLE, OVER_IDLE_BELOW, ROWS, Row, Rows, SHORT, SPARE, row_bytes,
-    spare_of,
-};
+use crate::process::rows::{LONG_SPARE, OVER_IDLE, ROWS, Row, Rows, SHORT, row_bytes};
 
-/// Bytes of blocks that an idle thread may keep to itself, in a heap that has many times as many.
-const IDLE_BYTES: u32 = 56 * 1024;
-/// In a small one it may keep one part in this many of what a busy one may.
-const IDLE_SHARE: u32 = 8;
-/// All busy threads together may keep one part in this many of the heap to themselves.
-const BUSY_SHARE: u64 = 16;
-/// A row begins with one part in this many of what its thread may have, but for one block at least
-/// ...
-const FIRST_SHARE: u32 = 64;
-/// ... in one of large blocks, which are few, with one in this many ...
-const FIRST_LARGE_SHARE: u32 = 16;
-/// ... if there could be this many, and with this many blocks at most.
-const LEAST_BLOCKS: u32 = 4;
 /// Much more is kept than before when it is more than this many bytes ...
 const UNTIDY_BYTES: u64 = 128 * 1024;
 /// ... and one part in this many of the heap besides.
 const UNTIDY_SHARE: u64 = 20;
-const MOST_FIRST: u32 = 32;
-/// A thread that has the heap to itself may keep one part in this many of it ...
-const SOLE_SHARE: u64 = 4;
-/// ... if those are not more bytes than this, ...
-const SOLE_BYTES: u32 = 256 * 1024;
-/// ... or than this, of blocks that are long for the heap.
-const SOLE_LONG_BYTES: u32 = 2 * 1024 * 1024;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
     rows: Arc<Rows>,
-    /// Bytes that the own parts of all classes together may have besides a block of each, those to
-    /// spare included; those of large blocks may have as many.
-    budget: Cell<u32>,
-    /// Bytes of one block of each row that is in use.
-    first: Cell<u32>,
-    /// The rows whose blocks are long for the heap,
-    long_rows: RefCell<Vec<usize>>,
-    /// and the bytes of them that may be kept.
-    long_bytes: Cell<u32>,
+    budget: Budget,
+    long: LongBlocks,
 }
 
 impl ThreadCache {
     /// An empty cache.
     pub fn new() -> Self {
-        Self {
-            rows: Arc::new(Rows::new()),
-            budget: Cell::new(0),
-            first: Cell::new(0),
-            long_rows: RefCell::new(Vec::new()),
-            long_bytes: Cell::new(0),
-        }
+        let rows = Arc::new(Rows::new());
+        let (budget, long) = (Budget::new(&rows), LongBlocks::new(&rows));
+        Self { rows, budget, long }
     }
 
     /// The words that JavaScript works on.
@@ -78,12 +45,11 @@ impl ThreadCache {
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
-        let has_long = self.rows.figure(LONG_SPARE) != self.long_bytes.get();
-        if (has_long || free_blocks.depot.is_worth_tidying())
+        if (self.long.are_kept() || free_blocks.depot.is_worth_tidying())
             && self.rows.row(class).blocks().is_empty()
             && !free_blocks.has(class)?
         {
-            self.put_long(free_blocks)?;
+            self.long.put(free_blocks)?;
             self.tidy(free_blocks)?;
         }
         let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
@@ -114,7 +80,7 @@ impl ThreadCache {
     // Puts a block back into its span, the oldest of this thread's or one of the depot.
     fn give_one_back(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<()> {
         if !self.rows.row(class).blocks().is_empty() {
-            return self.put_oldest(free_blocks, class, 1);
+            return free_blocks.put_oldest(&self.rows.row(class), 1);
         }
         let slots = [AtomicU32::new(0)];
         let taken = free_blocks.depot.take(free_blocks.thread, class, &slots);
@@ -157,7 +123,7 @@ impl ThreadCache {
 
     fn put_large(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
         (DENSE_END..ROWS.end)
-            .map(|index| self.put_all(free_blocks, index))
+            .map(|index| free_blocks.put_row(&self.rows.row(index)))
             .fold(Ok(()), Result::and)
     }
 
@@ -197,30 +163,12 @@ impl ThreadCache {
         oldest: usize,
     ) -> Result<()> {
         if index >= DENSE_END {
-            return self.put_oldest(free_blocks, index, oldest);
+            return free_blocks.put_oldest(&self.rows.row(index), oldest);
         }
         let row = self.rows.row(index);
         free_blocks.depot.put(free_blocks.thread, index, &row.blocks()[..oldest]);
         row.drop_oldest(oldest);
         Ok(())
-    }
-
-    // Puts the oldest blocks of a row back into their spans, or, large ones, into the heap.
-    fn put_oldest(
-        &self,
-        free_blocks: &mut FreeBlocks<'_>,
-        index: usize,
-        oldest: usize,
-    ) -> Result<()> {
-        let row = self.rows.row(index);
-        let put = free_blocks.put(row.blocks()[..oldest].iter().map(|block| block.load(Relaxed)));
-        row.drop_oldest(oldest);
-        put
-    }
-
-    // Puts all blocks of a row back, and leaves it no room that it has not by its width.
-    fn put_all(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<()> {
-        self.put_oldest(free_blocks, index, self.rows.row(index).blocks().len())
     }
 
     /// Puts one part in `part` of what this thread keeps, and of what all threads can have, back
@@ -236,7 +184,7 @@ impl ThreadCache {
                 continue;
             }
             any = true;
-            let put = self.put_oldest(free_blocks, index, oldest);
+            let put = free_blocks.put_oldest(&self.rows.row(index), oldest);
             outcome = outcome.and_then(|some| put.map(|()| some));
         }
         outcome.map(|some| some || any)
@@ -247,7 +195,7 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; the cache is empty then too.
     pub fn drain(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let drained = ROWS.map(|index| self.put_all(free_blocks, index));
+        let drained = ROWS.map(|index| free_blocks.put_row(&self.rows.row(index)));
         let outcome = drained.fold(Ok(()), Result::and);
         self.close(free_blocks);
         outcome
@@ -263,36 +211,26 @@ impl ThreadCache {
 
     // Lets the thread have blocks of a row to itself. None when they are long for the heap.
     fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
-        let (row, bytes) = (self.rows.row(index), row_bytes(index));
-        let budget = self.budget(free_blocks)?;
-        if row.width() == 0 && bytes > budget / LEAST_BLOCKS {
-            return self.keep_long(free_blocks, index, budget).map(|()| None);
+        let budget = self.update_budget(free_blocks)?;
+        let row = self.rows.row(index);
+        if row.width() == 0 && row_bytes(index) > budget / LEAST_BLOCKS {
+            return self.long.keep(free_blocks, index, budget).map(|()| None);
         }
-        let share = if index < DENSE_END { FIRST_SHARE } else { FIRST_LARGE_SHARE };
-        let first = (budget / share / bytes).clamp(1, MOST_FIRST);
-        let width = if row.width() == 0 { self.reserve(index, first) } else { row.width() };
+        let width =
+            if row.width() == 0 { self.budget.first_width(index, budget) } else { row.width() };
         row.set_width(width);
         Ok(Some(row))
     }
 
-    // Blocks that are long for the heap are kept one by one, and only until it is asked for room:
-    // there would else be little of it, in pieces.
-    fn keep_long(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, budget: u32) -> Result<()> {
-        let put = self.put_long(free_blocks);
-        let bytes = if free_blocks.depot.is_for_one_thread() {
-            SOLE_LONG_BYTES.min((free_blocks.heap_bytes()? / SOLE_SHARE) as u32)
-        } else {
-            budget
-        };
-        self.long_bytes.set(bytes);
-        self.rows.set_figure(LONG_SPARE, bytes);
-        let row = self.rows.row(index);
-        if row_bytes(index) <= bytes && !row.is_long() {
-            row.set_long(true);
-            self.long_rows.borrow_mut().push(index);
+    // What the thread kept when it had the heap to itself goes to the depot once there are others.
+    fn update_budget(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<u32> {
+        let share = Budget::share(free_blocks)?;
+        if self.budget.bytes().max(self.long.bytes()) > share
+            && !free_blocks.depot.is_for_one_thread()
+        {
+            self.rest(free_blocks)?;
         }
-        self.rows.set_figure(OVER_IDLE, 1);
-        put
+        Ok(self.budget.update(free_blocks, share))
     }
 
     /// Puts the blocks back that are long for the heap, before it is asked for room.
@@ -300,66 +238,7 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache.
     pub fn put_long(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let mut used = self.long_bytes.get().saturating_sub(self.rows.figure(LONG_SPARE));
-        let mut outcome = Ok(());
-        for &index in self.long_rows.borrow().iter() {
-            let row = self.rows.row(index);
-            if used > 0 && row.width() == 0 && row.room() > 0 {
-                used = used.saturating_sub(row.room() * row_bytes(index));
-                outcome = outcome.and(self.put_all(free_blocks, index));
-            }
-        }
-        self.rows.set_figure(LONG_SPARE, self.long_bytes.get());
-        outcome
-    }
-
-    // Bytes of blocks that the thread may keep to itself. What the heap has grown by since is to
-    // spare. What it kept when it had the heap to itself goes to the depot once there are others.
-    fn budget(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<u32> {
-        let heap = free_blocks.heap_bytes()?;
-        let mut share = (heap / BUSY_SHARE) as u32;
-        if free_blocks.depot.is_for_one_thread() {
-            share = share.max(SOLE_BYTES.min((heap / SOLE_SHARE) as u32));
-        } else if self.budget.get().max(self.long_bytes.get()) > share {
-            self.rest(free_blocks)?;
-        }
-        let busy = share / free_blocks.depot.busy_with(free_blocks.thread) as u32;
-        let budget = IDLE_BYTES.max(busy).min(share);
-        let more = budget.saturating_sub(self.budget.get());
-        if more > 0 {
-            free_blocks.depot.set_busy(free_blocks.thread, true);
-            self.budget.set(budget);
-            for spare in [SPARE, LARGE_SPARE] {
-                self.rows.set_figure(spare, self.rows.figure(spare) + more);
-            }
-            self.note_over_idle_below();
-        }
-        Ok(budget)
-    }
-
-    // All that the thread may have to itself is more than an idle one should keep when less is
-    // spare than this: a negative number, if that cannot be.
-    fn note_over_idle_below(&self) {
-        let budget = self.budget.get();
-        let idle = IDLE_BYTES.min(budget / IDLE_SHARE);
-        let below = (budget + self.first.get()).wrapping_sub(idle);
-        self.rows.set_figure(OVER_IDLE_BELOW, below);
-    }
-
-    // How many blocks of `wanted` there may be in a row: one in any case, the others if there are
-    // bytes to spare. Large blocks have bytes of their own.
-    fn reserve(&self, index: usize, wanted: u32) -> u32 {
-        let (bytes, figure) = (row_bytes(index), spare_of(index));
-        let spare = self.rows.figure(figure);
-        let more = (wanted - 1).min(spare / bytes);
-        let spare = spare - more * bytes;
-        self.rows.set_figure(figure, spare);
-        self.first.set(self.first.get() + bytes);
-        self.note_over_idle_below();
-        if (spare as i32) < self.rows.figure(OVER_IDLE_BELOW) as i32 {
-            self.rows.set_figure(OVER_IDLE, 1);
-        }
-        1 + more
+        self.long.put(free_blocks)
     }
 
     /// Notes whether the heap is short of room.
@@ -382,566 +261,11 @@ impl ThreadCache {
         for figure in OVER_IDLE..=LONG_SPARE {
             self.rows.set_figure(figure, 0);
         }
-        self.long_rows.borrow_mut().clear();
-        self.long_bytes.set(0);
-        self.budget.set(0);
-        self.first.set(0);
+        self.long.clear();
+        self.budget.clear();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::cache::free_blocks::fixture::Fixture;
-    use crate::cache::free_blocks::give_out;
-    use crate::fault::Fault;
-    use crate::heap::CLASSES;
-    use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, UNIT, class_for};
-    use crate::process::rows::{LIMITS, OWN, WIDTH};
-    use crate::tests::fixture::Random;
-    use crate::tests::js_cache::JsCache;
-
-    fn pair() -> (ThreadCache, ThreadCache, Fixture) {
-        let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
-        let fixture = Fixture::new([mine.rows(), theirs.rows()]);
-        (mine, theirs, fixture)
-    }
-
-    fn js<'a>(cache: &'a ThreadCache, fixture: &'a Fixture) -> JsCache<'a> {
-        JsCache::new(&fixture.words, cache.rows().words(), &fixture.live_blocks)
-    }
-
-    fn kept(cache: &ThreadCache) -> u64 {
-        let bytes = |class| cache.rows.row(class).blocks().len() as u64;
-        ROWS.map(|row| bytes(row) * u64::from(row_bytes(row))).sum()
-    }
-
-    /// Bytes that the thread may have to itself as things are.
-    fn reserved(cache: &ThreadCache) -> u32 {
-        let bytes = |class| cache.rows.row(class).width() * CLASSES[class].stride;
-        (1..DENSE_END).map(bytes).sum()
-    }
-
-    /// Those of it that are more than a block of each class.
-    fn widened(cache: &ThreadCache) -> u32 {
-        let more = |class| cache.rows.row(class).width().saturating_sub(1) * CLASSES[class].stride;
-        (1..DENSE_END).map(more).sum()
-    }
-
-    fn cached(heap: &Heap<'_>) -> u64 {
-        heap.stats().unwrap().cached_bytes
-    }
-
-    #[test]
-    fn a_refill_keeps_the_blocks_that_are_there() {
-        let (cache, _, mut fixture) = pair();
-        let free_blocks = &mut fixture.free_blocks(0);
-        let count = cache.refill(free_blocks, 5).unwrap();
-        assert!(count > 0);
-        assert_eq!(cache.refill(free_blocks, 5), Ok(count));
-        assert_eq!(cached(&free_blocks.heap), kept(&cache));
-    }
-
-    /// A small heap that is nearly full, and a row of blocks of 320 bytes in a cache of it.
-    fn nearly_full() -> (ThreadCache, Fixture, usize, usize) {
-        let cache = ThreadCache::new();
-        let mut fixture = Fixture::of_pages(8, [cache.rows(), &Arc::new(Rows::new())]);
-        let free_blocks = &mut fixture.free_blocks(0);
-        let [class, longer] = [288, 320].map(|stride| class_for(stride - HEADER, GRAIN).unwrap());
-        cache.refill(free_blocks, longer).unwrap();
-        let left = free_blocks.heap.free_runs().unwrap()[0].1;
-        let rest = (left - 20) * UNIT - GRAIN - HEADER;
-        free_blocks.heap.malloc(rest, GRAIN, Search::Quick).unwrap();
-        (cache, fixture, class, longer)
-    }
-
-    fn served(free_blocks: &FreeBlocks<'_>, class: usize) -> Option<usize> {
-        let byte_length = CLASSES[class].stride - HEADER;
-        let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
-        give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
-        free_blocks.heap.class_of(block).unwrap()
-    }
-
-    #[test]
-    fn one_of_the_longer_blocks_that_a_thread_keeps_is_for_the_heap_to_give() {
-        let (cache, mut fixture, class, longer) = nearly_full();
-        let free_blocks = &mut fixture.free_blocks(0);
-        for kept in (0..cache.rows.row(longer).blocks().len()).rev() {
-            assert_eq!(cache.refill(free_blocks, class), Ok(0));
-            assert_eq!(cache.rows.row(longer).blocks().len(), kept);
-            assert_eq!(served(free_blocks, class), Some(longer));
-        }
-        assert!(cache.refill(free_blocks, class).unwrap() > 0, "there are none");
-    }
-
-    #[test]
-    fn one_of_the_longer_blocks_in_the_depot_is_for_the_heap_to_give() {
-        let (cache, mut fixture, class, longer) = nearly_full();
-        let free_blocks = &mut fixture.free_blocks(0);
-        let kept = cache.rows.row(longer).blocks().len() as u64;
-        cache.rest(free_blocks).unwrap();
-        for left in (0..kept).rev() {
-            assert_eq!(cache.refill(free_blocks, class), Ok(0));
-            assert_eq!(free_blocks.depot.bytes(), left * u64::from(row_bytes(longer)));
-            assert_eq!(served(free_blocks, class), Some(longer));
-        }
-        assert!(cache.refill(free_blocks, class).unwrap() > 0, "there are none");
-    }
-
-    #[test]
-    fn a_class_that_has_blocks_is_not_served_by_longer_ones() {
-        let (cache, mut fixture, class, longer) = nearly_full();
-        let free_blocks = &mut fixture.free_blocks(0);
-        free_blocks.heap.malloc(CLASSES[class].stride - HEADER, GRAIN, Search::Quick).unwrap();
-        let kept = cache.rows.row(longer).blocks().len();
-        assert!(cache.refill(free_blocks, class).unwrap() > 0);
-        assert_eq!(cache.rows.row(longer).blocks().len(), kept);
-    }
-
-    #[test]
-    fn a_refill_that_meets_damage_loses_no_block() {
-        let class = class_for(200, GRAIN).unwrap();
-        // Free blocks in two spans: the second may be damaged when those of the first are fetched.
-        let used_heap = || {
-            let (cache, _, mut fixture) = pair();
-            let heap = fixture.free_blocks(0).heap;
-            let blocks = [0; 300].map(|_| heap.malloc(200, GRAIN, Search::Quick).unwrap());
-            heap.free(blocks[0]).unwrap();
-            (cache, fixture)
-        };
-        let mut cut_short = 0;
-        // The superblock but for what tells a heap of this build from chance bytes, the map, and
-        // the records that spans begin with.
-        let unit = UNIT as usize / 4;
-        let records = (7..3 * unit).chain((3..80).flat_map(|at| at * unit..at * unit + 12));
-        for word in records {
-            let (cache, mut fixture) = used_heap();
-            if fixture.words[word].load(Relaxed) == 0 {
-                continue;
-            }
-            let old = fixture.words[word].fetch_xor(u32::MAX, Relaxed);
-            drop(cache.refill(&mut fixture.free_blocks(0), class));
-            fixture.words[word].store(old, Relaxed);
-            cut_short += u32::from(kept(&cache) == u64::from(CLASSES[class].stride));
-            assert_eq!(cached(&fixture.free_blocks(0).heap), kept(&cache), "word {word}");
-        }
-        assert!(cut_short > 0);
-    }
-
-    #[test]
-    fn a_full_stack_makes_room_by_its_older_half() {
-        let (cache, _, mut fixture) = pair();
-        let byte_length = CLASSES[5].stride - HEADER;
-        let heap = fixture.free_blocks(0).heap;
-        let blocks: Vec<_> =
-            (0..3_000).map(|_| heap.malloc(byte_length, GRAIN, Search::Quick).unwrap()).collect();
-        for &block in &blocks {
-            fixture.live_blocks.set_live(block, 5);
-            let pushed = js(&cache, &fixture).push(block) || js(&cache, &fixture).push_newer(block);
-            if !pushed {
-                cache.make_room(&mut fixture.free_blocks(0), 5).unwrap();
-                assert!(js(&cache, &fixture).push(block));
-            }
-        }
-        let free_blocks = &mut fixture.free_blocks(0);
-        let newest = cache.rows.row(5).blocks().last().map(|block| block.load(Relaxed));
-        assert_eq!(newest, blocks.last().copied());
-        assert!(kept(&cache) < cached(&free_blocks.heap));
-        assert_eq!(free_blocks.collect(1), Ok(true));
-        assert!(kept(&cache) == cached(&free_blocks.heap) && kept(&cache) > 0);
-    }
-
-    /// Allocates so many blocks of 200 bytes and frees them.
-    fn keep(cache: &ThreadCache, fixture: &mut Fixture, count: u32) {
-        let class = class_for(200, GRAIN).unwrap();
-        let heap = fixture.free_blocks(1).heap;
-        let blocks: Vec<_> =
-            (0..count).map(|_| heap.malloc(200, GRAIN, Search::Quick).unwrap()).collect();
-        for block in blocks {
-            fixture.live_blocks.set_live(block, class);
-            while !js(cache, fixture).push(block) && !js(cache, fixture).push_newer(block) {
-                cache.make_room(&mut fixture.free_blocks(0), class).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn much_that_is_kept_goes_back_before_a_span_is_cut_in_a_memory_that_has_grown() {
-        let stride = u64::from(CLASSES[class_for(200, GRAIN).unwrap()].stride);
-        let (cache, _, mut fixture) = pair();
-        let heap = fixture.free_blocks(0).heap;
-        let much =
-            UNTIDY_BYTES + u64::from(heap.total_units().unwrap()) * u64::from(UNIT) / UNTIDY_SHARE;
-        keep(&cache, &mut fixture, (much / stride) as u32);
-        let free_blocks = &mut fixture.free_blocks(0);
-        assert!(kept(&cache) < cached(&free_blocks.heap), "some is in the depot");
-        free_blocks.depot.note_growth(u64::from(PAGE) * 100);
-        let before = cached(&free_blocks.heap);
-        cache.tidy(free_blocks).unwrap();
-        assert_eq!(cached(&free_blocks.heap), before, "not much");
-        keep(&cache, &mut fixture, 1);
-        let free_blocks = &mut fixture.free_blocks(0);
-        cache.refill(free_blocks, class_for(200, GRAIN).unwrap()).unwrap();
-        assert_eq!(cached(&free_blocks.heap), before + stride, "no span was cut");
-        let new = cache.refill(free_blocks, 5).unwrap() as u64;
-        assert_eq!(cached(&free_blocks.heap), new * u64::from(CLASSES[5].stride));
-        assert!(new > 0 && cache.rows.row(5).blocks().len() as u64 == new);
-    }
-
-    #[test]
-    fn blocks_whose_span_is_in_use_stay_kept_and_large_ones_do_not() {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
-        let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
-        keep(&cache, &mut fixture, 8_000);
-        let free_blocks = &mut fixture.free_blocks(0);
-        let large = free_blocks.heap.malloc(40_000, GRAIN, Search::Quick).unwrap();
-        give_out(&free_blocks.heap, free_blocks.live_blocks, large).unwrap();
-        let head = js(&cache, &fixture).head_of_large(large);
-        cache.make_room(&mut fixture.free_blocks(0), Rows::row_at(head).unwrap()).unwrap();
-        assert!(js(&cache, &fixture).push_large(large));
-        let live: Vec<_> = (0..3).map(|_| js(&cache, &fixture).pop(200).unwrap()).collect();
-        let free_blocks = &mut fixture.free_blocks(0);
-        free_blocks.depot.note_growth(u64::from(PAGE) * 100);
-        cache.tidy(free_blocks).unwrap();
-        let spans = |blocks: &mut dyn Iterator<Item = u32>| -> BTreeSet<u32> {
-            let heap = free_blocks.heap;
-            blocks.map(|block| heap.span_around(block / UNIT).unwrap().unwrap().unit).collect()
-        };
-        let stacks = ROWS.map(|row| cache.rows.row(row).blocks());
-        let stacks = stacks.flatten().map(|block| block.load(Relaxed));
-        let left: Vec<_> = stacks.chain(free_blocks.depot.blocks()).collect();
-        assert_eq!(spans(&mut left.into_iter()), spans(&mut live.into_iter()));
-        assert_eq!(cached(&free_blocks.heap), kept(&cache) + free_blocks.depot.bytes());
-        assert!(free_blocks.live_blocks.is_free(large));
-    }
-
-    #[test]
-    fn what_is_kept_stays_in_a_memory_that_has_not_grown() {
-        let (cache, _, mut fixture) = pair();
-        keep(&cache, &mut fixture, 4_000);
-        let free_blocks = &mut fixture.free_blocks(0);
-        let before = cached(&free_blocks.heap);
-        let new = cache.refill(free_blocks, 5).unwrap() as u64;
-        assert_eq!(cached(&free_blocks.heap), before + new * u64::from(CLASSES[5].stride));
-    }
-
-    #[test]
-    fn what_a_thread_has_to_itself_is_within_the_budget() {
-        let (cache, _, mut fixture) = pair();
-        let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
-        let one_of_each: u32 = CLASSES[1..DENSE_END].iter().map(|class| class.stride).sum();
-        let (mut random, mut live) = (Random(3), Vec::new());
-        for step in 0..40_000 {
-            let shift = 4 + random.below(12);
-            let byte_length = 1 + random.below(1 << shift);
-            let class = class_for(byte_length, GRAIN).unwrap();
-            let js = js(&cache, &fixture);
-            let found = js.pop(byte_length).or_else(|| js.pop_older(byte_length)).or_else(|| {
-                drop(cache.refill(&mut fixture.free_blocks(0), class));
-                self::js(&cache, &fixture).pop(byte_length)
-            });
-            live.extend(found.map(|block| (block, class)));
-            if step % 3 > 0 && !live.is_empty() {
-                let (block, class) = live.swap_remove(random.below(live.len() as u32) as usize);
-                if !(self::js(&cache, &fixture).push(block)
-                    || self::js(&cache, &fixture).push_newer(block))
-                {
-                    cache.make_room(&mut fixture.free_blocks(0), class).unwrap();
-                    assert!(self::js(&cache, &fixture).push(block));
-                }
-            }
-            assert!(reserved(&cache) <= budget + one_of_each);
-            let own = (1..DENSE_END).map(|class| cache.rows.row(class).own() as u32);
-            assert!(
-                own.zip(&CLASSES[1..]).map(|(own, class)| own * class.stride).sum::<u32>()
-                    <= reserved(&cache)
-            );
-            assert_eq!(budget - widened(&cache), cache.rows.figure(SPARE));
-            assert!(cache.rows.figure(OVER_IDLE) == 1 || reserved(&cache) <= IDLE_BYTES);
-            if step % 4_000 == 0 {
-                cache.rest(&mut fixture.free_blocks(0)).unwrap();
-                assert_eq!(
-                    (reserved(&cache), kept(&cache), cache.rows.figure(OVER_IDLE)),
-                    (0, 0, 0)
-                );
-            }
-        }
-        let free_blocks = &mut fixture.free_blocks(0);
-        cache.give_back(free_blocks, 1).unwrap();
-        assert_eq!((kept(&cache), cached(&free_blocks.heap)), (0, 0));
-    }
-
-    #[test]
-    fn classes_that_are_no_longer_used_leave_their_bytes_to_those_that_are() {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
-        let mut fixture = Fixture::of_pages(160, [cache.rows(), other.rows()]);
-        let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
-        let used = class_for(16_000, GRAIN).unwrap();
-        for class in 1..=used {
-            cache.make_room(&mut fixture.free_blocks(0), class).unwrap();
-        }
-        assert!(widened(&cache) <= budget && cache.rows.row(used).width() == 1);
-        let head = used * crate::process::rows::HEAD_WORDS;
-        (0..1_000).for_each(|_| _ = js(&cache, &fixture).widen(head));
-        assert!(widened(&cache) <= budget);
-        let own = cache.rows.row(used).width() * CLASSES[used].stride;
-        assert!(own > budget / 3, "{own} of {budget} bytes");
-    }
-
-    #[test]
-    fn busy_threads_share_what_one_may_have_alone() {
-        let (mine, theirs, mut fixture) = pair();
-        let alone = mine.budget(&mut fixture.free_blocks(0)).unwrap();
-        assert_eq!(theirs.budget(&mut fixture.free_blocks(1)), Ok(alone / 2));
-        mine.rest(&mut fixture.free_blocks(0)).unwrap();
-        assert_eq!(theirs.budget(&mut fixture.free_blocks(1)), Ok(alone));
-    }
-
-    #[test]
-    fn a_thread_that_has_a_small_heap_to_itself_may_keep_more_of_it_until_there_is_another() {
-        for (pages, alone) in [(1, PAGE / 4), (12, SOLE_BYTES * 3 / 4), (40, SOLE_BYTES)] {
-            let (cache, other) = (ThreadCache::new(), ThreadCache::new());
-            let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
-            fixture.free_blocks(1).leave().unwrap();
-            assert_eq!(cache.budget(&mut fixture.free_blocks(0)), Ok(alone));
-            cache.refill(&mut fixture.free_blocks(0), 5).unwrap();
-            let before = kept(&cache);
-            fixture.free_blocks(0).depot.join(Arc::clone(other.rows()));
-            let free_blocks = &mut fixture.free_blocks(0);
-            assert_eq!(cache.budget(free_blocks), Ok(pages * PAGE / 16));
-            assert!(before > 0 && (kept(&cache), free_blocks.depot.bytes()) == (0, before));
-            assert_eq!(cache.rows.figure(SPARE), pages * PAGE / 16);
-        }
-    }
-
-    #[test]
-    fn what_a_thread_shared_for_a_while_is_not_given_to_it_again() {
-        let (mine, theirs, mut fixture) = pair();
-        let alone = mine.budget(&mut fixture.free_blocks(0)).unwrap();
-        theirs.budget(&mut fixture.free_blocks(1)).unwrap();
-        assert_eq!(mine.budget(&mut fixture.free_blocks(0)), Ok(alone / 2));
-        theirs.rest(&mut fixture.free_blocks(1)).unwrap();
-        assert_eq!(mine.budget(&mut fixture.free_blocks(0)), Ok(alone));
-        assert_eq!(mine.rows.figure(SPARE), alone);
-    }
-
-    #[test]
-    fn a_row_begins_with_a_small_part_of_the_heap_if_that_has_room_for_some() {
-        // In the first the blocks of one row of large ones are the longest that may be.
-        for pages in [36, 3, 300] {
-            let (cache, other) = (ThreadCache::new(), ThreadCache::new());
-            let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
-            let most = pages * PAGE / 16;
-            for index in ROWS {
-                cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
-                let (width, bytes) = (cache.rows.row(index).width(), row_bytes(index));
-                assert_eq!(width > 0, 4 * bytes <= most, "row {index} of {pages} pages");
-                let part = most / if index < DENSE_END { 64 } else { 16 };
-                assert!(width <= 1 || width * bytes <= part && width <= 32);
-                assert!(width == 0 || width == 32 || (width + 1) * bytes > part);
-                cache.rest(&mut fixture.free_blocks(0)).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn a_cache_is_over_idle_when_it_may_have_more_than_that_of_an_idle_thread() {
-        for (pages, idle) in [(40, 40 * PAGE / 16 / 8), (400, IDLE_BYTES)] {
-            let (cache, other) = (ThreadCache::new(), ThreadCache::new());
-            let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
-            cache.budget(&mut fixture.free_blocks(0)).unwrap();
-            let class = class_for(512 - HEADER, GRAIN).unwrap();
-            cache.reserve(class, idle / 512);
-            assert_eq!(cache.rows.figure(OVER_IDLE), 0);
-            cache.reserve(class, 1);
-            assert_eq!(cache.rows.figure(OVER_IDLE), 1);
-        }
-    }
-
-    #[test]
-    fn giving_back_tells_whether_there_was_anything() {
-        let (cache, _, mut fixture) = pair();
-        let free_blocks = &mut fixture.free_blocks(0);
-        cache.refill(free_blocks, 5).unwrap();
-        assert_eq!(cache.give_back(free_blocks, 2), Ok(true));
-        assert_eq!(cache.give_back(free_blocks, 1), Ok(true));
-        assert_eq!(cache.give_back(free_blocks, 1), Ok(false));
-    }
-
-    #[test]
-    fn what_a_thread_has_published_is_anyones_and_the_rest_is_not() {
-        let (mine, theirs, mut fixture) = pair();
-        mine.refill(&mut fixture.free_blocks(0), 5).unwrap();
-        assert_eq!(theirs.give_back(&mut fixture.free_blocks(1), 2), Ok(false));
-        let all = kept(&mine);
-        assert_eq!(theirs.give_back(&mut fixture.free_blocks(1), 1), Ok(true));
-        let own = mine.rows.row(5).own();
-        assert_eq!(kept(&mine), own as u64 * u64::from(CLASSES[5].stride));
-        assert!(kept(&mine) > 0 && kept(&mine) < all);
-        assert_eq!(cached(&fixture.free_blocks(0).heap), kept(&mine));
-        for _ in 0..own {
-            assert!(js(&mine, &fixture).pop(64).is_some());
-        }
-        assert!(
-            js(&mine, &fixture).pop(64).or_else(|| js(&mine, &fixture).pop_older(64)).is_none()
-        );
-        assert!(mine.refill(&mut fixture.free_blocks(0), 5).unwrap() > 0);
-    }
-
-    #[test]
-    fn large_blocks_are_kept_and_given_back() {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
-        let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
-        let lengths = [32_777, 40_000, 60_000, 100_000, 100_001];
-        let blocks = lengths.map(|byte_length| {
-            let free_blocks = &mut fixture.free_blocks(0);
-            let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
-            give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
-            let head = js(&cache, &fixture).head_of_large(block);
-            cache.make_room(&mut fixture.free_blocks(0), Rows::row_at(head).unwrap()).unwrap();
-            assert!(js(&cache, &fixture).push_large(block));
-            assert_eq!(fixture.live_blocks.large_size(block), None);
-            block
-        });
-        // The classes have all that they may have, and yet an idle thread would not keep as much.
-        let figures = [SPARE, LARGE_SPARE, OVER_IDLE].map(|figure| cache.rows.figure(figure));
-        let budget = cache.budget.get();
-        assert!(figures[0] == budget && figures[1] < budget && figures[2] == 1);
-        let heap = fixture.free_blocks(0).heap;
-        assert_eq!(heap.inspect(blocks[0]), Err(Fault::AlreadyFreed));
-        assert_eq!(heap.stats().unwrap().block_count, 0);
-        assert!(cached(&heap) > lengths.iter().map(|&length| u64::from(length)).sum());
-        assert_eq!(js(&cache, &fixture).pop_large(60_000), Some(blocks[2]));
-        assert_eq!(js(&cache, &fixture).pop_large(90_000), Some(blocks[4]));
-        assert_eq!(js(&cache, &fixture).pop_large(37_000), Some(blocks[1]));
-        assert_eq!(js(&cache, &fixture).pop_large(60_000), None);
-        assert!(
-            [2, 4, 1].iter().all(|&live| fixture.live_blocks.large_size(blocks[live]).is_some())
-        );
-        cache.give_back(&mut fixture.free_blocks(0), 1).unwrap();
-        assert_eq!((kept(&cache), cached(&fixture.free_blocks(0).heap)), (0, 0));
-        assert!(fixture.live_blocks.is_free(blocks[0]) && fixture.live_blocks.is_free(blocks[3]));
-        assert_eq!(fixture.free_blocks(0).heap.stats().unwrap().block_count, 3);
-    }
-
-    /// Takes a block from the heap and frees it. Returns it if the cache keeps it then.
-    fn keep_large(cache: &ThreadCache, fixture: &mut Fixture, byte_length: u32) -> Option<u32> {
-        let free_blocks = &mut fixture.free_blocks(0);
-        let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
-        give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
-        let row = Rows::row_at(js(cache, fixture).head_of_large(block)).unwrap();
-        cache.make_room(&mut fixture.free_blocks(0), row).unwrap();
-        js(cache, fixture).push_large(block).then_some(block)
-    }
-
-    fn live_large(fixture: &mut Fixture, byte_length: u32) -> u32 {
-        let free_blocks = fixture.free_blocks(0);
-        let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
-        give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
-        block
-    }
-
-    #[test]
-    fn blocks_that_are_long_for_the_heap_are_kept_until_it_is_asked_for_room() {
-        for threads in [1, 2] {
-            let (cache, other) = (ThreadCache::new(), ThreadCache::new());
-            let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
-            if threads == 1 {
-                fixture.free_blocks(1).leave().unwrap();
-            }
-            let budget = cache.budget(&mut fixture.free_blocks(0)).unwrap();
-            keep_large(&cache, &mut fixture, 60_000).unwrap();
-            let (before, most) = (kept(&cache), [SOLE_LONG_BYTES, budget][threads - 1]);
-            for (round, byte_length) in [300_000, 400_000].into_iter().enumerate() {
-                let block = live_large(&mut fixture, byte_length);
-                let row = Rows::row_at(js(&cache, &fixture).head_of_large(block)).unwrap();
-                assert!(!js(&cache, &fixture).push_large(block), "not known to be long");
-                cache.make_room(&mut fixture.free_blocks(0), row).unwrap();
-                assert_eq!(kept(&cache), before, "nor the ones before");
-                assert!(js(&cache, &fixture).push_large(block));
-                assert_eq!(cache.rows.figure(OVER_IDLE), 1);
-                let mut count = 0;
-                loop {
-                    count += 1;
-                    let next = live_large(&mut fixture, byte_length);
-                    if !js(&cache, &fixture).push_large(next) {
-                        break;
-                    }
-                }
-                assert_eq!(count, most / row_bytes(row), "round {round}");
-                let newest = js(&cache, &fixture).pop_large(byte_length).unwrap();
-                assert!(js(&cache, &fixture).push_large(newest));
-            }
-            let free_blocks = &mut fixture.free_blocks(0);
-            cache.put_long(free_blocks).unwrap();
-            cache.put_long(free_blocks).unwrap();
-            assert_eq!((kept(&cache), cache.rows.figure(LONG_SPARE)), (before, most));
-            assert_eq!(free_blocks.heap.stats().unwrap().block_count, 2, "those not kept");
-            assert_eq!(keep_large(&cache, &mut fixture, budget + UNIT).is_some(), threads == 1);
-        }
-    }
-
-    #[test]
-    fn blocks_that_are_long_for_the_heap_go_back_before_a_span_is_cut() {
-        let (cache, _, mut fixture) = pair();
-        assert!(cache.budget(&mut fixture.free_blocks(0)).unwrap() < 4 * 60_000);
-        keep_large(&cache, &mut fixture, 60_000).unwrap();
-        let before = kept(&cache);
-        let fetched = cache.refill(&mut fixture.free_blocks(0), 5).unwrap() as u64;
-        assert_eq!(kept(&cache), fetched * u64::from(CLASSES[5].stride));
-        keep_large(&cache, &mut fixture, 60_000).unwrap();
-        cache.rows.row(5).fill(0);
-        cache.refill(&mut fixture.free_blocks(0), 5).unwrap();
-        assert!(kept(&cache) < before, "the second span too");
-    }
-
-    #[test]
-    fn draining_gives_back_all_blocks_but_those_freed_twice() {
-        let (mine, theirs, mut fixture) = pair();
-        let free_blocks = &mut fixture.free_blocks(0);
-        for class in 1..DENSE_END {
-            assert!(mine.refill(free_blocks, class).unwrap() > 0);
-        }
-        let block = mine.rows.row(5).blocks()[0].load(Relaxed);
-        theirs.rows.row(5).slots()[0].store(block, Relaxed);
-        theirs.rows.row(5).fill(1);
-        assert_eq!(mine.drain(free_blocks), Ok(()));
-        assert_eq!(theirs.drain(free_blocks), Err(Fault::FreedTwice));
-        assert_eq!((kept(&mine), kept(&theirs)), (0, 0));
-        assert_eq!(cached(&free_blocks.heap), 0);
-    }
-
-    #[test]
-    fn what_a_thread_leaves_behind_has_left_its_cache() {
-        let (mine, theirs, mut fixture) = pair();
-        let free_blocks = &mut fixture.free_blocks(0);
-        mine.refill(free_blocks, 5).unwrap();
-        mine.refill(free_blocks, DENSE_END - 1).unwrap();
-        let left = kept(&mine);
-        mine.leave_behind(free_blocks.depot, 0);
-        assert_eq!((kept(&mine), reserved(&mine), cached(&free_blocks.heap)), (0, 0, left));
-        assert_eq!(free_blocks.depot.busy_with(1), 1);
-        assert_eq!(free_blocks.put_left_behind(), Ok(()));
-        assert_eq!((kept(&theirs), cached(&free_blocks.heap)), (0, 0));
-    }
-
-    #[test]
-    fn figures_that_cannot_be_are_survived() {
-        let (cache, _, mut fixture) = pair();
-        let free_blocks = &mut fixture.free_blocks(0);
-        let head = |word: usize| &cache.rows.words()[2 * crate::process::rows::HEAD_WORDS + word];
-        for word in OWN..=WIDTH {
-            for figure in [0, 1, 0xffff, 0x7fff_ffff, u32::MAX] {
-                let stride = head(word).swap(figure, Relaxed);
-                drop(cache.make_room(free_blocks, 2));
-                drop(cache.refill(free_blocks, 2));
-                drop(cache.drain(free_blocks));
-                head(LIMITS).store(CLASSES[2].stride, Relaxed);
-                assert!(stride == 0 || cache.rows.row(2).blocks().is_empty());
-            }
-        }
-        assert!(cache.refill(free_blocks, 2).unwrap() > 0);
-    }
-}
+#[path = "thread_cache_tests.rs"]
+mod tests;
