@@ -340,6 +340,8 @@ asRoot('a file of another user is refused', (t) => {
 })
 
 const BUILD_AT = 8
+const MAXIMUM_AT = 16
+const RESERVED_AT = 32
 const BOOT_AT = 64
 
 const changeByte = (path, offset) => {
@@ -356,6 +358,44 @@ onLinux('the file of another version is refused', (t) => {
   attachTo(path).close()
   changeByte(path, BUILD_AT)
   t.throws(() => attachTo(path), REFUSED)
+})
+
+onLinux('a file whose header was written over is refused', (t) => {
+  const path = newPath()
+  attachTo(path).close()
+  const whole = fs.readFileSync(path)
+  for (const [offset, pages] of [
+    [MAXIMUM_AT, 0n],
+    [MAXIMUM_AT, 65_537n],
+    [MAXIMUM_AT, 2n ** 32n + 100n],
+    [RESERVED_AT, 0n],
+    [RESERVED_AT, 101n],
+    [RESERVED_AT, 2n ** 64n - 1n],
+  ]) {
+    const changed = Buffer.from(whole)
+    changed.writeBigUInt64LE(pages, offset)
+    fs.writeFileSync(path, changed)
+    t.throws(() => attachTo(path), REFUSED, `${pages} at ${offset}`)
+  }
+  fs.writeFileSync(path, whole)
+  t.notThrows(() => attachTo(path).close())
+})
+
+onLinux('a file that was closed is let go of before anything is collected', (t) => {
+  const path = newPath()
+  const openings = () =>
+    fs.readdirSync('/proc/self/fd').filter((name) => {
+      const file = `/proc/self/fd/${name}`
+      return fs.existsSync(file) && fs.readlinkSync(file) === path
+    })
+  const memories = [attachTo(path), attachTo(path), attachTo(path)]
+  const clone = LocalSharedMemory.from(structuredClone(memories[0]))
+  for (const memory of [...memories, clone]) memory.free(memory.malloc(8))
+  t.is(openings().length, 3)
+  memories.forEach((memory) => memory.close())
+  t.is(openings().length, 1)
+  clone.close()
+  t.is(openings().length, 0)
 })
 
 onLinux('a file from before a restart can be had if all had closed it', async (t) => {

@@ -19,6 +19,7 @@ mod tests;
 mod tokens;
 
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI8, AtomicU32};
 use std::time::Duration;
@@ -44,7 +45,8 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(250);
 /// The file of a heap, as one process has it attached, mapped as a whole.
 pub struct Attachment {
     file: File,
-    map: MmapRaw,
+    /// JavaScript has a part of it for longer than the process has the file.
+    map: Arc<MmapRaw>,
     layout: Layout,
     slot: u8,
     /// Whether the slot is clear: what its last process kept has been put back.
@@ -106,6 +108,11 @@ impl Attachment {
     pub fn states(&self) -> &[AtomicI8] {
         // SAFETY: as in `words`; JavaScript's accesses are single bytes too.
         unsafe { std::slice::from_raw_parts(self.at(layout::STATES), self.layout.states_length()) }
+    }
+
+    /// What keeps the states where they are.
+    pub const fn map(&self) -> &Arc<MmapRaw> {
+        &self.map
     }
 
     /// What was written over since the heap was whole.

@@ -149,7 +149,7 @@ fn not_reserved(error: io::Error) -> Refusal {
 
 // Makes the heap, of so many pages.
 fn format(file: &File, layout: Layout, pages: u32) -> Outcome<()> {
-    let (file, map) = (file.try_clone()?, shared_file::map(file, layout.length())?);
+    let (file, map) = (file.try_clone()?, shared_file::map(file, layout.length())?.into());
     let unused = Attachment { file, map, layout, slot: 0, clear: true.into(), left: true.into() };
     unused.header().set_reserved(pages);
     let bounds = Bounds {
@@ -165,7 +165,7 @@ fn format(file: &File, layout: Layout, pages: u32) -> Outcome<()> {
 }
 
 fn open(file: File, layout: Layout) -> Outcome<Attachment> {
-    let map = shared_file::map(&file, layout.length())?;
+    let map = shared_file::map(&file, layout.length())?.into();
     let slot = slots::take(&file).ok_or(Refusal::Full)?;
     Ok(Attachment { file, map, layout, slot, clear: true.into(), left: true.into() })
 }

@@ -7,6 +7,7 @@ use std::ptr::{copy_nonoverlapping, null_mut};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use memmap2::MmapRaw;
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, Uint32Array, Utf16String, check_status};
 use napi::{Result, sys};
 
@@ -18,7 +19,6 @@ use crate::node::handle::{self, Handle};
 use crate::node::loan::Loan;
 use crate::node::memory::JsValue;
 use crate::process::live_blocks::LiveBlocks;
-use crate::process::registry::Entry;
 
 /// The most arguments a function takes.
 const MAX_ARGUMENTS: usize = 5;
@@ -286,27 +286,31 @@ impl<T: Element> ToNapiValue for Numbers<T> {
 
 /// Bytes outside the memory that all threads share, for JavaScript to have as an ArrayBuffer.
 pub struct SharedBytes {
-    entry: Arc<Entry>,
+    data: *mut c_void,
     length: usize,
+    keeper: Arc<MmapRaw>,
 }
 
 impl SharedBytes {
     /// The states of the blocks in as much of the memory as `heap` has seen.
     pub fn of_live_blocks(heap: &OpenHeap) -> Self {
-        let most = heap.entry().live_blocks.bytes().len();
-        let length = LiveBlocks::length_for(heap.byte_length()).min(most);
-        Self { entry: Arc::clone(heap.entry()), length }
+        let live_blocks = &heap.entry().live_blocks;
+        let states = live_blocks.bytes();
+        Self {
+            data: states.as_ptr().cast_mut().cast(),
+            length: LiveBlocks::length_for(heap.byte_length()).min(states.len()),
+            keeper: Arc::clone(live_blocks.keeper()),
+        }
     }
 }
 
 impl Answer for SharedBytes {
     unsafe fn answer(self, env: sys::napi_env, handle: &Handle) -> Result<sys::napi_value> {
-        let Self { entry, length } = self;
-        let data = entry.live_blocks.bytes().as_ptr().cast_mut().cast::<c_void>();
-        // SAFETY: the caller vouches for `env`. `data` points at `length` bytes at least, which
-        // neither move nor go while `known` lives. All threads read and write them as atomics, or
-        // as single bytes in JavaScript.
-        let (buffer, loan) = unsafe { Loan::new(env, data, length, Box::new(entry)) }?;
+        let Self { data, length, keeper } = self;
+        // SAFETY: the caller vouches for `env`. `data` points at `length` bytes at least of the
+        // mapping that is `keeper`, as `of_live_blocks` says: they neither move nor go while it
+        // lives. All threads read and write them as atomics, or as single bytes in JavaScript.
+        let (buffer, loan) = unsafe { Loan::new(env, data, length, Box::new(keeper)) }?;
         handle.lend(loan);
         Ok(buffer)
     }

@@ -95,8 +95,8 @@ pub struct LiveBlocks {
 
 /// Where the states are.
 enum States {
-    /// Nobody else has them.
-    Own(MmapRaw),
+    /// No other process has them.
+    Own(Arc<MmapRaw>),
     /// In the file.
     Attached(Arc<Attachment>),
 }
@@ -109,8 +109,8 @@ impl LiveBlocks {
     pub fn new(maximum: u32) -> Result<Self> {
         let length = Self::length_for(maximum as usize * PAGE as usize).max(1);
         let bytes = MmapOptions::new().len(length).no_reserve_swap().map_anon();
-        let bytes = States::Own(bytes.map_err(|_| Fault::OutOfMemory)?.into());
-        Ok(Self { bytes, kept: KEPT, class_bits: CLASS_BITS })
+        let bytes = MmapRaw::from(bytes.map_err(|_| Fault::OutOfMemory)?);
+        Ok(Self { bytes: States::Own(bytes.into()), kept: KEPT, class_bits: CLASS_BITS })
     }
 
     /// Those of a heap that several processes have.
@@ -148,6 +148,14 @@ impl LiveBlocks {
                 std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len())
             },
             States::Attached(attachment) => attachment.states(),
+        }
+    }
+
+    /// What keeps [`Self::bytes`] where they are, for one who has them longer than the heap.
+    pub fn keeper(&self) -> &Arc<MmapRaw> {
+        match &self.bytes {
+            States::Own(bytes) => bytes,
+            States::Attached(attachment) => attachment.map(),
         }
     }
 
