@@ -20,6 +20,8 @@ use super::unix::{check, set_length};
 const MODE: u32 = 0o600;
 /// The bits of a mode that let others than the owner write.
 const OTHERS_WRITE: u32 = 0o022;
+/// Bytes of the shortest part of a file that room is kept for at once: a page of WebAssembly.
+const LEAST_PART: usize = 65_536;
 /// Between two attempts to get what another process has.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -90,15 +92,31 @@ pub fn resize(file: &File, length: usize) -> io::Result<()> {
 /// # Errors
 /// The system's: when there is no room, or the file system keeps none.
 pub fn reserve(file: &File, bytes: Range<usize>) -> io::Result<()> {
-    loop {
-        let (start, length) = (bytes.start as libc::off_t, bytes.len() as libc::off_t);
+    in_parts(bytes, |part| {
+        let (start, length) = (part.start as libc::off_t, part.len() as libc::off_t);
         // SAFETY: the call takes numbers only, and the descriptor is open.
-        let reserved = check(unsafe { libc::fallocate(file.as_raw_fd(), 0, start, length) } == 0);
-        match reserved {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
+        check(unsafe { libc::fallocate(file.as_raw_fd(), 0, start, length) } == 0)
+    })
+}
+
+// Most kernels undo what they did in /dev/shm when a signal comes: what takes longer than those of
+// a profiler are apart would be begun again and again. So what was interrupted goes on in parts.
+fn in_parts(
+    mut bytes: Range<usize>,
+    reserve: impl Fn(Range<usize>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut length = bytes.len();
+    while !bytes.is_empty() {
+        let end = bytes.end.min(bytes.start + length);
+        match reserve(bytes.start..end) {
+            Ok(()) => bytes.start = end,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                length = LEAST_PART.max(length / 2);
+            }
+            Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 /// Maps the first `length` bytes of the file.
@@ -204,4 +222,45 @@ pub fn wake(word: &AtomicU32, most: u32) -> u32 {
     // SAFETY: the call takes the address as a name only.
     let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, most) };
     u32::try_from(woken).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    #[test]
+    fn room_for_much_is_kept_in_parts_when_signals_keep_coming() {
+        for most in [LEAST_PART, 5 * LEAST_PART, usize::MAX] {
+            let (kept, signals) = (RefCell::new(Vec::new()), Cell::new(0));
+            let reserve = |part: Range<usize>| {
+                // Now and then one comes to a short part, too.
+                signals.set(signals.get() + 1);
+                if part.len() > most || signals.get() % 3 == 1 {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                kept.borrow_mut().push(part);
+                Ok(())
+            };
+            let (start, end) = (3, 40 * LEAST_PART + 7);
+            in_parts(start..end, reserve).unwrap();
+            let kept = kept.into_inner();
+            assert_eq!((kept[0].start, kept[kept.len() - 1].end), (start, end));
+            assert!(kept.windows(2).all(|two| two[0].end == two[1].start));
+        }
+    }
+
+    #[test]
+    fn nothing_is_tried_again_where_there_is_no_room() {
+        let tried = Cell::new(0);
+        let full = |_| {
+            tried.set(tried.get() + 1);
+            Err(io::ErrorKind::StorageFull.into())
+        };
+        assert_eq!(in_parts(0..9, full).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(tried.get(), 1);
+        in_parts(9..9, full).unwrap();
+        assert_eq!(tried.get(), 1);
+    }
 }
