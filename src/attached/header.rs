@@ -63,10 +63,11 @@ impl Found {
         if self.words[BUILD_AT] != BUILD {
             return Err(Refusal::refused("another version of local-shared-memory made it"));
         }
-        let maximum = u32::try_from(self.words[MAXIMUM_AT]).ok();
-        maximum
-            .filter(|pages| (1..=MAX_PAGES).contains(pages))
-            .ok_or_else(|| Refusal::refused("its header was written over"))
+        let (maximum, reserved) = (self.words[MAXIMUM_AT], self.words[RESERVED_AT]);
+        if reserved == 0 || reserved > maximum || maximum > MAX_PAGES.into() {
+            return Err(Refusal::refused("its header was written over"));
+        }
+        Ok(maximum as u32)
     }
 
     /// Whether it is the file of that identity, and not a copy or what a restart has left.
