@@ -25,6 +25,7 @@ for (const [kind, count] of [
   ['engine', MANY],
   ['received', MANY],
   ['unshared', SEVERAL],
+  ['closed', MANY],
 ]) {
   test.serial(`a loop makes as many memories as it likes: ${kind}`, async (t) => {
     const { resident } = await run(t, kind, DEBUG ? count / 10 : count)

@@ -76,8 +76,9 @@ impl Handles {
 /// A heap that JavaScript reaches by a number.
 pub struct Handle {
     env: sys::napi_env,
+    /// The hook that lets go of all is registered while there is one: it is 0 before and after.
     number: Cell<u32>,
-    /// The hook that closes the heap is registered while this holds one.
+    /// Until it is closed.
     heap: RefCell<Option<OpenHeap>>,
     /// Refers to the object that whoever uses the number keeps, without keeping it.
     token: Cell<sys::napi_ref>,
@@ -104,7 +105,7 @@ impl Handle {
         });
         handle.refer_to(token)?;
         // SAFETY: `env` is that of the running call, and `end` may have the handle for as long as
-        // it is registered: closing the heap removes it.
+        // it is registered: `give_up` removes it.
         check_status!(unsafe {
             sys::napi_add_env_cleanup_hook(handle.env, Some(end), handle.as_data())
         })?;
@@ -164,11 +165,17 @@ impl Handle {
             && self.loans.borrow().iter().all(Loan::is_over)
     }
 
-    /// Closes the heap, whether that was done or not. The environment has not ended, and the heap
-    /// is not in use.
+    /// Closes the heap, which is not in use. What is lent stays until JavaScript has no part of it
+    /// any more, which is found out as for a heap that nobody has closed.
     pub fn close(&self) {
-        if self.heap.borrow().is_some() {
-            // SAFETY: `new` registered the hook, which has not run, as it takes the heap.
+        drop(self.heap.take());
+    }
+
+    // Lets go of all, whether that was done or not. The environment has not ended, and the heap is
+    // not in use.
+    fn give_up(&self) {
+        if self.number() != 0 {
+            // SAFETY: `new` registered the hook, which has not run: it takes the number away.
             unsafe { sys::napi_remove_env_cleanup_hook(self.env, Some(end), self.as_data()) };
         }
         self.let_go();
@@ -176,16 +183,17 @@ impl Handle {
 
     // Gives up all that belongs to the environment.
     fn let_go(&self) {
-        if self.heap.take().is_some() {
-            account(self.env, -HELD);
-        }
+        self.close();
         let token = self.token.replace(null_mut());
         if !token.is_null() {
             // SAFETY: `refer_to` made the reference, and it is given up here only.
             unsafe { sys::napi_delete_reference(self.env, token) };
         }
         drop(self.loans.take());
-        drop(HANDLES.with(|handles| handles.borrow_mut().leave(self.number.replace(0))));
+        let left = HANDLES.with(|handles| handles.borrow_mut().leave(self.number.replace(0)));
+        if left.is_some() {
+            account(self.env, -HELD);
+        }
     }
 
     fn as_data(&self) -> *mut c_void {
@@ -211,7 +219,7 @@ pub fn sweep(env: &Env) -> usize {
     let unreachable = all.iter().filter(|handle| handle.is_unreachable());
     let closed = unreachable.map(|handle| {
         handle.loans.take().into_iter().for_each(Loan::take_back);
-        handle.close();
+        handle.give_up();
     });
     closed.count()
 }
@@ -241,13 +249,13 @@ fn account(env: sys::napi_env, bytes: i64) {
 unsafe extern "C" fn collected(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: `data` is the count that `refer_to` put there, and Node-API finalizes an object once,
     // before its environment has ended.
-    unsafe { Rc::from_raw(data.cast_const().cast::<Handle>()) }.close();
+    unsafe { Rc::from_raw(data.cast_const().cast::<Handle>()) }.give_up();
 }
 
 // Closes the heap while the environment, and with it the memory, is still there. No function runs
 // on the heap any more; if one did, `take` would panic, which ends the process here.
 unsafe extern "C" fn end(handle: *mut c_void) {
-    // SAFETY: it is what `new` registered, and closing the heap removes this hook. The hook runs
+    // SAFETY: it is what `new` registered, and `give_up` removes this hook. The hook runs
     // once, and `collected` has a count of the handle until then at least.
     unsafe { &*handle.cast_const().cast::<Handle>() }.let_go();
 }
