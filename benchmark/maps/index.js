@@ -12,7 +12,8 @@ import { contender as lmdb } from './lmdb.js'
 import { contender as map } from './map.js'
 import { contender as redis } from './redis.js'
 import { contender as attached } from './shared-map-attached.js'
+import { contender as oneEach } from './shared-map-each.js'
 import { contender as sharedMap } from './shared-map.js'
 import { contender as sharedMemoryObjects } from './shared-memory-objects.js'
 
-export const maps = [sharedMap, attached, map, lmdb, redis, sharedMemoryObjects, askWorker]
+export const maps = [sharedMap, oneEach, attached, map, lmdb, redis, sharedMemoryObjects, askWorker]
