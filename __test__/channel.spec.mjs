@@ -19,6 +19,7 @@ import { explore, killAtEachStep } from './fixtures/stepping.mjs'
 import {
   CLOSED,
   CORRUPTED,
+  DEADLOCK,
   INVALID_TYPE,
   MISMATCH,
   NOT_A_STRUCTURE,
@@ -308,7 +309,6 @@ test('a message is filled where it lies, and comes in the order of its reservati
   const reservation = channel.reserve(5)
   channel.send('after')
   t.is(channel.tryReceive(), undefined)
-  t.throws(() => channel.receive({ timeout: 5 }), TIMED_OUT)
   t.is(reservation.bytes.length, 5)
   t.is(reservation.bytes.buffer, channel.memory.buffer)
   reservation.bytes.set([1, 2, 3, 4, 5])
@@ -322,6 +322,25 @@ test('a message is filled where it lies, and comes in the order of its reservati
   dropped[Symbol.dispose]()
   dropped.commit()
   t.deepEqual(drain(channel), ['next'])
+})
+
+test('a thread does not sleep for what it has reserved itself', async (t) => {
+  const channel = newChannel(64)
+  channel.send('before')
+  const reservation = channel.reserve(16)
+  t.is(channel.receive(), 'before')
+  t.throws(() => channel.receive(), DEADLOCK)
+  t.throws(() => channel.receive({ timeout: 5 }), DEADLOCK)
+  await t.throwsAsync(channel.receiveAsync({ timeout: 5 }), TIMED_OUT)
+  while (channel.trySend('after'));
+  t.throws(() => channel.send('after'), DEADLOCK)
+  t.throws(() => channel.reserve(5), DEADLOCK)
+  await t.throwsAsync(channel.sendAsync('after', { timeout: 5 }), TIMED_OUT)
+  reservation.commit()
+  t.deepEqual(channel.receive(), new Uint8Array(16))
+  channel.send('room')
+  t.is(drain(channel).at(-1), 'room')
+  t.throws(() => channel.receive({ timeout: 5 }), TIMED_OUT)
 })
 
 test('a reservation writes nothing to what was the block of a channel that is destroyed', (t) => {
@@ -360,7 +379,7 @@ test('what was sent before it was closed can be received, and nothing is sent', 
   await t.throwsAsync(channel.sendAsync(1), CLOSED)
   t.is(channel.receive(), 'last')
   // It was begun before.
-  t.throws(() => channel.receive({ timeout: 5 }), TIMED_OUT)
+  await t.throwsAsync(channel.receiveAsync({ timeout: 5 }), TIMED_OUT)
   reservation.commit()
   t.deepEqual(channel.receive(), new Uint8Array(1))
   t.is(channel.receive(), undefined)

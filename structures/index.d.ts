@@ -228,8 +228,8 @@ export class Channel<T = any> {
    * @param options
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE, also when it is longer than `capacity`
-   * @throws {Error} ERR_CHANNEL_CLOSED; ERR_TIMED_OUT; ERR_NOT_A_STRUCTURE: it was destroyed; ERR_HEAP_CORRUPTED: the channel
-   * was written over
+   * @throws {Error} ERR_CHANNEL_CLOSED; ERR_TIMED_OUT; ERR_DEADLOCK: what this thread has reserved and not yet sent is in the way;
+   * ERR_NOT_A_STRUCTURE: it was destroyed; ERR_HEAP_CORRUPTED: the channel was written over
    */
   send(message: T, options?: WaitOptions): void
 
@@ -269,7 +269,8 @@ export class Channel<T = any> {
    * @returns undefined once the channel is closed and empty
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
-   * @throws {Error} ERR_TIMED_OUT; ERR_NOT_A_STRUCTURE: it was destroyed; ERR_HEAP_CORRUPTED: the channel was written over
+   * @throws {Error} ERR_TIMED_OUT; ERR_DEADLOCK: the oldest message is one that this thread has reserved and not yet sent;
+   * ERR_NOT_A_STRUCTURE: it was destroyed; ERR_HEAP_CORRUPTED: the channel was written over
    */
   receive(options?: WaitOptions): T | undefined
 

@@ -5,6 +5,7 @@ import {
   channelClosed,
   checkInteger,
   checkObject,
+  deadlock,
   isOutOfStack,
   outOfRange,
   timedOut,
@@ -31,6 +32,7 @@ const NOTHING = Symbol('nothing')
 const late = (what, timeout) => timedOut(`${what} within ${timeout} ms`)
 const full = (timeout) => late('The channel had no room', timeout)
 const empty = (timeout) => late('No message came', timeout)
+const heldUp = () => deadlock('This thread waits for what it has reserved itself')
 
 /** A queue of messages for all threads. */
 export class Channel extends Structure {
@@ -52,6 +54,8 @@ export class Channel extends Structure {
   #words = wordsOf(this)
   #ring = new Ring(this.#words)
   #patience = new Patience()
+  /** Whether the oldest record is one that this thread has yet to fill, when there was no room last. */
+  #isHeldUp = false
   #capacity = this.#words.length * WORD - RING * WORD - RECORD_HEADER
 
   /** @returns {number} the bytes that a message may have at the most */
@@ -84,10 +88,14 @@ export class Channel extends Structure {
 
   #putLater(byteLength, timeout) {
     const deadline = deadlineOf(timeout)
-    do {
-      if (!nap(this.#words, HEAD, this.#ring.value, deadline)) throw full(timeout)
-      checkAlive(this)
-    } while (!this.#put(byteLength, prepared.tag))
+    do this.#sleepForRoom(timeout, deadline)
+    while (!this.#put(byteLength, prepared.tag))
+  }
+
+  #sleepForRoom(timeout, deadline) {
+    if (this.#isHeldUp) throw heldUp()
+    if (!nap(this.#words, HEAD, this.#ring.value, deadline)) throw full(timeout)
+    checkAlive(this)
   }
 
   /** Sends a message if there is room for it at once. */
@@ -141,8 +149,7 @@ export class Channel extends Structure {
     for (;;) {
       const reservation = this.#put(byteLength, -SELF)
       if (reservation) return reservation
-      if (!nap(this.#words, HEAD, this.#ring.value, deadline)) throw full(timeout)
-      checkAlive(this)
+      this.#sleepForRoom(timeout, deadline)
     }
   }
 
@@ -192,7 +199,7 @@ export class Channel extends Structure {
   #tidy(byteLength) {
     lockOrResume(this.#words, RECEIVING)
     try {
-      this.#ring.find()
+      this.#isHeldUp = !this.#ring.find() && this.#ring.isOwn
     } finally {
       unlock(this.#words, RECEIVING)
     }
@@ -217,6 +224,7 @@ export class Channel extends Structure {
     const ring = this.#ring
     const deadline = deadlineOf(timeout)
     for (;;) {
+      if (ring.isOwn) throw heldUp()
       if (!this.#patience.look(this.#words, ring.awaited, ring.value)) {
         ring.announce()
         if (!nap(this.#words, ring.awaited, ring.value, deadline)) throw empty(timeout)

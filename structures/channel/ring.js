@@ -88,6 +88,11 @@ export class Ring {
     this.#laps = 2 ** (END_BITS - this.#offsetBits) - 1
   }
 
+  /** Whether what is awaited is that this thread fills a record. Ends are not negative. */
+  get isOwn() {
+    return this.value === -SELF
+  }
+
   /** Whether nothing could be sent any more when TAIL had a value. */
   isClosedAt(value) {
     return (value & CLOSED) !== 0
