@@ -490,6 +490,31 @@ test('what the timeout of vm has cut short is put in order by whoever comes next
   t.is(memory.length, 0)
 })
 
+test('a function of update that the timeout of vm has cut short stands in no way of its thread', (t) => {
+  const memory = newHeap()
+  for (const [name, change] of Object.entries(CHANGES)) {
+    const [map, other] = [SharedMap.create(memory), SharedMap.create(memory)]
+    map.set('key', 'old').set('count', 1)
+    const calls = { count: 0 }
+    const code = 'map.update("key", () => { for (calls.count++; ; ); })'
+    cutShort(code, { map, calls }, () => calls.count > 0)
+    t.is(map.get('key'), 'old')
+    t.is(
+      codeOf(() => change(other)),
+      'nothing thrown',
+      name,
+    )
+    t.is(
+      codeOf(() => change(map)),
+      'nothing thrown',
+      name,
+    )
+    if (name !== 'destroy') map.destroy()
+    if (name !== 'destroy') other.destroy()
+  }
+  t.is(memory.length, 0)
+})
+
 test('code that makes stacks in debug mode does not come between two steps of an operation', (t) => {
   const memory = new LocalSharedMemory({ initial: 10, maximum: 100, shared: true, debug: true })
   const map = SharedMap.create(memory)

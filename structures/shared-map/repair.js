@@ -6,6 +6,7 @@ import { freeFrom } from '../../lib/placing.js'
 import { lockOrResume, tryLock, unlock } from '../lock.js'
 import { Entries } from './entries.js'
 import * as layout from './layout.js'
+import { isRunning, run } from './running.js'
 
 const {
   BUCKETS,
@@ -26,18 +27,30 @@ const {
 
 const GRAIN = 16
 
-/** Whether this thread runs a user's code with a lock in hand: then it must not wait for another. */
-let isUpdating = false
+/** The words of the memory, and the one that says so, while this thread runs a user's code with a lock in hand. */
+let updating
+
+/**
+ * Whether this thread runs such code: then it must not wait for another. What was cut short is like an operation of the package that
+ * was: whoever comes next resumes the lock.
+ */
+const isUpdating = () => {
+  if (updating === undefined || isRunning()) return updating !== undefined
+  updating.words[updating.at] = 0
+  updating = undefined
+  return false
+}
 
 /** Calls a function that runs a user's code, with the lock of a shard in hand. */
 export const callLocked = (words, shard, act) => {
-  words[shard + UPDATING] = 1
-  isUpdating = true
+  const at = shard + UPDATING
+  words[at] = 1
+  updating = { words, at }
   try {
-    return act()
+    return run(act)
   } finally {
-    isUpdating = false
-    words[shard + UPDATING] = 0
+    updating = undefined
+    words[at] = 0
   }
 }
 
@@ -50,7 +63,8 @@ export class Shards extends Entries {
    * @throws {Error} ERR_DEADLOCK in a function that was given to `update`
    */
   enter(shard) {
-    if (isUpdating) throw deadlock('A function given to update must not change or walk a SharedMap')
+    if (isUpdating())
+      throw deadlock('A function given to update must not change or walk a SharedMap')
     this.lock(shard)
   }
 
