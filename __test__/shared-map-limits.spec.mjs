@@ -133,6 +133,15 @@ test('a time that is none is refused', (t) => {
   t.is(map.size, 0)
 })
 
+/** Sets keys until there is no room, or something was evicted; returns those that the map has. */
+const fill = (map, value) => {
+  const { evictions } = map.stats()
+  for (let key = map.size; map.stats().evictions === evictions; key++) {
+    if (codeOf(() => map.set(key, value)) !== 'nothing thrown') break
+  }
+  return [...map.keys()]
+}
+
 for (const maxEntries of [1, 2, 3, 100, 1000, 5000]) {
   test(`a map never has more than ${maxEntries} entries, and all of them before it evicts`, (t) => {
     const map = SharedMap.create(newMemory(), { maxEntries })
@@ -267,6 +276,45 @@ test('a map with a limit makes room in a memory that is full', (t) => {
   for (let key = 0; key < 5000; key++) map.set(key, 'x'.repeat(200))
   t.is(map.get(4999)?.length, 200)
   t.true(map.stats().evictions > 0 && map.size > 500)
+})
+
+test('a value that no eviction makes room for has nothing evicted', (t) => {
+  const memory = newMemory(4, 4)
+  const map = SharedMap.create(memory, { maxEntries: 10 ** 6 })
+  for (let key = 0; key < 100; key++) map.set(key, 'x'.repeat(100))
+  for (const key of [7, 'new']) {
+    t.is(
+      codeOf(() => map.set(key, new Uint8Array(300_000))),
+      'ERR_OUT_OF_MEMORY',
+    )
+  }
+  t.deepEqual([map.size, map.stats().evictions], [100, 0])
+  for (let key = 0; key < 100; key++) t.is(map.get(key), 'x'.repeat(100))
+})
+
+test('a key keeps its value when there is no room for another, whatever was evicted for that', (t) => {
+  const memory = newMemory(4, 4)
+  const before = memory.stats().usedBytes
+  const map = SharedMap.create(memory, { maxEntries: 10 ** 6 })
+  const codes = new Set()
+  for (let round = 0; round < 30; round++) {
+    fill(map, 'x'.repeat(500))
+    const old = map.get('key')
+    const value = 'y'.repeat(50_000 + ((round * 7919) % 150_000))
+    const code = codeOf(() => map.set('key', value))
+    t.is(map.get('key'), code === 'nothing thrown' ? value : old)
+    codes.add(code)
+  }
+  t.deepEqual(codes, new Set(['nothing thrown', 'ERR_OUT_OF_MEMORY']))
+  map.destroy()
+  t.is(memory.stats().usedBytes, before)
+})
+
+test('what waits to become entries makes room for a long one', (t) => {
+  const map = SharedMap.create(newMemory(4, 4))
+  for (const key of fill(map, 'x'.repeat(500))) map.delete(key)
+  map.set('long', 'y'.repeat(60_000))
+  t.is(map.get('long'), 'y'.repeat(60_000))
 })
 
 test('a map of which the header alone is too much is not made', (t) => {

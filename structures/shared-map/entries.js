@@ -157,6 +157,17 @@ export class Entries extends Buckets {
     words[slot] = 0
   }
 
+  /** Frees the blocks that words next to each other hold, if any; returns whether there was one. */
+  freeSlots(first, count) {
+    let isAny = false
+    for (let slot = first; slot < first + count; slot++) {
+      if (this.words[slot] === 0) continue
+      freeFrom(this.memory, 4 * slot)
+      isAny = true
+    }
+    return isAny
+  }
+
   /** Makes an entry of the block in FRESH, of the key that was looked for last and the prepared value. */
   #fill(shard, expires) {
     const { words, floats, key } = this

@@ -16,6 +16,8 @@ const {
   NEXT,
   POINTER_MASK,
   READ_BIT,
+  SPARE_COUNT,
+  SPARES,
   STRIPE_HITS,
   STRIPE_MISSES,
   SWEEP,
@@ -29,6 +31,9 @@ const SWEPT = 2
 export class Limited extends Shards {
   /** Whether an entry was taken out that nobody asked for: what was found before may be gone. */
   isMoved = false
+  /** An entry that is to be replaced, and its shard: it is not evicted, as it stays when there is no room. */
+  #replaced = 0
+  #replacedIn = 0
 
   /** Sets the limits, Infinity for none. */
   limit(maxEntries, maxBytes) {
@@ -65,6 +70,13 @@ export class Limited extends Shards {
     }
   }
 
+  /** Notes which entry, 0 for none, is to be replaced, and that none was taken out since. */
+  beginReplacing(shard, entry) {
+    this.isMoved = false
+    this.#replaced = entry
+    this.#replacedIn = entry === 0 ? 0 : shard
+  }
+
   /**
    * Evicts until there is room.
    *
@@ -94,6 +106,12 @@ export class Limited extends Shards {
     return evictOne(own) || this.#elsewhere(own, evictOne)
   }
 
+  /** Frees the blocks of one shard that wait to become entries; returns whether there was one. */
+  freeSpares(own) {
+    const free = (shard) => this.freeSlots(shard + SPARES, SPARE_COUNT)
+    return free(own) || this.#elsewhere(own, free)
+  }
+
   // A shard that another thread has is left out: waiting for it with a lock in hand might be waiting for each other.
   #elsewhere(own, isEnoughAfter) {
     return this.shards.some((shard) => {
@@ -111,7 +129,7 @@ export class Limited extends Shards {
 
   /** Evicts an entry of a locked shard; returns the bytes of its block, 0 when there is none. */
   evictFrom(shard) {
-    if (this.words[shard + COUNT] === 0) return 0
+    if (this.words[shard + COUNT] <= (shard === this.#replacedIn ? 1 : 0)) return 0
     const buckets = this.words[shard + BUCKETS]
     // Once round to forget what was read, once more to find one.
     for (let passed = 0; passed <= 2 * buckets; passed++) {
@@ -129,7 +147,7 @@ export class Limited extends Shards {
     let victimLink = 0
     let link = bucket
     for (let entry = this.follow(link); entry !== 0; entry = this.follow(link)) {
-      if ((words[entry + NEXT] & READ_BIT) === 0) {
+      if ((words[entry + NEXT] & READ_BIT) === 0 && entry !== this.#replaced) {
         victim = entry
         victimLink = link
       }

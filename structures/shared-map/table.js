@@ -49,6 +49,8 @@ const ATTEMPTS = 16
 const UNCHANGED = new Set(['ERR_OUT_OF_MEMORY', 'ERR_OUT_OF_RANGE'])
 const HITS = STRIPE_HITS >>> 1
 const MISSES = STRIPE_MISSES >>> 1
+/** Where there is no room: one or two do as a rule, and each attempt takes the heap some 100 µs. */
+const EVICTED_FIRST = 4
 /** So many entries are cleared with the lock in hand at once. */
 const CLEARED = 256
 /** Other processors may take loads out of their order: an atomic store of this thread's own keeps them in it. */
@@ -284,16 +286,12 @@ export class Table extends Limited {
       this.enter(shard)
       try {
         this.words[shard + BUCKETS] = 0
-        this.#freeSlots(shard + SPARES, SPARE_COUNT)
-        this.#freeSlots(shard + SEGMENTS, SEGMENT_COUNT)
+        this.freeSlots(shard + SPARES, SPARE_COUNT)
+        this.freeSlots(shard + SEGMENTS, SEGMENT_COUNT)
       } finally {
         this.unlock(shard)
       }
     }
-  }
-
-  #freeSlots(first, count) {
-    for (let slot = first; slot < first + count; slot++) freeFrom(this.memory, 4 * slot)
   }
 
   /** Writes the value over an entry, or in a new one. */
@@ -310,17 +308,11 @@ export class Table extends Limited {
   // Gets the block for the new entry, and room for it; returns the entry that it takes the place of.
   #prepare(shard, entry) {
     try {
-      if (this.words[shard + BUCKETS] === 0) this.#begin(shard)
       return this.isLimited ? this.#fetchWithin(shard, entry) : this.#fetch(shard, entry)
     } catch (error) {
       if (UNCHANGED.has(error.code)) this.#giveUp(shard)
       throw error
     }
-  }
-
-  #begin(shard) {
-    this.begin(shard)
-    this.findLocked(shard)
   }
 
   #giveUp(shard) {
@@ -329,40 +321,60 @@ export class Table extends Limited {
   }
 
   #fetch(shard, entry) {
-    this.takeBlock(shard)
+    this.#take(shard)
     return entry
   }
 
   // The same within the limits. How large a block is turns out when it is there.
   #fetchWithin(shard, entry) {
-    this.isMoved = false
+    this.beginReplacing(shard, entry)
     const least = leastBlock(this.entryLength)
-    let old = this.#makeRoomFor(shard, entry, least)
-    this.#takeOrEvict(shard)
+    this.#makeRoomFor(shard, entry, least)
+    this.#take(shard)
     const length = this.lengthOf(this.words[shard + FRESH] >>> 2)
-    if (length > least) old = this.#makeRoomFor(shard, old, length)
-    return old === 0 || !this.isMoved ? old : this.findLocked(shard)
+    if (length > least) this.#makeRoomFor(shard, entry, length)
+    return entry === 0 || !this.isMoved ? entry : this.findLocked(shard)
   }
 
-  #takeOrEvict(shard) {
-    for (;;) {
+  // The first buckets too, if there are none.
+  #take(shard) {
+    for (let failures = 1; ; failures++) {
       try {
+        if (this.words[shard + BUCKETS] === 0) this.#begin(shard)
         return this.takeBlock(shard)
       } catch (error) {
-        if (error.code !== 'ERR_OUT_OF_MEMORY' || !this.evictAny(shard)) throw error
+        if (error.code !== 'ERR_OUT_OF_MEMORY' || !this.#giveBack(shard, failures)) throw error
       }
     }
   }
 
-  // What is to be replaced may be evicted.
+  #begin(shard) {
+    this.begin(shard)
+    this.findLocked(shard)
+  }
+
+  /**
+   * Gives blocks back to the heap, which has no room for another one: an entry's, and, where some of those did not help, those that wait to
+   * become entries, as they may lie between all that is free.
+   */
+  #giveBack(shard, failures) {
+    const isFreed = failures > EVICTED_FIRST && this.freeSpares(shard)
+    const isEvicted = this.isLimited && !this.#isTooLong && this.evictAny(shard)
+    return isEvicted || isFreed || this.freeSpares(shard)
+  }
+
+  /** Whether there would be no room if all entries were evicted. */
+  get #isTooLong() {
+    const lacking = this.entryLength - this.bytesOfAll()
+    return lacking > 0 && lacking > this.memory.stats().freeBytes
+  }
+
   #makeRoomFor(shard, entry, length) {
     if (length > this.maxBytes) {
       throw outOfRange('value', `of no more than ${this.maxBytes} bytes with its key`, length)
     }
-    if (entry !== 0) this.makeRoom(shard, 0, length - this.lengthOf(entry))
-    const old = entry === 0 || !this.isMoved ? entry : this.findLocked(shard)
-    if (old === 0) this.makeRoom(shard, 1, length)
-    return old
+    if (entry === 0) this.makeRoom(shard, 1, length)
+    else this.makeRoom(shard, 0, length - this.lengthOf(entry))
   }
 }
 
