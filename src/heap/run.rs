@@ -9,7 +9,7 @@
 use core::ops::Range;
 
 use super::list::Links;
-use super::measures::{LISTED, MAX_UNITS, UNIT};
+use super::measures::{LISTED, MAX_UNITS, UNIT, unit_of};
 use super::segment::Segment;
 use super::superblock::{BIN_BITMAP_WORDS, BINS, Heap, field};
 use super::unit_kind::UnitKind;
@@ -56,15 +56,10 @@ const fn last_place(last: u32, align: u32) -> Option<u32> {
 }
 
 /// Where in a run `units` units can begin, so that their second unit is aligned to `align` bytes:
-/// as far down as possible, so that what is left of the heap's last run grows with the heap; or,
-/// for blocks that move, as far up, so that one at the heap's end stays there and can be extended
-/// when the memory grows.
-fn place(run: &Range<u32>, units: u32, align: u32, search: Search) -> Option<u32> {
+/// as far up as possible, or as far down.
+fn place(run: &Range<u32>, units: u32, align: u32, up: bool) -> Option<u32> {
     let last = run.end.checked_sub(units).filter(|&last| last >= run.start)?;
-    let begin = match search {
-        Search::Moving => last_place(last, align)?,
-        _ => first_place(run.start, align),
-    };
+    let begin = if up { last_place(last, align)? } else { first_place(run.start, align) };
     (run.start <= begin && begin <= last).then_some(begin)
 }
 
@@ -80,6 +75,8 @@ struct Hunt<'m> {
     units: u32,
     align: u32,
     search: Search,
+    /// The end of the runs in which a block lies as far up as possible: none ends at 0.
+    up_to: u32,
     /// How many runs were looked at.
     looks: u32,
     /// The segment of the last one.
@@ -99,7 +96,8 @@ impl<'m> Hunt<'m> {
         self.looks += 1;
         self.near = Some(segment);
         let better = self.fit.as_ref().is_none_or(|fit| run.start < fit.run.start);
-        if let Some(begin) = place(&run, self.units, self.align, self.search).filter(|_| better) {
+        let up = run.end == self.up_to;
+        if let Some(begin) = place(&run, self.units, self.align, up).filter(|_| better) {
             self.fit = Some(Fit { segment, run, begin });
         }
     }
@@ -300,13 +298,26 @@ impl<'m> Heap<'m> {
     }
 
     fn find_run(&self, units: u32, align: u32, search: Search) -> Result<Option<Fit<'m>>> {
-        let mut hunt = Hunt { units, align, search, looks: 0, near: None, fit: None };
+        let up_to = self.top_for(search)?;
+        let mut hunt = Hunt { units, align, search, up_to, looks: 0, near: None, fit: None };
         let mut bin = self.next_filled_bin(bin_of(units))?;
         while let Some(filled) = bin.filter(|_| !hunt.is_over()) {
             self.find_in_bin(filled, &mut hunt)?;
             bin = self.next_filled_bin(filled + 1)?;
         }
         Ok(hunt.fit)
+    }
+
+    // The end of the run whose upper end is the place for a block: the heap's, for one that moves,
+    // so that it stays there and can be extended when the memory grows. In all other runs, and
+    // where the memory cannot grow, what lies behind a block is where it grows next.
+    fn top_for(&self, search: Search) -> Result<u32> {
+        if search != Search::Moving {
+            return Ok(0);
+        }
+        let [end, maximum] = [field::END_PAGE, field::MAXIMUM].map(|page| self.field(page));
+        let end = end?;
+        Ok(if end < maximum? { unit_of(end) } else { 0 })
     }
 
     fn find_in_bin(&self, bin: u32, hunt: &mut Hunt<'m>) -> Result<()> {
@@ -445,9 +456,7 @@ mod tests {
 
     #[test]
     fn an_aligned_place_has_its_second_unit_aligned() {
-        let places = |run: Range<u32>, align| {
-            [Search::Quick, Search::Moving].map(|search| place(&run, 3, align, search))
-        };
+        let places = |run: Range<u32>, align| [false, true].map(|up| place(&run, 3, align, up));
         assert_eq!(places(5..66, 65_536), [Some(63); 2]);
         assert_eq!(places(5..155, 65_536), [Some(63), Some(127)]);
         assert_eq!(places(5..65, 65_536), [None; 2]);

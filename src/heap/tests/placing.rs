@@ -2,7 +2,7 @@
 //! spends on them.
 
 use crate::fault::Fault;
-use crate::heap::measures::LISTED;
+use crate::heap::measures::{LISTED, PAGE};
 use crate::heap::size_class::{CLASSES, DENSE_END, class_for};
 use crate::heap::{GRAIN, HEADER, Heap, Search, UNIT};
 use crate::tests::fixture::{pages, whole_heap};
@@ -42,6 +42,37 @@ fn a_block_that_moves_lies_in_the_run_that_fits_best() {
     let heap = whole_heap(&words, 40);
     let runs = make_runs(&heap, &[64, 34]);
     assert_eq!(take(&heap, 34, Search::Moving), runs[1]);
+}
+
+#[test]
+fn a_block_that_moves_lies_at_the_end_of_a_heap_that_can_grow() {
+    for (maximum, is_at_end) in [(40, true), (4, false)] {
+        let words = pages(4);
+        let heap = whole_heap(&words, maximum);
+        let block = take(&heap, 34, Search::Moving);
+        assert_eq!(block / UNIT + 34 == 4 * PAGE / UNIT, is_at_end, "{maximum}");
+    }
+}
+
+#[test]
+fn a_block_that_grows_between_two_runs_seldom_moves() {
+    let words = pages(4);
+    let heap = whole_heap(&words, 40);
+    let runs = make_runs(&heap, &[64, 80]);
+    let rest = free_units(&heap) - 64 - 80;
+    take(&heap, rest, Search::Quick);
+    let mut block = take(&heap, 40, Search::Moving);
+    assert_eq!(block, runs[0]);
+    let mut moves = 0;
+    for units in 41..=80 {
+        let byte_length = units * UNIT - GRAIN - HEADER;
+        if heap.resize(block, byte_length, false).is_err() {
+            let moved = take(&heap, units, Search::Moving);
+            heap.free(block).unwrap();
+            (block, moves) = (moved, moves + 1);
+        }
+    }
+    assert_eq!((block, moves), (runs[1], 1));
 }
 
 fn free_units(heap: &Heap<'_>) -> u32 {
