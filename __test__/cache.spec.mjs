@@ -520,6 +520,18 @@ test('blocks that are long for the memory are kept, a quarter of it at the most,
   }
 })
 
+test('a block can grow into one behind it that is long for the memory and kept', (t) => {
+  const memory = new LocalSharedMemory(100, 100)
+  memory.free(memory.malloc(300_000))
+  memory.free(memory.malloc(300_000))
+  const [ptr, behind] = [memory.malloc(300_000), memory.malloc(300_000)]
+  t.true(behind > ptr && behind < ptr + 310_000)
+  memory.free(behind)
+  t.true(memory.stats().cachedBytes > 300_000)
+  t.is(memory.realloc(ptr, 500_000), ptr)
+  checkWhole(t, memory)
+})
+
 /** How many native calls something takes that allocates and frees. */
 const callsOf = (memory, run) => {
   const heap = heapOf(memory)

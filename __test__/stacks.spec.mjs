@@ -378,6 +378,8 @@ test('where the heap is short of room blocks of the next four classes serve', (t
       [words[254], words[255], states[64]],
       serves ? [670, stride, 40 + longer] : [0, stride, KEPT ^ (40 + longer)],
     )
+    cache.refresh(words, states.buffer)
+    t.false(cache.isShort, 'it has grown')
   }
 })
 

@@ -116,6 +116,8 @@ export class Stacks {
     this.digits = new Int32Array(states)
     this.grains = grains
     this.lasting = lasting
+    // There is room again.
+    this.rows[3] = 0
     this.#changed(this)
   }
 

@@ -60,7 +60,6 @@ impl<B: Bytes> SharedHeap<B> {
         let mut state = self.entry.lock()?;
         self.extend(&state);
         state.depot.note_growth(u64::from(end) * u64::from(PAGE));
-        self.cache.note_short(false);
         // Pages that cannot hold a block stay unused.
         drop(self.take_in(&mut state, first, end));
         Ok((self.byte_length().saturating_sub(before) / PAGE as usize) as u32)
