@@ -16,7 +16,7 @@ const NO_SCRIPT = new Uint32Array(0)
  * @param {number} [workload.live] - most blocks live at once
  * @param {number} [workload.bytes] - most bytes live at once
  * @param {string[]} [workload.needs] - duties beyond malloc and free
- * @param {boolean} [workload.small] - whether the memory begins with one page
+ * @param {number} [workload.small] - pages that the memory may grow to, which begins with one; by default it begins with many
  * @returns {object} the case
  */
 export function heapCase(workload) {
@@ -47,7 +47,7 @@ function enter(contender, { kernel, ops, step, small }, stream) {
   if (contender.runNatively) {
     return { ...entrant, run: (count) => contender.runNatively(kernel, stream, count), finish() {} }
   }
-  const heap = small ? contender.openSmall() : contender.open()
+  const heap = small ? contender.openSmall(small) : contender.open()
   const loop = fresh(kernel)
   const pointers = new (contender.Pointers ?? Uint32Array)(stream.live)
   return {

@@ -4,6 +4,7 @@ import { logUniform, slots } from '../harness/random.js'
 import { heapCase } from './heap.js'
 
 const KIB = 1024
+const MOST_PAGES = 65_536
 
 function sizesCase(title, { live, least, most, ops, small }) {
   const sizes = logUniform(Math.max(ops, live), least, most)
@@ -47,8 +48,9 @@ export const groups = [
         ['16 B … 2 KiB, 20 live', { live: 20, least: 16, most: 2 * KIB }],
         ['1 KiB … 8 KiB, 16 live', { live: 16, least: KIB, most: 8 * KIB }],
         ['16 B … 30 KiB, 50 live', { live: 50, least: 16, most: 30 * KIB }],
+        ['450 live, 64 pages at most', { live: 450, least: 16, most: 30 * KIB, small: 64 }],
       ].map(([title, blocks]) =>
-        sizesCase(title, { ...blocks, ops: 200_000 * scale, small: true }),
+        sizesCase(title, { small: MOST_PAGES, ...blocks, ops: 200_000 * scale }),
       ),
   },
 ]
