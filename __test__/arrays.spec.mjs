@@ -190,6 +190,11 @@ for (const shared of [true, false]) {
       [1, -1, 2],
       [2 * PAGE - 4, 9, 4],
       [64, 1, 0],
+      // What is long is filled by words.
+      [1003, 0x1ab, 1000],
+      [2048, -2, 256],
+      [1029, 0, 259],
+      [1, -(2 ** 31) + 200, 2 * PAGE - 1],
     ]) {
       t.is(memory.memset(dst, byte, byteLength), dst)
       model.fill(byte & 255, dst, dst + byteLength)

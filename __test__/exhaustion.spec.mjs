@@ -149,3 +149,11 @@ test('the largest block that is said to fit does, in heaps of any state', (t) =>
     t.is(memory.stats().freeBytes, 0, `seed ${seed}`)
   }
 })
+
+test('a full heap says so without looking at every block', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 1, shared: true, debug: false })
+  const ptr = memory.malloc(100)
+  memory.setUint32(ptr - 4, 1)
+  t.throws(() => memory.stats(), { code: 'ERR_HEAP_CORRUPTED' })
+  t.throws(() => memory.malloc(PAGE), { code: 'ERR_OUT_OF_MEMORY', instanceOf: RangeError })
+})

@@ -3,9 +3,14 @@
 
 import { types } from 'node:util'
 import { AccessorMemory } from './accessors.js'
+import { isShared } from './engine.js'
 import { MAX_BYTES, checkInteger, invalidArgType, outOfRange, refused } from './errors.js'
 import { withNewBlock } from './new-block.js'
 import { refresh, refreshNow, viewsCovering, viewsOf } from './pages.js'
+
+/** Bytes from which on a fill by words pays. */
+const LEAST_BY_WORDS = 256
+const EACH_BYTE = 0x0101010101010101n
 
 /** The view of that type; throws ERR_INVALID_ARG_TYPE when it is no typed array constructor. */
 export const viewOfType = (views, TypedArray) => {
@@ -88,10 +93,23 @@ const bytesOf = (buffer) => {
   }
 }
 
+// The engine fills what threads share element by element: in elements of eight bytes that is done in an eighth of the time.
+const fillByWords = ({ u8, u64 }, byte, start, end) => {
+  const [first, last] = [Math.ceil(start / 8), Math.floor(end / 8)]
+  u8.fill(byte, start, first * 8)
+  u64.fill(BigInt(byte & 255) * EACH_BYTE, first, last)
+  u8.fill(byte, last * 8, end)
+}
+
 const fillBytes = (memory, dst, byte, byteLength) => {
   checkInteger('byte', byte, -(2 ** 31), 2 ** 31 - 1, '(an integer of 32 bits)')
   checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
-  viewsCovering(memory, dst, byteLength, 'dst').u8.fill(byte, dst, dst + byteLength)
+  const views = viewsCovering(memory, dst, byteLength, 'dst')
+  if (byteLength >= LEAST_BY_WORDS && isShared(views.buffer)) {
+    fillByWords(views, byte, dst, dst + byteLength)
+  } else {
+    views.u8.fill(byte, dst, dst + byteLength)
+  }
 }
 
 const copyBytes = (memory, dst, buffer, srcOffset = 0, byteLength = undefined) => {

@@ -237,12 +237,13 @@ export class Heap extends Session {
     later(rest, REST_AFTER_MS)
   }
 
+  // How much is free, stats() tells: it looks at every block, which a program that waits for room cannot have each time.
   #full(byteLength) {
-    const { freeBytes, largestFreeBlock } = this.stats()
+    const length = bufferOf(this.memory).byteLength
     const room = this.native?.attached ? "the file's file system" : 'the system'
     return outOfMemory(
-      `Cannot allocate ${byteLength} bytes: ${freeBytes} bytes are free, ${largestFreeBlock} in one piece, ` +
-        `and the memory cannot grow by as much: that is beyond its \`maximum\`, or ${room} has no more room`,
+      `Cannot allocate ${byteLength} bytes: no free piece of the memory's ${length} bytes is as long, ` +
+        `and it cannot grow by as much: that is beyond its \`maximum\`, or ${room} has no more room`,
     )
   }
 }
