@@ -366,7 +366,9 @@ export class Table extends Limited {
   /** Whether there would be no room if all entries were evicted. */
   get #isTooLong() {
     const lacking = this.entryLength - this.bytesOfAll()
-    return lacking > 0 && lacking > this.memory.stats().freeBytes
+    if (lacking <= 0) return false
+    const { freeBytes, cachedBytes } = this.memory.stats()
+    return lacking > freeBytes + cachedBytes
   }
 
   #makeRoomFor(shard, entry, length) {
