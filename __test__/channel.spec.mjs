@@ -402,6 +402,33 @@ test('closing wakes who waits', async (t) => {
   }
 })
 
+const tasks = {
+  'for await': async (channel, isOver) => {
+    channel.send(0)
+    for await (const message of channel) {
+      if (isOver()) return
+      channel.send(message)
+    }
+  },
+  sendAsync: async (channel, isOver) => {
+    while (!isOver()) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await channel.sendAsync(0)
+      channel.receive()
+    }
+  },
+}
+
+for (const [name, run] of Object.entries(tasks)) {
+  test(`timers have their turn while ${name} never has to wait`, async (t) => {
+    let isTimedOut = false
+    let left = 3_000_000
+    setTimeout(() => (isTimedOut = true), 1)
+    await run(newChannel(), () => isTimedOut || left-- === 0)
+    t.true(isTimedOut)
+  })
+}
+
 test('for await goes over the messages until it is closed', async (t) => {
   const channel = newChannel()
   for (const message of [1, 2, 3]) channel.send(message)

@@ -9,7 +9,10 @@
 //   wake(words, index, count)                          wakes those who sleep on it, all of them unless told how many
 //   napAsync(words, index, value, deadline, signal)    the same as a promise, which keeps the thread alive; it is rejected
 //                                                      with the signal's reason when that is aborted
+//   turnDue()                  a promise to be awaited when tasks of this thread that never had to wait have kept the event loop from
+//                              its turn for long, else undefined
 
+import { setImmediate } from 'node:timers'
 import { checkObject, invalidArgType, outOfRange } from '../lib/errors.js'
 import { keepAlive } from '../lib/keep-alive.js'
 import { peerOf } from '../lib/pages.js'
@@ -18,6 +21,8 @@ import { peerOf } from '../lib/pages.js'
 const SLICE_MS = 50
 /** The same for who waits without sleeping for what another process may change: nobody can tell it of that. */
 const POLL_MS = 5
+/** Milliseconds that tasks go on before timers and I/O have their turn. */
+const TURN_MS = 10
 /** As many as a native number can say. */
 const ALL = 2 ** 32 - 1
 
@@ -60,6 +65,25 @@ export const deadlineOf = (timeout = Infinity) =>
 
 const sliceUntil = (deadline, slice = SLICE_MS) =>
   deadline === Infinity ? slice : Math.min(slice, deadline - performance.now())
+
+let lastTurn = performance.now()
+let nextTurn
+
+const makeTurn = () =>
+  new Promise((resolve) => {
+    setImmediate(() => {
+      lastTurn = performance.now()
+      nextTurn = undefined
+      resolve()
+    })
+  })
+
+/** @returns {Promise<void> | undefined} */
+export const turnDue = () => {
+  if (performance.now() - lastTurn < TURN_MS) return undefined
+  nextTurn ??= makeTurn()
+  return nextTurn
+}
 
 const wordOf = (words, index) => words.byteOffset / 4 + index
 
@@ -131,5 +155,6 @@ export const napAsync = async (words, index, value, deadline, signal) => {
   keepAlive(words, outcome)
   if (signal === undefined) await outcome
   else await unlessAborted(outcome, signal, () => wake(words, index, 1))
+  lastTurn = performance.now()
   return true
 }

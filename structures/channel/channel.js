@@ -15,7 +15,7 @@ import { SELF } from '../liveness.js'
 import { lockOrResume, unlock } from '../lock.js'
 import { hasRoomToRead } from '../room.js'
 import { checkAlive, FACTS, magicOf, Structure, wordsOf } from '../structure.js'
-import { checkWait, deadlineOf, nap, napAsync } from '../waiting.js'
+import { checkWait, deadlineOf, nap, napAsync, turnDue } from '../waiting.js'
 import { Patience } from './patience.js'
 import { Reservation } from './reservation.js'
 import { HEAD, RECEIVING, RECORD_HEADER, recordBytes, Ring, RING, SENDING, TAIL } from './ring.js'
@@ -112,7 +112,7 @@ export class Channel extends Structure {
     const { timeout, signal } = checkWait(options)
     signal?.throwIfAborted()
     const kept = this.#putOrRetain(message)
-    if (kept === undefined) return
+    if (kept === undefined) return turnDue()
     const deadline = deadlineOf(timeout)
     do {
       // oxlint-disable-next-line no-await-in-loop -- until there is room
@@ -245,10 +245,12 @@ export class Channel extends Structure {
   /** Receives a message without putting the thread to sleep. */
   async receiveAsync(options) {
     const { timeout, signal } = checkWait(options)
+    const deadline = deadlineOf(timeout)
+    const turn = turnDue()
+    if (turn !== undefined) await turn
     signal?.throwIfAborted()
     checkAlive(this)
     const ring = this.#ring
-    const deadline = deadlineOf(timeout)
     let message
     while ((message = this.#take()) === NOTHING) {
       ring.announce()
