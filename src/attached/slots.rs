@@ -3,6 +3,8 @@
 //! from what it wrote.
 
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -18,8 +20,8 @@ pub const WORDS: usize = MOST as usize + 1;
 #[derive(Clone, Copy)]
 pub struct Slots<'a> {
     pub file: &'a File,
-    /// The process that has the slot, or had: 0 once it has left nothing behind. Written under the
-    /// heap's lock.
+    /// The number of the process that has the slot, or had: 0 once it has left nothing behind.
+    /// Written under the heap's lock.
     pub words: &'a [AtomicU32; WORDS],
 }
 
@@ -43,16 +45,23 @@ const fn byte(slot: u8) -> u64 {
     (layout::SLOTS + slot as usize * size_of::<AtomicU32>()) as u64
 }
 
+/// What the calling process is known by: a number out of thin air, as processes of several
+/// containers have the same ids.
+fn own_number() -> u32 {
+    static NUMBER: OnceLock<u32> = OnceLock::new();
+    *NUMBER.get_or_init(|| RandomState::new().hash_one(std::process::id()) as u32 | 1)
+}
+
 impl Slots<'_> {
     /// Enters the calling process. Returns whether the one before it left something behind.
     pub fn enter(self, slot: u8) -> bool {
-        self.words[slot as usize].swap(std::process::id(), Relaxed) != 0
+        self.words[slot as usize].swap(own_number(), Relaxed) != 0
     }
 
     /// Whether the calling process has the slot: it may have the file more than once.
     pub fn is_own(self, slot: u8) -> bool {
         let entered = self.words.get(usize::from(slot)).map(|word| word.load(Relaxed));
-        entered == Some(std::process::id())
+        entered == Some(own_number())
     }
 
     /// Whether a process has the slot; see [`is_alive`].
@@ -105,7 +114,8 @@ mod tests {
         assert_eq!(slots.dead(9), [1, MOST]);
         slots.clear(MOST);
         words[1].store(0, Relaxed);
-        words[9].store(std::process::id() + 1, Relaxed);
+        // What a process of another container has for an id is not what it is known by.
+        words[9].store(std::process::id(), Relaxed);
         assert!(!slots.is_own(9) && !slots.is_own(255));
         assert_eq!(slots.dead(0), [9]);
         slots.clear(9);
