@@ -79,9 +79,8 @@ impl Attachment {
 
     fn slice(&self, byte_length: usize) -> &[AtomicU32] {
         let length = byte_length.min(self.pages() as usize * PAGE as usize) / 4;
-        // SAFETY: the heap's part of the file is that long, as `Layout` says, and so is the
-        // mapping, which `self` has and never changes. The words are aligned to a page, and read
-        // and written as atomics only, by all processes.
+        // SAFETY: as `at` says of the heap's part of the file, which has `maximum` pages, and
+        // `pages` are no more than these.
         unsafe { std::slice::from_raw_parts(self.at::<AtomicU32>(self.layout.heap()), length) }
     }
 
@@ -106,7 +105,8 @@ impl Attachment {
 
     /// The states of the blocks.
     pub fn states(&self) -> &[AtomicI8] {
-        // SAFETY: as in `words`; JavaScript's accesses are single bytes too.
+        // SAFETY: as `at` says of the states, which are so many. JavaScript writes single bytes of
+        // them.
         unsafe { std::slice::from_raw_parts(self.at(layout::STATES), self.layout.states_length()) }
     }
 
@@ -117,32 +117,34 @@ impl Attachment {
 
     /// What was written over since the heap was whole.
     pub fn log(&self) -> &UndoLog {
-        // SAFETY: as in `words`: all of it are atomics.
+        // SAFETY: as `at` says of the log, all of which are atomics.
         unsafe { &*self.at(layout::LOG) }
     }
 
     /// The names that blocks have, for one who has the lock.
     pub fn names(&self) -> Names<'_> {
-        // SAFETY: as in `words`.
+        // SAFETY: as `at` says of the names.
         Names { words: unsafe { &*self.at(layout::NAMES) }, log: self.log() }
     }
 
     fn header(&self) -> Header<'_> {
-        // SAFETY: as in `words`.
+        // SAFETY: as `at` says of the header.
         Header(unsafe { &*self.at(0) })
     }
 
     fn slots(&self) -> Slots<'_> {
-        // SAFETY: as in `words`.
+        // SAFETY: as `at` says of the slots.
         Slots { file: &self.file, words: unsafe { &*self.at(layout::SLOTS) } }
     }
 
     fn tokens(&self) -> Tokens<'_> {
-        // SAFETY: as in `words`.
+        // SAFETY: as `at` says of the tokens.
         Tokens(unsafe { &*self.at(layout::TOKENS) })
     }
 
-    // The parts that `Layout` names are aligned to 8 bytes at least, and within the mapping.
+    // Where a part of the file lies that layout.rs names: aligned to 8 bytes at least, and within
+    // the mapping, which is as long as all parts, and which `self` keeps and never changes. What
+    // lies there is atomics, which may hold anything, and all processes read and write them so.
     fn at<T>(&self, offset: usize) -> *const T {
         debug_assert!(offset + size_of::<T>() <= self.map.len());
         self.map.as_ptr().wrapping_add(offset).cast()

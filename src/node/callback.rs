@@ -309,7 +309,7 @@ impl Answer for SharedBytes {
         let Self { data, length, keeper } = self;
         // SAFETY: the caller vouches for `env`. `data` points at `length` bytes at least of the
         // mapping that is `keeper`, as `of_live_blocks` says: they neither move nor go while it
-        // lives. All threads read and write them as atomics, or as single bytes in JavaScript.
+        // lives. Native code reads and writes them as atomics; JavaScript writes single bytes.
         let (buffer, loan) = unsafe { Loan::new(env, data, length, Box::new(keeper)) }?;
         handle.lend(loan);
         Ok(buffer)

@@ -143,7 +143,7 @@ impl LiveBlocks {
         match &self.bytes {
             // SAFETY: `bytes` is a mapping of that length that `self` owns and never changes, of
             // zeroed bytes, which `AtomicI8` has the size, alignment and bit patterns of. Rust
-            // reads and writes them as atomics only; JavaScript's accesses are single bytes too.
+            // reads and writes them as atomics only; JavaScript writes single bytes of them.
             States::Own(bytes) => unsafe {
                 std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len())
             },
