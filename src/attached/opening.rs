@@ -85,18 +85,12 @@ fn set_up(file: File, wish: Wish) -> Outcome<Attachment> {
 
 // The header of a file; `None` when it is empty.
 fn read_header(file: &File) -> Outcome<Option<Found>> {
-    let (mut reader, mut bytes) = (file, [0; HEADER_WORDS * 8]);
-    if file.metadata()?.len() == 0 {
-        return Ok(None);
-    }
-    let mut read = 0;
-    while let more @ 1.. = reader.read(&mut bytes[read..])? {
-        read += more;
-    }
-    let words = bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
-    let mut header = [0; HEADER_WORDS];
-    header.iter_mut().zip(words).for_each(|(word, read)| *word = read);
-    Ok(Some(Found::new(header)))
+    let mut bytes = Vec::new();
+    file.take((HEADER_WORDS * 8) as u64).read_to_end(&mut bytes)?;
+    let read = bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
+    let mut words = [0; HEADER_WORDS];
+    words.iter_mut().zip(read).for_each(|(word, read)| *word = read);
+    Ok((!bytes.is_empty()).then(|| Found::new(words)))
 }
 
 // Attaches a file that was made before.
