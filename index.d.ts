@@ -196,7 +196,10 @@ export interface HeapStats {
    * debug mode, of those in quarantine.
    */
   cachedBytes: number
-  /** Bytes of the largest block that fits as the memory is. One that can grow may do so for a shorter one, too. */
+  /**
+   * Bytes of a block that is sure to fit as the memory is. A longer one may fit, too, once all that is free is put together;
+   * and a memory that can grow may do so for a shorter one.
+   */
   largestFreeBlock: number
   /** Live blocks. */
   blockCount: number
