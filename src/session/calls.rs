@@ -3,7 +3,7 @@
 use super::{Bytes, SharedHeap};
 use crate::cache::free_blocks::{FreeBlocks, give_out};
 use crate::fault::{Fault, Result};
-use crate::heap::{DENSE_END, Heap, Live, Search, class_for};
+use crate::heap::{DENSE_END, GRAIN, Heap, Live, Search, class_for};
 use crate::process::registry::Guarded;
 use crate::process::rows::Rows;
 
@@ -115,10 +115,24 @@ impl<B: Bytes> SharedHeap<B> {
         if state.book.is_some() {
             return self.debug_resize(&mut state, pointer, byte_length, stay);
         }
+        let resized = self.resize_live(&mut state, pointer, byte_length, stay);
+        if resized != Err(Fault::MustMove) || class_for(byte_length, GRAIN).is_some() {
+            return resized;
+        }
         // A block that is kept may lie behind this one. If it cannot be put back, that is no fault
         // of this call's.
         drop(self.with_free_blocks(&mut state, |free_blocks| self.cache.put_long(free_blocks)));
-        self.with_live(&mut state, pointer, |heap, live| {
+        self.resize_live(&mut state, pointer, byte_length, stay)
+    }
+
+    fn resize_live(
+        &self,
+        state: &mut Guarded,
+        pointer: u32,
+        byte_length: u32,
+        stay: bool,
+    ) -> Result<()> {
+        self.with_live(state, pointer, |heap, live| {
             heap.resize_live(live, byte_length, stay)?;
             if live.class().is_none() {
                 self.entry.live_blocks.set_large(pointer, heap.read_header(pointer)?.1);
