@@ -599,3 +599,30 @@ test('where a memory is short of room blocks of a longer class serve, without a 
   t.deepEqual(memory.check(), [])
   checkWhole(t, memory)
 })
+
+test('blocks that are aligned to more come from what a thread keeps, too', (t) => {
+  const memory = new LocalSharedMemory(100, 100)
+  const shapes = [1, 24, 25, 56, 100, 200, 250, 480, 504].flatMap((byteLength) =>
+    [32, 64, 128, 256, 512].map((alignBytes) => ({ byteLength, alignBytes })),
+  )
+  for (const shape of shapes) {
+    const { byteLength, alignBytes } = shape
+    memory.free(memory.malloc(byteLength, alignBytes))
+    const ptrs = []
+    const calls = callsOf(memory, () => {
+      for (let time = 0; time < 4; time++) {
+        const ptr = memory.malloc(byteLength, alignBytes)
+        t.is(ptr % alignBytes, 0)
+        t.is(memory.sizeof(ptr), byteLength)
+        ptrs.push(ptr)
+        if (time < 3) memory.free(ptr)
+      }
+    })
+    const isKept = Math.ceil((byteLength + 8) / alignBytes) * alignBytes <= 512
+    if (isKept) t.is(calls, 0, JSON.stringify(shape))
+    t.true(memory.lengthof(ptrs[0]) >= byteLength + 8)
+  }
+  t.is(memory.stats().blockCount, shapes.length)
+  t.deepEqual(memory.check(), [])
+  checkWhole(t, memory)
+})

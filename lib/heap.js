@@ -19,6 +19,17 @@ const EXHAUSTIVE = 2
 const SOME_SEEN = 0
 const ALL_SEEN = 1
 
+/** The longest blocks of a class whose lengths, headers included, are all multiples of 16. */
+const LONGEST_FINE = 512
+
+/** A length that is served by the class for aligned blocks of `byteLength` bytes; 0 when threads keep none of that class. */
+const servedLength = (byteLength, alignBytes) => {
+  if (alignBytes <= DEFAULT_ALIGN) return byteLength
+  if (byteLength > LONGEST_FINE || alignBytes > LONGEST_FINE) return 0
+  const size = (byteLength + 7 + alignBytes) & -alignBytes
+  return size <= LONGEST_FINE ? size - 8 : 0
+}
+
 /** One thread's access to the heap in a memory. */
 export class Heap extends Session {
   #restless = false
@@ -43,13 +54,18 @@ export class Heap extends Session {
 
   /** Allocates without growing the memory; 0 when there is no room. */
   attempt(byteLength, alignBytes, moving) {
-    const head = alignBytes <= DEFAULT_ALIGN ? this.cache.headForLength(byteLength) : 0
+    const served = servedLength(byteLength, alignBytes)
+    if (alignBytes > DEFAULT_ALIGN && served !== 0) {
+      const kept = this.cache.popFrom(served, byteLength)
+      if (kept !== 0) return kept
+    }
+    const head = served === 0 ? 0 : this.cache.headForLength(served)
     const fetched = head === 0 ? 0 : this.answerOf((native) => native.refill(head))
     // To ask once more would mean to wait once more.
     if (fetched === Fault.Busy) throw this.errorOf(fetched)
     if (fetched > 0) {
       if (this.cache.isOverIdle) this.#restSoon()
-      const kept = this.cache.pop(byteLength)
+      const kept = this.cache.popFrom(served, byteLength)
       if (kept !== 0) return kept
     }
     return this.#allocate(byteLength, alignBytes, moving ? MOVING : QUICK)

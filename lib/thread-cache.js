@@ -141,12 +141,17 @@ const makeClass = (kept, classBits) =>
       const { rows } = this
       const head = rows[1024 + ((byteLength + 23) >>> 4)]
       for (let longer = head + 8; longer <= head + 32; longer += 8) {
-        const ptr = this.pop(rows[longer + 2] - 8) || this.popOlder(rows[longer + 2] - 8)
-        if (ptr === 0) continue
-        this.words[(ptr - 8) >>> 2] = byteLength
-        return ptr
+        const ptr = this.popFrom(rows[longer + 2] - 8, byteLength)
+        if (ptr !== 0) return ptr
       }
       return 0
+    }
+
+    /** Takes a block of the class that serves `servedLength` bytes, for `byteLength`, which are no more. As pop. */
+    popFrom(servedLength, byteLength) {
+      const ptr = this.pop(servedLength) || this.popOlder(servedLength)
+      if (ptr !== 0) this.words[(ptr - 8) >>> 2] = byteLength
+      return ptr
     }
 
     /** Puts a live block into the cache, and older ones into the part that all threads may take. As push. */
