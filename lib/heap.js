@@ -9,6 +9,7 @@ import { Fault } from './faults.js'
 import { growFor } from './growth.js'
 import { realloc } from './realloc.js'
 import { Session } from './session.js'
+import { LONGEST_FINE } from './stacks.js'
 
 const REST_AFTER_MS = 100
 // How to look for room: quickly; so that a large block that had to move because it grew can grow again where it comes to
@@ -18,9 +19,6 @@ const MOVING = 1
 const EXHAUSTIVE = 2
 const SOME_SEEN = 0
 const ALL_SEEN = 1
-
-/** The longest blocks of a class whose lengths, headers included, are all multiples of 16. */
-const LONGEST_FINE = 512
 
 /** A length that is served by the class for aligned blocks of `byteLength` bytes; 0 when threads keep none of that class. */
 const servedLength = (byteLength, alignBytes) => {

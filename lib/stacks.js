@@ -54,6 +54,8 @@ const MOST_REFUSALS = 32
 const [LOWERED, RAISED] = [1, 2]
 /** The state of a block that is kept where one process has the heap to itself, and the bits of it that tell its class. */
 export const { kept: KEPT, classBits: CLASS_BITS } = LAYOUT
+/** Bytes of the longest blocks, headers included, that have a class for each multiple of 16 bytes. */
+export const LONGEST_FINE = LAYOUT.fine * LAYOUT.grain
 /** What there is of a heap that is not open. */
 export const NO_WORDS = new Int32Array(0)
 export const NO_STATES = new Int8Array(0)
