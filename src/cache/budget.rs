@@ -17,7 +17,7 @@ pub const IDLE_SHARE: u32 = 8;
 /// All busy threads together may keep one part in this many of the heap to themselves.
 const BUSY_SHARE: u64 = 16;
 /// A thread that has the heap to itself may keep one part in this many of it ...
-pub const SOLE_SHARE: u64 = 4;
+const SOLE_SHARE: u64 = 4;
 /// ... if those are not more bytes than this.
 pub const SOLE_BYTES: u32 = 256 * 1024;
 /// A row begins with one part in this many of what its thread may have, but for one block at least
@@ -29,6 +29,12 @@ const FIRST_LARGE_SHARE: u32 = 16;
 pub const MOST_FIRST: u32 = 32;
 /// ... if there could be this many.
 pub const LEAST_BLOCKS: u32 = 4;
+
+/// Bytes that a thread may keep, of those that only one that has the heap to itself may: `most` at
+/// most, in a heap of so many.
+pub fn sole_bytes(heap: u64, most: u32) -> u32 {
+    most.min((heap / SOLE_SHARE) as u32)
+}
 
 /// What one thread may keep to itself.
 pub struct Budget {
@@ -64,7 +70,7 @@ impl Budget {
     pub fn share(free_blocks: &FreeBlocks<'_>) -> Result<u32> {
         let heap = free_blocks.heap_bytes()?;
         let busy = (heap / BUSY_SHARE) as u32;
-        let sole = SOLE_BYTES.min((heap / SOLE_SHARE) as u32);
+        let sole = sole_bytes(heap, SOLE_BYTES);
         Ok(if free_blocks.depot.is_for_one_thread() { busy.max(sole) } else { busy })
     }
 

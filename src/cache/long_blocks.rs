@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use crate::cache::budget::SOLE_SHARE;
+use crate::cache::budget::sole_bytes;
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::process::rows::{LONG_SPARE, OVER_IDLE, Rows, row_bytes};
@@ -47,7 +47,7 @@ impl LongBlocks {
     pub fn keep(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, budget: u32) -> Result<()> {
         let put = self.put(free_blocks);
         let bytes = if free_blocks.depot.is_for_one_thread() {
-            SOLE_LONG_BYTES.min((free_blocks.heap_bytes()? / SOLE_SHARE) as u32)
+            sole_bytes(free_blocks.heap_bytes()?, SOLE_LONG_BYTES)
         } else {
             budget
         };

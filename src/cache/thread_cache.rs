@@ -49,7 +49,6 @@ impl ThreadCache {
             && self.rows.row(class).blocks().is_empty()
             && !free_blocks.has(class)?
         {
-            self.long.put(free_blocks)?;
             self.tidy(free_blocks)?;
         }
         let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
@@ -87,14 +86,15 @@ impl ThreadCache {
         free_blocks.put(slots.iter().take(taken).map(|slot| slot.load(Relaxed)))
     }
 
-    /// Frees the spans of which nobody uses a block, if much is kept and the memory has grown
-    /// lately, before a span or a large block takes units. Else such spans stay where they are,
-    /// what is used spreads over the whole heap, and it grows again though much of it is free, in
-    /// pieces.
+    /// What is done before a span or a large block takes units: puts the blocks back that are long
+    /// for the heap, and frees the spans of which nobody uses a block, if much is kept and the
+    /// memory has grown lately. Else such spans stay where they are, what is used spreads over the
+    /// whole heap, and it grows again though much of it is free, in pieces.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache and the depot.
     pub fn tidy(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
+        self.long.put(free_blocks)?;
         if !free_blocks.depot.is_worth_tidying() {
             return Ok(());
         }

@@ -30,7 +30,6 @@ impl<B: Bytes> SharedHeap<B> {
         let heap = self.formatted_now(state)?;
         let pointer = self.with_room(state, heap, search, |free_blocks| {
             if class_for(byte_length, align).is_none() {
-                self.cache.put_long(free_blocks)?;
                 self.cache.tidy(free_blocks)?;
             }
             heap.malloc(byte_length, align, search)
