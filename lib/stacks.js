@@ -47,6 +47,12 @@ for (const [name, value] of Object.entries(LAYOUT)) {
     throw new Error(`The native addon is of another version (${name}): build it again`)
 }
 
+// Words of a head; its first one is what the thread has to itself.
+const { limits: LIMITS, longest: LONGEST, published: PUBLISHED } = LAYOUT
+const { width: WIDTH, end: END, moved: MOVED, long: LONG } = LAYOUT
+// Figures of the whole cache, in the head of no class.
+const { overIdle: OVER_IDLE, overIdleBelow: OVER_IDLE_BELOW, short: SHORT } = LAYOUT
+const { refusals: REFUSALS, longSpare: LONG_SPARE } = LAYOUT
 const MOST_WIDTH = 1024 // blocks
 /** How often a stack may find too little to spare before all of them give up half of their width. */
 const MOST_REFUSALS = 32
@@ -119,7 +125,7 @@ export class Stacks {
     this.grains = grains
     this.lasting = lasting
     // There is room again.
-    this.rows[3] = 0
+    this.rows[SHORT] = 0
     this.#changed(this)
   }
 
@@ -130,18 +136,18 @@ export class Stacks {
 
   /** Whether more is kept than an idle thread should keep. */
   get isOverIdle() {
-    return this.rows[0] !== 0
+    return this.rows[OVER_IDLE] !== 0
   }
 
   /** Whether the heap was short of room often since it has grown last. */
   get isShort() {
-    return this.rows[3] !== 0
+    return this.rows[SHORT] !== 0
   }
 
   /** Whether the thread's own part of a stack has room for one more block. */
   hasRoom(head) {
     const { rows } = this
-    return (rows[head] & 0xffff) < rows[head + 1] >>> 16
+    return (rows[head] & 65_535) < rows[head + LIMITS] >>> 16
   }
 
   /**
@@ -152,11 +158,11 @@ export class Stacks {
    */
   lower(head) {
     const { rows } = this
-    if (rows[head] >>> 16 <= (rows[head + 3] & 0xffff)) return false
+    if (rows[head] >>> 16 <= (rows[head + PUBLISHED] & 65_535)) return false
     const width = this.widen(head)
-    const published = rows[head + 3]
+    const published = rows[head + PUBLISHED]
     const before = rows[head] >>> 16
-    const floor = Math.max(before - this.#step(head, width, LOWERED), published & 0xffff)
+    const floor = Math.max(before - this.#step(head, width, LOWERED), published & 65_535)
     // Another thread may have taken all of them since the first look.
     return floor < before && this.#moveFloor(head, published, floor, width)
   }
@@ -170,22 +176,22 @@ export class Stacks {
    */
   raise(head) {
     const { rows } = this
-    if ((rows[head] & 0xffff) >= rows[head + 5]) return false
-    if (rows[head + 4] === 0) return this.#makeRoomForOne(head)
+    if ((rows[head] & 65_535) >= rows[head + END]) return false
+    if (rows[head + WIDTH] === 0) return this.#makeRoomForOne(head)
     const width = this.widen(head)
     if (this.hasRoom(head)) return true
     const floor = (rows[head] >>> 16) + this.#step(head, width, RAISED)
-    return this.#moveFloor(head, rows[head + 3], floor, width)
+    return this.#moveFloor(head, rows[head + PUBLISHED], floor, width)
   }
 
   // There is no width for blocks that are long for the heap, but some bytes for all of them until the native side takes them out.
   #makeRoomForOne(head) {
     const { rows } = this
-    const bytes = rows[head + 2]
-    if (rows[head + 6] !== LAYOUT.long || bytes > rows[6]) return false
-    const limits = this.#limitsUpTo((rows[head] & 0xffff) + 1, head)
-    rows[6] -= bytes
-    rows[head + 1] = limits
+    const bytes = rows[head + LONGEST]
+    if (rows[head + MOVED] !== LONG || bytes > rows[LONG_SPARE]) return false
+    const limits = this.#limitsUpTo((rows[head] & 65_535) + 1, head)
+    rows[LONG_SPARE] -= bytes
+    rows[head + LIMITS] = limits
     return true
   }
 
@@ -193,8 +199,8 @@ export class Stacks {
   // the way that it moved the last time.
   #step(head, width, way) {
     const { rows } = this
-    const onward = rows[head + 6] === way
-    rows[head + 6] = way
+    const onward = rows[head + MOVED] === way
+    rows[head + MOVED] = way
     return onward ? width : (width + 1) >>> 1
   }
 
@@ -202,16 +208,16 @@ export class Stacks {
   #moveFloor(head, published, floor, width) {
     const { rows } = this
     const limits = this.#limitsUpTo(floor + width, head)
-    const moved = (floor << 16) | (published & 0xffff)
+    const moved = (floor << 16) | (published & 65_535)
     if (Atomics.compareExchange(rows, head + 3, published, moved) !== published) return false
-    rows[head] = (floor << 16) | (rows[head] & 0xffff)
-    rows[head + 1] = limits
+    rows[head] = (floor << 16) | (rows[head] & 65_535)
+    rows[head + LIMITS] = limits
     return true
   }
 
   #limitsUpTo(ceiling, head) {
     const { rows } = this
-    return (Math.min(ceiling, rows[head + 5]) << 16) | (rows[head + 1] & 0xffff)
+    return (Math.min(ceiling, rows[head + END]) << 16) | (rows[head + LIMITS] & 65_535)
   }
 
   /**
@@ -219,16 +225,16 @@ export class Stacks {
    */
   widen(head) {
     const { rows } = this
-    const width = rows[head + 4]
+    const width = rows[head + WIDTH]
     if (width === 0 || width >= MOST_WIDTH) return width
-    const bytes = width * rows[head + 2]
+    const bytes = width * rows[head + LONGEST]
     const spare = spareOf(head)
     if (bytes > rows[spare] >> 1) return this.#refuse(head)
     const limits = this.#limitsUpTo((rows[head] >>> 16) + 2 * width, head)
     rows[spare] -= bytes
-    if (rows[spare] < rows[2]) rows[0] = 1
-    rows[head + 4] = 2 * width
-    rows[head + 1] = limits
+    if (rows[spare] < rows[OVER_IDLE_BELOW]) rows[OVER_IDLE] = 1
+    rows[head + WIDTH] = 2 * width
+    rows[head + LIMITS] = limits
     return 2 * width
   }
 
@@ -236,24 +242,26 @@ export class Stacks {
   // and the others leave it to them.
   #refuse(head) {
     const { rows } = this
-    rows[5] += 1
-    if (rows[5] >= MOST_REFUSALS) {
-      rows[5] = 0
-      for (let each = 8; each < LAYOUT.sizes; each += 8) this.#narrow(each)
-      for (let each = LAYOUT.largeHeads; each < LAYOUT.stacks; each += 8) this.#narrow(each)
+    rows[REFUSALS] += 1
+    if (rows[REFUSALS] >= MOST_REFUSALS) {
+      rows[REFUSALS] = 0
+      for (let each = LAYOUT.headWords; each < LAYOUT.sizes; each += LAYOUT.headWords)
+        this.#narrow(each)
+      for (let each = LAYOUT.largeHeads; each < LAYOUT.stacks; each += LAYOUT.headWords)
+        this.#narrow(each)
     }
-    return rows[head + 4]
+    return rows[head + WIDTH]
   }
 
   #narrow(head) {
     const { rows } = this
-    const width = rows[head + 4]
+    const width = rows[head + WIDTH]
     const narrow = (width + 1) >>> 1
     if (narrow === width) return
     const spare = spareOf(head)
-    const floor = Math.max(rows[head] >>> 16, (rows[head] & 0xffff) - (narrow >>> 1))
-    if (!this.#moveFloor(head, rows[head + 3], floor, narrow)) return
-    rows[head + 4] = narrow
-    rows[spare] += (width - narrow) * rows[head + 2]
+    const floor = Math.max(rows[head] >>> 16, (rows[head] & 65_535) - (narrow >>> 1))
+    if (!this.#moveFloor(head, rows[head + PUBLISHED], floor, narrow)) return
+    rows[head + WIDTH] = narrow
+    rows[spare] += (width - narrow) * rows[head + LONGEST]
   }
 }
