@@ -1316,8 +1316,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param source
    * @param offset elements, default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, a value cannot be converted, or
-   * to convert it has grown a memory that is not shared
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
    */
   set(TypedArray: NumberArrayConstructor, source: ArrayLike<number>, offset?: number): void
@@ -1328,8 +1327,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param TypedArray a typed array constructor
    * @param source
    * @param offset elements, default 0
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, a value cannot be converted, or
-   * to convert it has grown a memory that is not shared
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or a value cannot be converted
    * @throws {RangeError} ERR_OUT_OF_RANGE: the values do not fit there
    */
   set(TypedArray: BigIntArrayConstructor, source: ArrayLike<bigint>, offset?: number): void

@@ -159,6 +159,14 @@ for (const shared of [true, false]) {
       for (const source of [...lengths, [], new Set(), new TypedArray(0), { length: -1 }]) {
         t.throws(() => memory[name](source), OUT_OF_RANGE)
       }
+      // Nothing is read of a source that is too long, and no room for a copy is asked for.
+      const tooLong = {
+        length: 2 ** 32 / BYTES_PER_ELEMENT,
+        get 0() {
+          throw new Error('mine')
+        },
+      }
+      t.throws(() => memory[name](tooLong), OUT_OF_RANGE)
       t.throws(() => memory[name](20 * PAGE), { code: 'ERR_OUT_OF_MEMORY' })
       t.is(memory.length, live)
     })
@@ -326,6 +334,11 @@ for (const shared of [true, false]) {
         [[one, two], 90],
         [[two]],
         [TypedArray.of(one, two), array.length - 2],
+        [{ length: '2', 0: one, 1: two }, 90],
+        ['12', 90],
+        [{ length: -1 }, 90],
+        [isBig(TypedArray) ? 5n : 5, 90],
+        [[], array.length],
       ]) {
         t.is(memory.set(TypedArray, ...range), undefined)
         array.set(...range)
@@ -362,7 +375,7 @@ for (const shared of [true, false]) {
       const first = { valueOf: () => (memory.grow(1), 99) }
       const calls = [
         () => memory.fill(TypedArray, growing(), 99, 100),
-        () => memory.set(TypedArray, [growing()], 99),
+        () => memory.set(TypedArray, TypedArray.of(valueFor(TypedArray, 7)), first),
         () => memory.at(TypedArray, first),
       ]
       for (const call of calls) {
@@ -370,6 +383,8 @@ for (const shared of [true, false]) {
         else t.throws(call, INVALID_TYPE)
         t.is(memory.at(TypedArray, 99), valueFor(TypedArray, shared ? 7 : 0))
       }
+      memory.set(TypedArray, [growing(), growing()], memory.buffer.byteLength / BYTES_PER_ELEMENT)
+      t.is(memory.at(TypedArray, (-2 * PAGE) / BYTES_PER_ELEMENT), valueFor(TypedArray, 7))
     })
 
     test(`${title}: ${name}: whole-memory methods refuse bad arguments`, (t) => {
@@ -379,6 +394,7 @@ for (const shared of [true, false]) {
       t.throws(() => memory.fill(TypedArray, wrong, 90, 99), INVALID_TYPE)
       t.throws(() => memory.fill(TypedArray, Symbol('1'), 90, 99), INVALID_TYPE)
       t.throws(() => memory.set(TypedArray, [wrong], 90), INVALID_TYPE)
+      t.throws(() => memory.set(TypedArray, [valueFor(TypedArray, 1), wrong], 90), INVALID_TYPE)
       t.throws(() => memory.set(TypedArray, undefined, 90), INVALID_TYPE)
       t.throws(() => memory.at(TypedArray, 1n), INVALID_TYPE)
       t.throws(() => memory.at(TypedArray, Symbol('1')), INVALID_TYPE)

@@ -31,6 +31,9 @@ const rangeAt = (memory, offset, length, elementBytes) => {
   return { views, count }
 }
 
+/** Elements of that type that a block can have. */
+const mostOf = ({ BYTES_PER_ELEMENT }) => Math.floor(MAX_BYTES / BYTES_PER_ELEMENT)
+
 /** A copy of source as an array of that type, unless it is one: a value that cannot be converted is found here. */
 const valuesOf = (TypedArray, source) => {
   if (types.isTypedArray(source) && source instanceof TypedArray) return source
@@ -38,6 +41,10 @@ const valuesOf = (TypedArray, source) => {
     throw invalidArgType('source', 'a number, an iterable or an array-like', source)
   }
   try {
+    // Found before the engine makes room for a copy, of which the system may have too little.
+    if (source[Symbol.iterator] === undefined && source.length > mostOf(TypedArray)) {
+      throw outOfRange('length', `at most ${mostOf(TypedArray)} elements`, source.length)
+    }
     return new TypedArray(source)
   } catch (cause) {
     throw refused(TypedArray.name, cause)
@@ -59,9 +66,8 @@ const valuesOf = (TypedArray, source) => {
 export const newArray = (memory, TypedArray, source, finish) => {
   const values = typeof source === 'number' ? undefined : valuesOf(TypedArray, source)
   const length = values === undefined ? source : values.length
-  const { BYTES_PER_ELEMENT } = TypedArray
-  checkInteger('length', length, 1, Math.floor(MAX_BYTES / BYTES_PER_ELEMENT), 'elements')
-  const make = () => memory.malloc(length * BYTES_PER_ELEMENT)
+  checkInteger('length', length, 1, mostOf(TypedArray), 'elements')
+  const make = () => memory.malloc(length * TypedArray.BYTES_PER_ELEMENT)
   const use = (ptr) => {
     const array = filledArray(memory, TypedArray, ptr, length, values)
     return finish === undefined ? array : finish(array)
@@ -127,12 +133,39 @@ const whole = (memory, TypedArray, method, ...args) => {
   const array = viewOfType(viewsOf(memory), TypedArray)
   try {
     const result = array[method](...args)
-    // `set` does not say that its source's own code has taken the bytes away, by growing a memory that is not shared.
+    // `set` does not say that its offset's own code has taken the bytes away, by growing a memory that is not shared.
     if (array.length === 0) array.subarray()
     return result
   } catch (cause) {
     throw refused(method, cause)
   }
+}
+
+const isArrayOf = (source, type) => {
+  if (!Array.isArray(source)) return false
+  for (let i = 0; i < source.length; i++) if (typeof source[i] !== type) return false
+  return true
+}
+
+/** The values of an array-like, as a typed array if need be: one that cannot be converted is found before any is written. */
+const convertedFor = (TypedArray, array, source) => {
+  if (types.isTypedArray(source) || isArrayOf(source, typeof array[0])) return source
+  try {
+    const length = source?.length
+    // The engine says what is wrong with one that does not fit.
+    if (!(length > 0 && length <= array.length)) return source
+    const values = new TypedArray(+length)
+    values.set(source)
+    return values
+  } catch (cause) {
+    throw refused('set', cause)
+  }
+}
+
+const setValues = (memory, TypedArray, source, offset) => {
+  refresh(memory)
+  const array = viewOfType(viewsOf(memory), TypedArray)
+  whole(memory, TypedArray, 'set', convertedFor(TypedArray, array, source), offset)
 }
 
 /** The memory with arrays. */
@@ -272,11 +305,10 @@ export class ArrayMemory extends AccessorMemory {
   /** Copies values in. */
   set(TypedArray, source, offset) {
     try {
-      whole(this, TypedArray, 'set', source, offset)
+      setValues(this, TypedArray, source, offset)
     } catch (error) {
-      if (error.code !== 'ERR_OUT_OF_RANGE') throw error
-      refreshNow(this)
-      whole(this, TypedArray, 'set', source, offset)
+      if (error.code !== 'ERR_OUT_OF_RANGE' || !refreshNow(this)) throw error
+      setValues(this, TypedArray, source, offset)
     }
   }
 
