@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { runChild } from './fixtures/child.mjs'
 
 const BUILD = fileURLToPath(new URL('../scripts/build-cjs.js', import.meta.url))
 
@@ -57,6 +58,12 @@ test('the structures go with it', async (t) => {
   const mutex = required.Mutex.create(new Class(1, 2))
   t.true(mutex.memory instanceof Class)
   mutex.destroy()
+})
+
+test('it takes the clock and the timers when it is loaded, as index.js does', async (t) => {
+  const { code, stdout, stderr } = await runChild('still-clock.mjs', ['require'])
+  t.is(code, 0, stderr)
+  t.deepEqual(JSON.parse(stdout), Array(6).fill('ERR_TIMED_OUT'))
 })
 
 test('in debug mode its own frames stay out of what it tells', (t) => {

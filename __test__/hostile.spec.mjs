@@ -184,6 +184,12 @@ test('stand-ins that were there before the package, as those who test with jsdom
   t.is(code, 0, stderr)
 })
 
+test('a clock and timers that stand still, as those who test put them there, keep no wait from its end', async (t) => {
+  const { code, stdout, stderr } = await runChild('still-clock.mjs', ['import'])
+  t.is(code, 0, stderr)
+  t.deepEqual(JSON.parse(stdout), Array(6).fill('ERR_TIMED_OUT'))
+})
+
 test('accessors on Object.prototype never get hold of what is inside', async (t) => {
   const { code, stdout, stderr } = await runChild('planted.mjs', [])
   t.is(code, 0, stderr)

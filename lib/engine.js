@@ -2,7 +2,8 @@
 // library puts in their place later changes nothing here. They tell what a value is by what it is, not by its prototype,
 // so that one of another realm (a vm context, Jest) is as good.
 
-import { setTimeout } from 'node:timers'
+import { performance } from 'node:perf_hooks'
+import timers from 'node:timers'
 import { types } from 'node:util'
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import { webAssemblyUnavailable } from './errors.js'
@@ -40,6 +41,12 @@ export const cloneOf = (memory) => {
   sender.postMessage(memory)
   return receiveMessageOnPort(receiver).message
 }
+
+/** Timers, and milliseconds of a clock that nobody sets: those of a test stand still. */
+export const { setImmediate, setInterval } = timers
+export const now = performance.now.bind(performance)
+
+const { setTimeout } = timers
 
 /** Calls a function once, later, unless the thread has come to its end by then. */
 export const later = (act, milliseconds) => setTimeout(act, milliseconds).unref()

@@ -1,7 +1,7 @@
 // What keeps a thread running while it awaits another one. A pending waitAsync alone does not: Node.js ends a thread that has
 // nothing else to do, before it is notified.
 
-import { setInterval } from 'node:timers'
+import { setInterval } from './engine.js'
 
 /** The longest that a timer can take, in milliseconds: 24 days; then it starts again. */
 const LONGEST_MS = 2 ** 31 - 1

@@ -12,7 +12,7 @@
 //   turnDue()                  a promise to be awaited when tasks of this thread that never had to wait have kept the event loop from
 //                              its turn for long, else undefined
 
-import { setImmediate } from 'node:timers'
+import { now, setImmediate } from '../lib/engine.js'
 import { checkObject, invalidArgType, outOfRange } from '../lib/errors.js'
 import { keepAlive } from '../lib/keep-alive.js'
 import { peerOf } from '../lib/pages.js'
@@ -58,21 +58,21 @@ export const checkWait = (options = {}) => {
 
 /**
  * @param {number} [timeout] milliseconds, for ever when left out
- * @returns {number} the moment, as performance.now() has it
+ * @returns {number} the moment, as now() has it
  */
 export const deadlineOf = (timeout = Infinity) =>
-  timeout === Infinity ? Infinity : performance.now() + timeout
+  timeout === Infinity ? Infinity : now() + timeout
 
 const sliceUntil = (deadline, slice = SLICE_MS) =>
-  deadline === Infinity ? slice : Math.min(slice, deadline - performance.now())
+  deadline === Infinity ? slice : Math.min(slice, deadline - now())
 
-let lastTurn = performance.now()
+let lastTurn = now()
 let nextTurn
 
 const makeTurn = () =>
   new Promise((resolve) => {
     setImmediate(() => {
-      lastTurn = performance.now()
+      lastTurn = now()
       nextTurn = undefined
       resolve()
     })
@@ -80,7 +80,7 @@ const makeTurn = () =>
 
 /** @returns {Promise<void> | undefined} */
 export const turnDue = () => {
-  if (performance.now() - lastTurn < TURN_MS) return undefined
+  if (now() - lastTurn < TURN_MS) return undefined
   nextTurn ??= makeTurn()
   return nextTurn
 }
@@ -155,6 +155,6 @@ export const napAsync = async (words, index, value, deadline, signal) => {
   keepAlive(words, outcome)
   if (signal === undefined) await outcome
   else await unlessAborted(outcome, signal, () => wake(words, index, 1))
-  lastTurn = performance.now()
+  lastTurn = now()
   return true
 }
