@@ -6,6 +6,10 @@ type NumberName = 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'u32' | 'f16' | 'f32' | 
 type BigIntName = 'i64' | 'u64'
 type IntegerName = Exclude<NumberName, `f${string}`> | BigIntName
 
+/** A class that struct() made, or one that extends it. */
+type StructClass = Pick<Struct<any>, 'byteLength' | 'alignBytes'> &
+  (new (memory: LocalSharedMemory, ptr: number) => Pick<StructView<{}>, 'memory' | 'ptr'>)
+
 /** What a field can be. */
 export type FieldType =
   | NumberName
@@ -14,7 +18,7 @@ export type FieldType =
   | `atomic ${IntegerName}`
   | `${NumberName | BigIntName}[${number}]`
   | `utf8(${number})`
-  | Struct<any>
+  | StructClass
 
 /** Types of fields by their names, in the order in which they lie. */
 export type StructDescription = Record<string, FieldType>
@@ -44,8 +48,8 @@ export type FieldValue<T> = T extends NumberName | `atomic ${Exclude<IntegerName
         ? string
         : T extends `${infer N extends keyof ArrayTypes}[${number}]`
           ? ArrayTypes[N]
-          : T extends Struct<infer D>
-            ? StructView<D>
+          : T extends StructClass
+            ? InstanceType<T>
             : never
 
 /** What can be assigned to a field of a type, by pointer. */

@@ -85,6 +85,14 @@ class Shop extends struct({ open: 'bool', count: 'u8' }) {
 }
 expectTypeOf(Shop.at(memory, 16)).toEqualTypeOf<Shop>()
 expectTypeOf(Shop.create(memory).empty).toEqualTypeOf<boolean>()
+const Street = struct({ corner: Shop })
+expectTypeOf(Street.create(memory).corner).toEqualTypeOf<Shop>()
+expectTypeOf(Street.fields(memory).corner.get(16)).toEqualTypeOf<Shop>()
+Street.create(memory).corner = Shop.create(memory)
+// @ts-expect-error another struct's bytes are no shop
+Street.create(memory).corner = Point.create(memory)
+// @ts-expect-error there are classes that are no structs
+struct({ corner: Date })
 
 // @ts-expect-error there is no such type
 struct({ id: 'u33' })
