@@ -1,9 +1,11 @@
 // The map of a heap: all of the memory, with the figures that stats() and allocs() give. And the pictures made of it.
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
@@ -254,6 +256,14 @@ test('a map is drawn to the terminal and as SVG', async (t) => {
     t.false(/NaN|undefined|Infinity/.test(svg + stdout))
     t.regex(svg, />48 B<.*>large</s)
   })
+})
+
+test('what cannot be printed ends the command with an error of its own', async (t) => {
+  const command = spawn(process.execPath, [BIN, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  command.stdout.destroy() // Nobody reads any more, before it has started.
+  const [stderr, [status]] = await Promise.all([textOf(command.stderr), once(command, 'exit')])
+  t.is(status, 1)
+  t.is(stderr.trim().split('\n').length, 1)
 })
 
 /** What the paths of a picture fill, in square pixels, by their colours; without the ground. */

@@ -24,9 +24,15 @@ const main = async () => {
   return drawHeapMap(first, second)
 }
 
+const fail = (error) => {
+  console.error(`local-shared-memory: ${error.message}`)
+  process.exitCode = 1
+}
+
+// A pipe whose reader has gone, or a device that is full: known once main has returned.
+process.stdout.on('error', fail)
 try {
   await main()
 } catch (error) {
-  console.error(`local-shared-memory: ${error.message}`)
-  process.exitCode = 1
+  fail(error)
 }
