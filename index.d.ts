@@ -335,7 +335,7 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * A memory without a heap gets one on the first `malloc`. Whether it is in debug mode is found out. On a subclass, its
    * constructor is called without arguments; what it calls `super` with does not matter: it becomes the memory that was
-   * given.
+   * given. A memory that has the class already is returned as it is, whatever the class and the options say.
    *
    * Copies of the package in one process, as npm installs them for dependencies that ask for it themselves, work on one
    * heap when they are of the same version. A memory that another version has open, or made the heap of, is refused, here
@@ -343,8 +343,8 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * @param memory as it was received
    * @param options `heapBase`, in bytes, says where the heap of a memory without one may begin, as in the constructor; it
-   * need not be given while the handle that was made with it lives, or once a block was allocated. `debug`: true demands
-   * debug mode, and turns it on for a memory that nobody has in use yet
+   * need not be given, and is not looked at, while a handle lives that has opened the memory before, or once a block was
+   * allocated. `debug`: true demands debug mode, and turns it on for a memory that nobody has in use yet
    * @returns the very object that was given
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory, a frozen one, options that are not an object, or a
    * constructor that returns another
