@@ -114,7 +114,8 @@ export class Mutex {
   acquire(options?: WaitOptions): Guard
 
   /**
-   * Takes the lock while a function runs, and while the promise that it may return is pending.
+   * Takes the lock while a function runs, and while the promise that it may return is pending. Tasks of one thread that overlap take
+   * it by lockAsync.
    *
    * @param run is told how the lock was got
    * @param options of `lock`
@@ -140,7 +141,7 @@ export interface ChannelOptions {
 
 /** Room for a message in a Channel, which its sender fills where it lies. */
 export interface Reservation extends Disposable {
-  /** The message's bytes in the channel. Once they were sent or dropped they are not the sender's any more. */
+  /** The message's bytes in the channel: anything, until they are written. Once sent or dropped they are not the sender's any more. */
   readonly bytes: Uint8Array
 
   /**
@@ -431,8 +432,8 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
    * Gives a key a value, and evicts others where the map has limits.
    *
    * @param key
-   * @param value anything that structured clone takes, but not undefined, a SharedArrayBuffer, a WebAssembly.Memory or a
-   * WebAssembly.Module
+   * @param value anything that structured clone takes, but not undefined, a SharedArrayBuffer, a WebAssembly.Memory, a
+   * WebAssembly.Module or an object of Node.js's own, such as a Blob
    * @param options
    * @returns the map
    * @throws {TypeError} ERR_INVALID_ARG_TYPE

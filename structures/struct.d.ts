@@ -94,7 +94,10 @@ export interface Field<V, I = V> {
   set(ptr: number, value: I): void
 }
 
-/** A field of integers: what Atomics does with the index of an element, this does with the pointer of a struct. */
+/**
+ * A field of integers: what Atomics does with the index of an element, this does with the pointer of a struct. Values are converted
+ * as Atomics converts them.
+ */
 export interface IntegerField<V extends number | bigint> extends Field<V> {
   /**
    * @param ptr of the struct, in bytes
@@ -298,7 +301,8 @@ export interface Struct<D extends StructDescription> {
 /**
  * Describes a struct: its fields lie in the order of the description, each aligned as C aligns it.
  *
- * @param description types by names
+ * @param description types by names: ASCII letters, digits, `_` and `$`, the first no digit, and not `memory`, `ptr`, `constructor` or
+ * `__proto__`
  * @throws {TypeError} ERR_INVALID_ARG_TYPE: it is no object
  * @throws {RangeError} ERR_OUT_OF_RANGE: a name or a type that there is not, or no field
  */
