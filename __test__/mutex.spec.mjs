@@ -323,6 +323,12 @@ test('it shows itself in a line', async (t) => {
   t.is(inspect(mutex), `Mutex { ptr: ${mutex.ptr}, state: 'destroyed' }`)
 })
 
+test('what is no mutex, but inherits from one or stands for it, can be shown as well', (t) => {
+  const mutex = newMutex()
+  t.regex(inspect(Object.create(mutex)), /Mutex/)
+  t.regex(inspect(new Proxy(mutex, {})), /Mutex/)
+})
+
 /** A mutex and two words for mutex-scenario.mjs. */
 const newScenario = (ways, rounds) => {
   const memory = new LocalSharedMemory(1, 10)

@@ -209,8 +209,9 @@ export class Structure {
     throw notAStructure(`The ${this.constructor.kind.name} at byte ${this.#ptr} was destroyed`)
   }
 
-  /** What util.inspect shows: a line. */
+  /** What util.inspect shows: a line. Of what only inherits from a structure, or is a Proxy for one, it shows what it shows of any. */
   [inspect.custom](depth, options) {
+    if (!(#words in this)) return this
     const { name } = this.constructor.kind
     if (depth < 0) return options.stylize(`[${name}]`, 'special')
     const destroyed = this.#words[IDENTITY] !== this.#identity
