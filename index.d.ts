@@ -1220,7 +1220,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param byteLength bytes, NULs included, which need not be in one block; default those of the block up to its first NUL,
    * all of them if it has none
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: not inside the memory, or more than the engine's longest string
+   * @throws {RangeError} ERR_OUT_OF_RANGE: not inside the memory, or more bytes than the engine's longest string has characters
    * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED: no length, and no block at the offset
    * @example
    * ```javascript
