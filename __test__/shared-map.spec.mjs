@@ -9,9 +9,11 @@ import { Mutex, SharedMap } from '../structures/index.js'
 import { halfSipHash } from '../structures/shared-map/hash.js'
 import { Key } from '../structures/shared-map/key.js'
 import {
+  BUCKETS,
   FIRST_SHARD,
   HASH_KEY,
   LOCK,
+  SHARD_BITS,
   SHARD_WORDS,
   VALUE_TAG_SHIFT,
 } from '../structures/shared-map/layout.js'
@@ -20,6 +22,8 @@ import { destroying } from './fixtures/destroying.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 
 const PAGES = 40
+/** What the first buckets of a part take, header included. */
+const BUCKETS_BYTES = 80
 const MOST = 2000
 
 /** A heap, and the bytes that have to be free again when the map is gone. */
@@ -818,6 +822,58 @@ test('whatever is written over a map, no method hangs, and what is thrown has a 
       const code = codeOf(acts[random(20) < 3 ? random(5) : random(3)])
       t.regex(code, /^(nothing thrown|ERR_[A-Z_]+)$/)
     }
+  }
+})
+
+test('an entry of more bytes than a pointer has is refused, and nothing is written anywhere', (t) => {
+  const memory = newHeap(10, 100)
+  const map = SharedMap.create(memory)
+  const keys = ['key', 'another one of the map']
+  for (const key of keys) map.set(key, 1)
+  const others = Array.from({ length: 100 }, () => memory.malloc(8))
+  for (let index = 0; index < others.length; index += 2) memory.free(others[index])
+  const value = new Uint8Array(2 ** 32 - 32)
+  const { usedBytes } = memory.stats()
+  for (const key of [...keys, 'a new one']) {
+    t.throws(() => map.set(key, value), { code: 'ERR_OUT_OF_RANGE' })
+    t.throws(() => map.update(key, () => value), { code: 'ERR_OUT_OF_RANGE' })
+  }
+  t.deepEqual(
+    keys.map((key) => map.get(key)),
+    [1, 1],
+  )
+  t.is(map.size, 2)
+  t.true(memory.stats().usedBytes <= usedBytes + BUCKETS_BYTES)
+  t.deepEqual(memory.check(), [])
+})
+
+test('a map whose number of shards was written over is refused, however it is asked for', (t) => {
+  const memory = newHeap(10, 100)
+  const map = SharedMap.open(memory, 'map')
+  const shardBits = memory.getInt32(map.ptr + 4 * SHARD_BITS)
+  for (const bits of [shardBits + 1, shardBits - 1, 0, 26, 31, -1]) {
+    memory.setInt32(map.ptr + 4 * SHARD_BITS, bits)
+    t.throws(() => SharedMap.at(memory, map.ptr), { code: 'ERR_HEAP_CORRUPTED' })
+    t.throws(() => SharedMap.open(memory, 'map'), { code: 'ERR_HEAP_CORRUPTED' })
+  }
+  memory.setInt32(map.ptr + 4 * SHARD_BITS, shardBits)
+  t.is(SharedMap.at(memory, map.ptr).set('key', 1).get('key'), 1)
+})
+
+test('a number of buckets that is none is an error with a code for whoever changes the map', (t) => {
+  for (const count of [-1, -(2 ** 31), 2 ** 31 - 1]) {
+    const memory = newHeap(10, 100)
+    const map = SharedMap.create(memory, { maxEntries: 100 })
+    for (let key = 0; key < 60; key++) map.set(key, key)
+    const words = wordsOf(map)
+    for (let shard = FIRST_SHARD; shard < words.length; shard += SHARD_WORDS) {
+      words[shard + BUCKETS] = count
+    }
+    for (let key = 0; key < 80; key++) {
+      const code = codeOf(() => map.set(key, key))
+      t.true(['nothing thrown', 'ERR_HEAP_CORRUPTED'].includes(code))
+    }
+    t.throws(() => [...map], { code: 'ERR_HEAP_CORRUPTED' })
   }
 })
 

@@ -4,6 +4,7 @@
 import { DEFAULT_ALIGN } from './align.js'
 import { heapOf } from './blocks.js'
 import { bufferOf, isShared as isSharedBuffer } from './engine.js'
+import { checkSize } from './errors.js'
 import { errorOf } from './faults.js'
 import { peerOf, viewsCovering } from './pages.js'
 
@@ -19,15 +20,15 @@ const wholeWords = (byteLength) => Math.ceil(byteLength / WORD) * WORD
  * @param {number} slot byte offset of the word, a multiple of 4; what it held is not freed
  * @param {number} byteLength bytes
  * @param {string} structure whose block it is, as debug mode calls it: 'SharedMap'
- * @param {number} [alignBytes] a power of two up to 65,536
  * @returns {number} pointer
- * @throws {RangeError} ERR_OUT_OF_MEMORY: the word is as it was
+ * @throws {RangeError} ERR_OUT_OF_MEMORY, ERR_OUT_OF_RANGE: the word is as it was
  */
-export const mallocInto = (memory, slot, byteLength, structure, alignBytes = DEFAULT_ALIGN) => {
+export const mallocInto = (memory, slot, byteLength, structure) => {
+  checkSize('byteLength', byteLength)
   viewsCovering(memory, slot, WORD, 'slot')
   const call = (native, search) =>
-    native.mallocInto(slot, byteLength, alignBytes, search, structure)
-  return heapOf(memory).allocateBy(call, byteLength, alignBytes)
+    native.mallocInto(slot, byteLength, DEFAULT_ALIGN, search, structure)
+  return heapOf(memory).allocateBy(call, byteLength, DEFAULT_ALIGN)
 }
 
 /**

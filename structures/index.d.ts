@@ -377,7 +377,7 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE
    * @throws {Error} ERR_INVALID_POINTER; ERR_NOT_A_STRUCTURE: the block is something else; ERR_STRUCTURE_MISMATCH: it was
-   * made by another version of the package
+   * made by another version of the package; ERR_HEAP_CORRUPTED: something wrote over it
    */
   static at<K extends SharedMapKey = SharedMapKey, V = any>(
     memory: LocalSharedMemory,
@@ -394,7 +394,7 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
    * @throws {Error} ERR_INVALID_POINTER, ERR_NOT_A_STRUCTURE: the name is another block's; ERR_STRUCTURE_MISMATCH: it was made
-   * with other options, or by another version of the package
+   * with other options, or by another version of the package; ERR_HEAP_CORRUPTED: something wrote over it
    */
   static open<K extends SharedMapKey = SharedMapKey, V = any>(
     memory: LocalSharedMemory,

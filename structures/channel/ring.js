@@ -275,7 +275,7 @@ export class Ring {
     this.byteLength = this.#words[this.at]
     this.tag = Atomics.load(this.#words, this.at + 1)
     const most = Math.min(used, this.#bytes - offset)
-    if (this.byteLength < 0 || recordBytes(this.byteLength) > most) throw damaged()
+    if (this.byteLength < 0 || this.byteLength > most - RECORD_HEADER) throw damaged()
     return this.tag
   }
 

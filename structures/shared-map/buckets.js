@@ -74,7 +74,7 @@ export class Buckets extends Space {
   /** The same with the lock in hand. */
   bucketLocked(shard, bucket) {
     const word = this.bucketAt(shard, bucket)
-    if (word >= this.wordLimit) throw this.corrupted()
+    if (word >>> 0 >= this.wordLimit) throw this.corrupted()
     return word
   }
 
@@ -92,7 +92,7 @@ export class Buckets extends Space {
     if (count === 0) return 0
     let link = this.bucketAt(shard, bucketOf(hash >>> this.shardBits, count))
     this.bucket = link
-    if (link >= wordLimit) return this.findBeyond(shard, version, link)
+    if (link >>> 0 >= wordLimit) return this.findBeyond(shard, version, link)
     for (let steps = 1; ; steps++) {
       const entry = (words[link] & POINTER_MASK) >>> 2
       if (entry === 0) return 0

@@ -7,7 +7,7 @@
 // puts all of it into one function as long as that has less than some bytes of code, and a private call takes several times those of
 // another. A `get` takes 5 to 10 % less for it.
 
-import { invalidArgType, outOfRange } from '../../lib/errors.js'
+import { heapCorrupted, invalidArgType, outOfRange } from '../../lib/errors.js'
 import { freeFrom } from '../../lib/placing.js'
 import { forget, prepare } from '../codec.js'
 import { leastBlock, unpack } from './entries.js'
@@ -78,6 +78,9 @@ export class Table extends Limited {
    */
   constructor(memory, ptr, block) {
     const bits = block[SHARD_BITS]
+    if (block.length !== FIRST_SHARD + (SHARD_WORDS << bits)) {
+      throw heapCorrupted(`Something wrote over the map at ${ptr}`)
+    }
     super(memory, new Key(block[HASH_KEY], block[HASH_KEY + 1]), bits)
     this.ptr = ptr
     const first = ptr >>> 2
