@@ -395,6 +395,12 @@ for (const shared of [true, false]) {
       t.throws(() => memory.fill(TypedArray, Symbol('1'), 90, 99), INVALID_TYPE)
       t.throws(() => memory.set(TypedArray, [wrong], 90), INVALID_TYPE)
       t.throws(() => memory.set(TypedArray, [valueFor(TypedArray, 1), wrong], 90), INVALID_TYPE)
+      const fickle = [0, 1].map((value) => valueFor(TypedArray, value))
+      let reads = 0
+      const get = () => (reads++ === 0 ? valueFor(TypedArray, 1) : Symbol('1'))
+      Object.defineProperty(fickle, 1, { get })
+      t.notThrows(() => memory.set(TypedArray, fickle, 0))
+      memory.fill(TypedArray, fickle[0], 0, 2)
       t.throws(() => memory.set(TypedArray, undefined, 90), INVALID_TYPE)
       t.throws(() => memory.at(TypedArray, 1n), INVALID_TYPE)
       t.throws(() => memory.at(TypedArray, Symbol('1')), INVALID_TYPE)

@@ -141,19 +141,14 @@ const whole = (memory, TypedArray, method, ...args) => {
   }
 }
 
-const isArrayOf = (source, type) => {
-  if (!Array.isArray(source)) return false
-  for (let i = 0; i < source.length; i++) if (typeof source[i] !== type) return false
-  return true
-}
-
-/** The values of an array-like, as a typed array if need be: one that cannot be converted is found before any is written. */
-const convertedFor = (TypedArray, array, source) => {
-  if (types.isTypedArray(source) || isArrayOf(source, typeof array[0])) return source
+/** The values of an array-like, each read once: what cannot be converted is found before anything is written. */
+const converted = (memory, TypedArray, source) => {
+  refresh(memory)
+  const { length: room } = viewOfType(viewsOf(memory), TypedArray)
   try {
     const length = source?.length
     // The engine says what is wrong with one that does not fit.
-    if (!(length > 0 && length <= array.length)) return source
+    if (!(length > 0 && length <= room)) return source
     const values = new TypedArray(+length)
     values.set(source)
     return values
@@ -163,9 +158,8 @@ const convertedFor = (TypedArray, array, source) => {
 }
 
 const setValues = (memory, TypedArray, source, offset) => {
-  refresh(memory)
-  const array = viewOfType(viewsOf(memory), TypedArray)
-  whole(memory, TypedArray, 'set', convertedFor(TypedArray, array, source), offset)
+  const values = types.isTypedArray(source) ? source : converted(memory, TypedArray, source)
+  whole(memory, TypedArray, 'set', values, offset)
 }
 
 /** The memory with arrays. */
