@@ -72,8 +72,10 @@ const overloads = (nodes) => {
 }
 
 const row = (node) => {
-  const type = node.type.getText().replaceAll('|', '\\|')
   const optional = node.questionToken ? ', may be left out' : ''
+  const text = node.type.getText()
+  // What may be left out may be undefined: that goes without saying.
+  const type = (optional ? text.replace(/ \| undefined$/, '') : text).replaceAll('|', '\\|')
   return `| \`${node.name.getText()}\` | \`${type}\`${optional} | ${textOf(node).replaceAll('\n', ' ')} |`
 }
 

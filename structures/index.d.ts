@@ -9,13 +9,13 @@ export type LockOutcome = 'locked' | 'ownerDied'
 /** How long to wait. */
 export interface WaitOptions {
   /** Milliseconds; for ever when left out. */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 /** How long to wait, and what ends the wait. */
 export interface AsyncWaitOptions extends WaitOptions {
   /** The promise is rejected with its reason when it is aborted. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** A lock that is held until it is disposed of, once. */
@@ -136,7 +136,7 @@ export class Mutex {
 /** What a Channel is made with. */
 export interface ChannelOptions {
   /** Bytes of the longest message, and of all that wait to be received, 8 more for each; by default 65,536, at most 2^29. */
-  capacity?: number
+  capacity?: number | undefined
 }
 
 /** Room for a message in a Channel, which its sender fills where it lies. */
@@ -316,17 +316,17 @@ export type SharedMapKey = string | number | bigint | Uint8Array
 /** What a SharedMap is made with. */
 export interface SharedMapOptions {
   /** Milliseconds after which an entry expires, unless `set` gives it another time; never when left out. */
-  ttl?: number
+  ttl?: number | undefined
   /** The most entries: what was not read for longest is evicted. Without a limit when left out. */
-  maxEntries?: number
+  maxEntries?: number | undefined
   /** The most bytes that the blocks of all entries take, headers included. Without a limit when left out. */
-  maxBytes?: number
+  maxBytes?: number | undefined
 }
 
 /** What `set` does otherwise than the map's options say. */
 export interface SharedMapSetOptions {
   /** Milliseconds after which the entry expires; Infinity for never. */
-  ttl?: number
+  ttl?: number | undefined
 }
 
 /** How a SharedMap is used. */

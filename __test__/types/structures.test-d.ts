@@ -1,7 +1,9 @@
 import { expectTypeOf } from 'expect-type'
 import { LocalSharedMemory } from 'local-shared-memory'
 import {
+  Channel,
   Mutex,
+  SharedMap,
   struct,
   type Guard,
   type LockOutcome,
@@ -26,6 +28,48 @@ expectTypeOf(mutex.acquire()).toEqualTypeOf<Guard>()
 void new Mutex(memory, 16)
 // @ts-expect-error a plain memory has no heap
 Mutex.create(new WebAssembly.Memory({ initial: 1 }))
+
+// What is passed on may be undefined, wherever it may be left out
+declare const maybe: { size: number | undefined; signal: AbortSignal | undefined }
+mutex.lock({ timeout: maybe.size })
+void mutex.lockAsync({ timeout: maybe.size, signal: maybe.signal })
+Channel.create(memory, { capacity: maybe.size })
+SharedMap.create(memory, { ttl: maybe.size, maxEntries: maybe.size, maxBytes: maybe.size })
+SharedMap.create(memory).set(1, 1, { ttl: maybe.size })
+
+// SharedMap
+const users = SharedMap.open<string, { age: number }>(memory, 'users')
+expectTypeOf(users.get('a')).toEqualTypeOf<{ age: number } | undefined>()
+expectTypeOf(users.set('a', { age: 1 })).toEqualTypeOf<typeof users>()
+expectTypeOf(users.getOrInsert('a', { age: 1 })).toEqualTypeOf<{ age: number }>()
+expectTypeOf(users.update('a', () => undefined)).toEqualTypeOf<undefined>()
+expectTypeOf(users.update('a', (user) => ({ age: user?.age ?? 0 }))).toEqualTypeOf<{
+  age: number
+}>()
+expectTypeOf(new Map(users)).toEqualTypeOf<Map<string, { age: number }>>()
+expectTypeOf([...users.keys()]).toEqualTypeOf<string[]>()
+expectTypeOf(users.increment('a')).toEqualTypeOf<number>()
+expectTypeOf(users.increment('a', 1n)).toEqualTypeOf<bigint>()
+// @ts-expect-error the key is a string
+users.get(1)
+// @ts-expect-error a promise is no value
+users.update('a', async () => ({ age: 1 }))
+// @ts-expect-error an object is no key
+SharedMap.create(memory).get({})
+// @ts-expect-error it is made by create, at or open
+void new SharedMap(memory, 16)
+
+// Channel
+const jobs = Channel.open<{ id: number }>(memory, 'jobs')
+expectTypeOf(jobs.receive()).toEqualTypeOf<{ id: number } | undefined>()
+expectTypeOf(jobs.receiveAsync()).resolves.toEqualTypeOf<{ id: number } | undefined>()
+expectTypeOf(jobs.trySend({ id: 1 })).toEqualTypeOf<boolean>()
+expectTypeOf(jobs.reserve(8).bytes).toEqualTypeOf<Uint8Array>()
+for await (const job of jobs) expectTypeOf(job).toEqualTypeOf<{ id: number }>()
+// @ts-expect-error the id is a number
+jobs.send({ id: '1' })
+// @ts-expect-error it is made by create, at or open
+void new Channel(memory, 16)
 
 // struct
 const Point = struct({ x: 'f32', y: 'f32' })
