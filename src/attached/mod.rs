@@ -238,8 +238,15 @@ impl Attachment {
         if slot == self.slot {
             self.clear.store(true, Relaxed);
         } else {
+            self.tokens().clear(slot);
             self.slots().clear(slot);
         }
+    }
+
+    /// Whether no other process has the file, nor has left something behind. For one who has the
+    /// lock.
+    pub fn is_alone(&self) -> bool {
+        self.slots().are_clear_but(self.slot)
     }
 
     /// Gives the slot up: the process has closed the heap. `clean` says that no block is kept for
@@ -266,8 +273,8 @@ impl Attachment {
     /// # Errors
     /// [`Fault::OutOfMemory`] when there are too many, or another process has the token.
     pub fn enter_token(&self, token: u32) -> Result<()> {
-        let slots = self.slots();
-        self.tokens().enter(self.slot, token, |slot| !slots.is_own(slot) && slots.is_alive(slot))
+        let is_anothers = |slot| !self.slots().is_own(slot) && slots::is_alive(&self.file, slot);
+        self.tokens().enter(self.slot, token, is_anothers)
     }
 
     /// Takes out a thread that closes the heap.

@@ -64,11 +64,6 @@ impl Slots<'_> {
         entered == Some(own_number())
     }
 
-    /// Whether a process has the slot; see [`is_alive`].
-    pub fn is_alive(self, slot: u8) -> bool {
-        is_alive(self.file, slot)
-    }
-
     /// Notes that the process of a slot has left nothing behind.
     pub fn clear(self, slot: u8) {
         self.words[slot as usize].store(0, Relaxed);
@@ -83,6 +78,11 @@ impl Slots<'_> {
     /// Whether no process has the file, nor has left something behind.
     pub fn are_clear(self) -> bool {
         self.entered().next().is_none()
+    }
+
+    /// The same of all processes but the one in slot `own`.
+    pub fn are_clear_but(self, own: u8) -> bool {
+        self.entered().all(|slot| slot == own)
     }
 
     fn entered(self) -> impl Iterator<Item = u8> {
@@ -109,7 +109,7 @@ mod tests {
         for slot in [1, 9, MOST] {
             assert!(!slots.enter(slot) && slots.enter(slot));
             assert!(slots.is_own(slot) && !slots.is_own(slot - 1) && !slots.are_clear());
-            assert!(!slots.is_alive(slot));
+            assert!(!is_alive(&mine, slot));
         }
         assert_eq!(slots.dead(9), [1, MOST]);
         slots.clear(MOST);
@@ -121,8 +121,8 @@ mod tests {
         slots.clear(9);
         assert!(slots.are_clear());
         assert_eq!((take(&theirs), take(&mine)), (Some(1), Some(2)));
-        assert!(slots.is_alive(1));
+        assert!(is_alive(&mine, 1));
         leave(&theirs, 1);
-        assert!(!slots.is_alive(1));
+        assert!(!is_alive(&mine, 1));
     }
 }

@@ -28,6 +28,8 @@ pub struct FreeBlocks<'a> {
     pub depot: &'a mut Depot,
     /// The thread's number in the depot.
     pub thread: usize,
+    /// Whether no other thread has the heap open, in this process or another one.
+    pub is_alone: bool,
 }
 
 impl FreeBlocks<'_> {
@@ -59,7 +61,7 @@ impl FreeBlocks<'_> {
     }
 
     fn take_from_spans(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {
-        let Self { heap, live_blocks, depot, thread } = self;
+        let Self { heap, live_blocks, depot, thread, .. } = self;
         let least = (SPAN_BATCH / CLASSES[class].stride).max(1);
         let mut taken = 0;
         let outcome = heap.take_spans(class, least, Search::Quick, |pointer| {
@@ -95,8 +97,7 @@ impl FreeBlocks<'_> {
                 // Nobody keeps it now, even if it does not go back: the span may have gone, and
                 // come again.
                 live_blocks.set_free(pointer);
-            }
-            if !kept {
+            } else {
                 outcome = Err(Fault::FreedTwice);
             }
             kept
@@ -229,7 +230,8 @@ pub mod fixture {
         pub fn free_blocks(&mut self, thread: usize) -> FreeBlocks<'_> {
             let Self { words, live_blocks, depot } = self;
             let heap = Heap::open(Words::new(words), Heap::WHOLE_MEMORY_ROOT).unwrap();
-            FreeBlocks { heap, live_blocks, depot, thread }
+            let is_alone = depot.is_for_one_thread();
+            FreeBlocks { heap, live_blocks, depot, thread, is_alone }
         }
     }
 

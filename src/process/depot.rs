@@ -107,7 +107,7 @@ impl Depot {
         1 + others.filter(|(_, shelf)| shelf.as_ref().is_some_and(|shelf| shelf.busy)).count()
     }
 
-    /// Whether only one thread has the heap open.
+    /// Whether only one thread of the process has the heap open.
     pub fn is_for_one_thread(&self) -> bool {
         self.shelves.iter().flatten().count() == 1
     }

@@ -61,10 +61,14 @@ impl<B: Bytes> SharedHeap<B> {
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`] when there are too many threads, or one of another process has the
-    /// token.
+    /// token; those of [`SharedHeap::recover`].
     pub fn enter_thread(&self, token: u32) -> Result<()> {
         let Some(attachment) = &self.entry.attachment else { return Ok(()) };
-        attachment.enter_token(token)?;
+        if attachment.enter_token(token).is_err() {
+            // Threads of dead processes have their places until what those kept is back.
+            self.recover()?;
+            attachment.enter_token(token)?;
+        }
         self.token.set(token);
         Ok(())
     }
@@ -162,8 +166,11 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     fn free_blocks<'a>(&'a self, state: &'a mut Guarded, heap: Heap<'a>) -> FreeBlocks<'a> {
+        let Entry { live_blocks, attachment, .. } = &*self.entry;
         let depot = &mut state.depot;
-        FreeBlocks { heap, live_blocks: &self.entry.live_blocks, depot, thread: self.thread }
+        let is_alone = depot.is_for_one_thread()
+            && attachment.as_ref().is_none_or(|attachment| attachment.is_alone());
+        FreeBlocks { heap, live_blocks, depot, thread: self.thread, is_alone }
     }
 
     fn formatted(&self, state: &mut Guarded) -> Result<Option<Heap<'_>>> {

@@ -118,6 +118,35 @@ fn a_thread_of_another_process_is_known_until_it_closes_the_heap() {
 }
 
 #[test]
+fn the_threads_of_a_dead_process_leave_their_places_to_others() {
+    let file = TestFile::new("places");
+    let (mine, theirs) = (open(&file), open(&file));
+    let mut tokens = 1 << 30..;
+    while theirs.enter_thread(tokens.next().unwrap()).is_ok() {}
+    assert_eq!(mine.enter_thread(7), Err(Fault::OutOfMemory));
+    die(theirs);
+    assert_eq!(mine.enter_thread(7), Ok(()));
+}
+
+#[test]
+fn a_process_keeps_what_it_may_alone_until_there_is_another_one() {
+    let file = TestFile::new("alone");
+    let mine = open(&file);
+    mine.memory().grow(14);
+    mine.look();
+    let refill = |class: usize| mine.refill(class * HEAD_WORDS).unwrap();
+    for class in 1..60 {
+        refill(class);
+    }
+    let theirs = open(&file);
+    let kept = || theirs.stats().unwrap().cached_bytes;
+    let busy = mine.byte_length() as u64 / 16;
+    assert!(kept() > busy);
+    refill(60);
+    assert!(kept() <= busy);
+}
+
+#[test]
 fn threads_of_processes_wait_for_each_other() {
     let (file, long) = (TestFile::new("wait"), Duration::from_secs(5));
     let mine = open(&file);
