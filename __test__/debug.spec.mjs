@@ -354,6 +354,23 @@ test('debug mode that cannot be had is refused, and the memory stays as it was',
   t.is(plain.getUint8(plain.malloc(9)), FRESH)
 })
 
+test('a memory without pages is in debug mode if the first to allocate asks for it', (t) => {
+  const without = { initial: 0, maximum: 4, shared: true }
+  for (const [first, lengthof] of [
+    [true, 32],
+    [false, 16],
+  ]) {
+    const memory = new LocalSharedMemory({ ...without, debug: true })
+    const other = LocalSharedMemory.from(structuredClone(memory), { debug: first })
+    const ptr = other.malloc(8)
+    t.is(other.lengthof(ptr), lengthof)
+    const call = () => memory.free(ptr)
+    if (first) t.notThrows(call)
+    else t.throws(call, { instanceOf: Error, code: 'ERR_DEBUG_UNAVAILABLE' })
+    t.is(other.allocs().length, first ? 0 : 1)
+  }
+})
+
 test('blocks that were made without debug mode are ordinary ones', (t) => {
   const first = new LocalSharedMemory({ initial: 3, maximum: 3, shared: true, debug: false })
   const blocks = [50, 5000, 50_000].map((size) => first.malloc(size))
