@@ -147,7 +147,7 @@ fn format(file: &File, layout: Layout, pages: u32) -> Outcome<()> {
     let unused = Attachment { file, map, layout, slot: 0, clear: true.into(), left: true.into() };
     unused.header().set_reserved(pages);
     let bounds = Bounds {
-        start: Heap::WHOLE_MEMORY_ROOT,
+        start: Heap::WHOLE_MEMORY_START,
         end_page: pages,
         maximum: layout.maximum,
         owns_all: true,
@@ -160,7 +160,8 @@ fn format(file: &File, layout: Layout, pages: u32) -> Outcome<()> {
 
 fn open(file: File, layout: Layout) -> Outcome<Attachment> {
     let map = shared_file::map(&file, layout.length())?.into();
-    let slot = slots::take(&file).ok_or(Refusal::Full)?;
+    let no_locks = |error: io::Error| Refusal::Unavailable(error.to_string());
+    let slot = slots::take(&file).map_err(no_locks)?.ok_or(Refusal::Full)?;
     Ok(Attachment { file, map, layout, slot, clear: true.into(), left: true.into() })
 }
 

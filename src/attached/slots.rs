@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -27,8 +28,16 @@ pub struct Slots<'a> {
 
 /// Takes the first slot that no living process has, for as long as the file is open; `None` when
 /// there is none.
-pub fn take(file: &File) -> Option<u8> {
-    (1..=MOST).find(|&slot| shared_file::take_byte(file, byte(slot)))
+///
+/// # Errors
+/// The system's, such as that it has no locks for bytes of a file.
+pub fn take(file: &File) -> io::Result<Option<u8>> {
+    for slot in 1..=MOST {
+        if shared_file::take_byte(file, byte(slot))? {
+            return Ok(Some(slot));
+        }
+    }
+    Ok(None)
 }
 
 /// Gives a slot up.
@@ -120,7 +129,7 @@ mod tests {
         assert_eq!(slots.dead(0), [9]);
         slots.clear(9);
         assert!(slots.are_clear());
-        assert_eq!((take(&theirs), take(&mine)), (Some(1), Some(2)));
+        assert_eq!([&theirs, &mine].map(|file| take(file).unwrap()), [Some(1), Some(2)]);
         assert!(is_alive(&mine, 1));
         leave(&theirs, 1);
         assert!(!is_alive(&mine, 1));

@@ -53,8 +53,8 @@ pub fn hold_setup(_file: &File, _most: Duration) -> io::Result<Setup> {
     unsupported()
 }
 
-pub fn take_byte(_file: &File, _offset: u64) -> bool {
-    false
+pub fn take_byte(_file: &File, _offset: u64) -> io::Result<bool> {
+    unsupported()
 }
 
 pub fn leave_byte(_file: &File, _offset: u64) {}

@@ -160,12 +160,22 @@ impl Drop for Setup {
 
 /// Takes the byte at `offset` for this opening of the file, until that is closed: with its process
 /// at the latest. Returns whether nobody else has it.
-pub fn take_byte(file: &File, offset: u64) -> bool {
+///
+/// # Errors
+/// The system's, such as that it has no such locks.
+pub fn take_byte(file: &File, offset: u64) -> io::Result<bool> {
     // SAFETY: `lock` is a local of the type that the call reads.
     let control = |lock: &mut libc::flock| unsafe {
         libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(lock))
     };
-    control(&mut byte_lock(libc::F_WRLCK, offset)) == 0
+    let taken = check(control(&mut byte_lock(libc::F_WRLCK, offset)) == 0);
+    let is_had =
+        |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES));
+    match taken {
+        Ok(()) => Ok(true),
+        Err(error) if is_had(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Gives the byte at `offset` up.
@@ -194,7 +204,8 @@ fn byte_lock(kind: c_int, offset: u64) -> libc::flock {
     }
 }
 
-/// The half of a word that [`wait`] and [`wake`] take: the lower one on the machines that are built for.
+/// The half of a word that [`wait`] and [`wake`] take: the low one, as the package is for
+/// little-endian machines only.
 pub fn half(word: &AtomicU64) -> &AtomicU32 {
     // SAFETY: the half lies in `word`, which lives as long and is aligned to more; all accesses to both are atomic.
     unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
