@@ -229,6 +229,24 @@ test('calloc counts single bytes by default, and aligns', (t) => {
   }
 })
 
+test('realloc leaves a block where it is if another one would be no shorter', (t) => {
+  const memory = new LocalSharedMemory(1)
+  for (const [before, after] of [
+    [8, 3],
+    [8, 1],
+    [24, 9],
+    [20, 11],
+    [40, 25],
+  ]) {
+    const ptr = memory.malloc(before)
+    const length = memory.lengthof(ptr)
+    t.is(memory.realloc(ptr, after), ptr)
+    t.deepEqual([memory.sizeof(ptr), memory.lengthof(ptr)], [after, length])
+  }
+  const ptr = memory.malloc(40)
+  t.true(memory.lengthof(memory.realloc(ptr, 8)) < 48)
+})
+
 test('realloc keeps the bytes, up and down, in place and moved', (t) => {
   const shadow = new Shadow(new LocalSharedMemory(1, 4000))
   for (const first of [1, 16, 100, 1000, 5000, 40_000, 100_000]) {
