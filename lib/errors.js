@@ -307,9 +307,7 @@ export const checkInteger = (name, value, minimum, maximum, unit) => {
  *
  * @param {string} name the argument, as the documentation calls it
  * @param {unknown} value bytes
- * @param {number} [maximum] bytes
  * @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a number
- * @throws {RangeError} ERR_OUT_OF_RANGE when it is not a whole number from 1 to `maximum`
+ * @throws {RangeError} ERR_OUT_OF_RANGE when it is not a whole number from 1 to MAX_BYTES
  */
-export const checkSize = (name, value, maximum = MAX_BYTES) =>
-  checkInteger(name, value, 1, maximum, 'bytes')
+export const checkSize = (name, value) => checkInteger(name, value, 1, MAX_BYTES, 'bytes')

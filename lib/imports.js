@@ -2,13 +2,12 @@
 // to C's rules: what cannot be allocated is NULL, not an exception. Only a broken heap or a bad pointer is thrown, through
 // the module, since a C program has no way to be told of it. WebAssembly hands over signed numbers: `>>> 0` undoes that.
 
-import { MAX_ALIGN } from './align.js'
+import { DEFAULT_ALIGN, MAX_ALIGN } from './align.js'
 import { MAX_BYTES } from './errors.js'
 import { withNewBlock } from './new-block.js'
 
 const NULL = 0
 const WORD = 4
-const MIN_ALIGN = 16
 
 /** Linux's numbers, which posix_memalign returns. */
 const EINVAL = 22
@@ -25,7 +24,7 @@ const isPowerOfTwo = (value) => value !== 0 && (value & (value - 1)) === 0
 const allocateAligned = (memory, alignBytes, byteLength) => {
   if (alignBytes > MAX_ALIGN) return NULL
   try {
-    return memory.malloc(byteLength || 1, Math.max(alignBytes, MIN_ALIGN))
+    return memory.malloc(byteLength || 1, Math.max(alignBytes, DEFAULT_ALIGN))
   } catch (error) {
     return nullWhenFull(error)
   }

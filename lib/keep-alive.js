@@ -6,7 +6,7 @@ import { setInterval } from './engine.js'
 /** The longest that a timer can take, in milliseconds: 24 days; then it starts again. */
 const LONGEST_MS = 2 ** 31 - 1
 
-/** Timers that do nothing, referenced while anything is awaited. */
+/** A timer that does nothing, referenced while anything is awaited. */
 let timer
 /** The arrays of pending waits. The engine forgets a waiter whose buffer is collected. */
 const awaited = new Set()

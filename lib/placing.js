@@ -3,7 +3,6 @@
 
 import { DEFAULT_ALIGN } from './align.js'
 import { heapOf } from './blocks.js'
-import { bufferOf, isShared as isSharedBuffer } from './engine.js'
 import { checkSize } from './errors.js'
 import { errorOf } from './faults.js'
 import { peerOf, viewsCovering } from './pages.js'
@@ -85,6 +84,3 @@ export const undoCutShort = (buffer) => {
   const answer = peerOf(buffer)?.undoCutShort()
   if (answer < 0) throw errorOf(answer)
 }
-
-/** @returns {boolean} whether other threads can have the memory */
-export const isShared = (memory) => isSharedBuffer(bufferOf(memory))

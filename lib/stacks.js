@@ -209,7 +209,8 @@ export class Stacks {
     const { rows } = this
     const limits = this.#limitsUpTo(floor + width, head)
     const moved = (floor << 16) | (published & 65_535)
-    if (Atomics.compareExchange(rows, head + 3, published, moved) !== published) return false
+    if (Atomics.compareExchange(rows, head + PUBLISHED, published, moved) !== published)
+      return false
     rows[head] = (floor << 16) | (rows[head] & 65_535)
     rows[head + LIMITS] = limits
     return true

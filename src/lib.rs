@@ -3,7 +3,7 @@
 //! Layers, each of which uses only those below it:
 //!
 //! ```text
-//! node      the surface that JavaScript calls; the only place that knows Node-API
+//! node      the surface that JavaScript calls; the only place that calls Node-API
 //! session   a heap as one thread has it open
 //! cache     the free blocks that one thread keeps, and where they come from
 //! process   what lies outside the memory, under a lock, for all threads

@@ -1,8 +1,8 @@
 // Which memories structures can lie in.
 
 import { LocalSharedMemory } from '../index.js'
+import { bufferOf, isShared } from '../lib/engine.js'
 import { invalidArgType } from '../lib/errors.js'
-import { isShared } from '../lib/placing.js'
 
 /** @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory with a heap */
 export const checkMemory = (memory) => {
@@ -14,5 +14,5 @@ export const checkMemory = (memory) => {
 /** @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not one, or other threads cannot have it */
 export const checkSharedMemory = (memory) => {
   checkMemory(memory)
-  if (!isShared(memory)) throw invalidArgType('memory', 'a shared memory', memory)
+  if (!isShared(bufferOf(memory))) throw invalidArgType('memory', 'a shared memory', memory)
 }

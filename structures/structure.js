@@ -28,6 +28,7 @@
 // them before it calls super.destroy(), and frees them in such a way that another thread can go on where one was terminated.
 
 import { inspect } from 'node:util'
+import { DEFAULT_ALIGN } from '../lib/align.js'
 import { checkInteger, MAX_BYTES, notAStructure, structureMismatch } from '../lib/errors.js'
 import { checkName } from '../lib/names.js'
 import { withNewBlock } from '../lib/new-block.js'
@@ -51,7 +52,6 @@ const OPTIONS = 3
 const WORD = 4
 /** Where all words lie that anyone sleeps on for longer than a slice. */
 const AWAITED_WORDS = 64
-const DEFAULT_ALIGN = 16
 
 /** @returns {number} the word that four letters are */
 export const magicOf = (letters) =>

@@ -229,7 +229,7 @@ pub mod fixture {
 
         pub fn free_blocks(&mut self, thread: usize) -> FreeBlocks<'_> {
             let Self { words, live_blocks, depot } = self;
-            let heap = Heap::open(Words::new(words), Heap::WHOLE_MEMORY_ROOT).unwrap();
+            let heap = Heap::open(Words::new(words), Heap::WHOLE_MEMORY_START).unwrap();
             let is_alone = depot.is_for_one_thread();
             FreeBlocks { heap, live_blocks, depot, thread, is_alone }
         }

@@ -376,7 +376,7 @@ mod tests {
         let words = pages(60);
         for (length, align) in requests() {
             let serves = |end_page: u32| {
-                let start = Heap::WHOLE_MEMORY_ROOT;
+                let start = Heap::WHOLE_MEMORY_START;
                 let bounds = Bounds { start, end_page, maximum: 60, owns_all: true };
                 let words = Words::new(&words[..end_page as usize * WORDS_PER_PAGE]);
                 let heap = Heap::format(words, bounds);
@@ -395,7 +395,7 @@ mod tests {
             let words = pages(200);
             let (end_page, maximum) = (1 + random.below(20), 200);
             let seen = |pages: u32| Words::new(&words[..pages as usize * WORDS_PER_PAGE]);
-            let start = Heap::WHOLE_MEMORY_ROOT;
+            let start = Heap::WHOLE_MEMORY_START;
             let bounds = Bounds { start, end_page, maximum, owns_all: true };
             let heap = Heap::format(seen(end_page), bounds).unwrap();
             let mut more = || heap.malloc(1 + random.below(60_000), GRAIN, Search::Exhaustive);

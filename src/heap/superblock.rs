@@ -85,7 +85,7 @@ pub struct Heap<'m> {
 
 impl<'m> Heap<'m> {
     /// Where a heap that owns its whole memory begins, in bytes.
-    pub const WHOLE_MEMORY_ROOT: u32 = GRAIN;
+    pub const WHOLE_MEMORY_START: u32 = GRAIN;
 
     /// Opens the heap that begins at byte `start`; `None` when there is none of this build.
     pub fn open(words: Words<'m>, start: u32) -> Option<Self> {
@@ -135,7 +135,7 @@ impl<'m> Heap<'m> {
     pub fn owns_all(&self) -> Result<bool> {
         match self.field(field::OWNERSHIP)? {
             OWN_PAGES => Ok(false),
-            ALL_PAGES if self.superblock * 4 == Self::WHOLE_MEMORY_ROOT => Ok(true),
+            ALL_PAGES if self.superblock * 4 == Self::WHOLE_MEMORY_START => Ok(true),
             _ => Err(Fault::Corrupted),
         }
     }

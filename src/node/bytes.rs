@@ -75,8 +75,4 @@ impl Bytes for EngineMemory {
     fn resident_bytes(&self, bytes: Range<usize>) -> usize {
         self.memory.resident_bytes(bytes)
     }
-
-    fn byte_length(&self) -> usize {
-        self.memory.byte_length()
-    }
 }

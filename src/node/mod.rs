@@ -1,4 +1,4 @@
-//! The surface that JavaScript calls, and the only place that knows Node-API.
+//! The surface that JavaScript calls, and the only place that calls Node-API.
 //!
 //! Nothing here decides anything: calls are converted and faults become numbers.
 
@@ -214,8 +214,8 @@ pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
     if maximum > memory.byte_length() && !guards::are_proven() {
         return Ok(Some("how much the engine has reserved for the memory is not known".into()));
     }
-    // SAFETY: only the constructor in index.js calls this, right after `super(descriptor)` and
-    // before anyone else has the object. `maximum` is the very number that the engine accepted,
+    // SAFETY: only `placeBytes` of lib/storage.js calls this, while the memory is constructed, right
+    // after the engine has made it and before anyone else has the object. `maximum` is the very number that the engine accepted,
     // read from the caller's descriptor once. So many bytes are reserved: they are all accessible,
     // or the engine reserves 4 GiB for every memory, which was proven.
     let outcome = unsafe { memory.overlay(maximum) };

@@ -53,18 +53,6 @@ struct Shelf {
 }
 
 impl Depot {
-    /// Without a shelf.
-    pub const fn new() -> Self {
-        Self {
-            shelves: Vec::new(),
-            owners: Vec::new(),
-            left_behind: Vec::new(),
-            tidy_bytes: 0,
-            shortages: 0,
-            least_kept: 0,
-        }
-    }
-
     /// Makes a shelf for one more thread, whose cache has `rows`. Returns the thread's number.
     pub fn join(&mut self, rows: Arc<Rows>) -> usize {
         let vacant = self.shelves.iter().position(Option::is_none);

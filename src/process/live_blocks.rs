@@ -13,11 +13,11 @@
 //! ```text
 //! from          to             who                  under     when it has seen
 //! free          live, large    malloc               the lock  the state
-//! free          kept           FreeBlocks::take        the lock  the state, and the header in the span
+//! free          kept           FreeBlocks::take     the lock  the state, and the header in the span
 //! kept          live, large    pop in JavaScript    nothing   the state
 //! live, large   kept           push in JavaScript   nothing   the state, its header and the next one
 //! live, large   free           free                 the lock  the state, the heap's records, both headers
-//! kept          free           FreeBlocks::put         the lock  the state; then the heap's records, the header
+//! kept          free           FreeBlocks::put      the lock  the state; then the heap's records, the header
 //! any           free           trim                 the lock  that the pages belong to a free run
 //! ```
 //!

@@ -114,8 +114,8 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    const fn new(bounds: Bounds, byte_length: usize, book: Option<Book>) -> Self {
-        let depot = Depot::new();
+    fn new(bounds: Bounds, byte_length: usize, book: Option<Book>) -> Self {
+        let depot = Depot::default();
         Self { bounds, byte_length, formatted: false, entered: false, depot, book }
     }
 
@@ -146,7 +146,7 @@ impl Entry {
     fn attached(attachment: Attachment) -> Self {
         let attachment = Arc::new(attachment);
         let bounds = Bounds {
-            start: Heap::WHOLE_MEMORY_ROOT,
+            start: Heap::WHOLE_MEMORY_START,
             end_page: attachment.pages(),
             maximum: attachment.maximum(),
             owns_all: true,

@@ -35,9 +35,9 @@ impl<B: Bytes> SharedHeap<B> {
         align: u32,
         search: Search,
     ) -> Result<u32> {
-        let made = self.caller.take().ok_or(Fault::Corrupted)?;
+        let made = self.caller.take().ok_or(Fault::Internal)?;
         let heap = self.formatted_now(state)?;
-        let book = state.book.as_mut().ok_or(Fault::Corrupted)?;
+        let book = state.book.as_mut().ok_or(Fault::Internal)?;
         self.told(book.malloc(&heap, byte_length, align, search, made))
     }
 
@@ -48,7 +48,7 @@ impl<B: Bytes> SharedHeap<B> {
         pointer: u32,
         then: impl FnOnce(),
     ) -> Result<()> {
-        let freed = self.caller.take().ok_or(Fault::Corrupted)?;
+        let freed = self.caller.take().ok_or(Fault::Internal)?;
         self.with_book(state, |heap, book| book.free(heap, pointer, freed).map(|()| then()))
     }
 
@@ -60,7 +60,7 @@ impl<B: Bytes> SharedHeap<B> {
         byte_length: u32,
         stay: bool,
     ) -> Result<()> {
-        let made = self.caller.take().ok_or(Fault::Corrupted)?;
+        let made = self.caller.take().ok_or(Fault::Internal)?;
         self.with_book(state, |heap, book| book.resize(heap, pointer, byte_length, stay, made))
     }
 
@@ -103,7 +103,7 @@ impl<B: Bytes> SharedHeap<B> {
             Err(Fault::Stale) if !seen => Err(Fault::Stale),
             Err(Fault::Busy) => Err(Fault::Busy),
             Err(_) => {
-                let offset = self.root.get().unwrap_or(self.entry.state().bounds.start);
+                let offset = self.superblock.get().unwrap_or(self.entry.state().bounds.start);
                 Ok(vec![Finding::of(Damage { part: Part::Record, offset, pointer: None })])
             }
             findings => findings,
@@ -117,7 +117,7 @@ impl<B: Bytes> SharedHeap<B> {
         act: impl FnOnce(&Heap<'_>, &mut Book) -> core::result::Result<T, Trouble>,
     ) -> Result<T> {
         let heap = self.formatted(state)?.ok_or(Fault::NeverAllocated)?;
-        let book = state.book.as_mut().ok_or(Fault::Corrupted)?;
+        let book = state.book.as_mut().ok_or(Fault::Internal)?;
         self.told(act(&heap, book))
     }
 

@@ -131,7 +131,7 @@ impl<B: Bytes> SharedHeap<B> {
             // so that the pages of another thread that grows now come in addition, not instead.
             Err(Fault::OutOfMemory) => {
                 let start = first.checked_mul(PAGE).ok_or(Fault::OutOfMemory)?;
-                let start = start.max(Heap::WHOLE_MEMORY_ROOT);
+                let start = start.max(Heap::WHOLE_MEMORY_START);
                 state.bounds = Bounds { start, end_page: end, ..bounds };
                 self.format(state).map(drop)
             }

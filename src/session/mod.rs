@@ -34,7 +34,7 @@ pub struct SharedHeap<B: Bytes> {
     roots: Arc<Roots>,
     memory: B,
     /// Byte offset of the superblock once the heap was found to be formatted: it never moves.
-    root: Cell<Option<u32>>,
+    superblock: Cell<Option<u32>>,
     /// What the process knows of the memory; of one that is not shared nobody else does.
     entry: Arc<Entry>,
     /// This thread's number in the depot.
@@ -175,17 +175,17 @@ impl<B: Bytes> SharedHeap<B> {
 
     fn formatted(&self, state: &mut Guarded) -> Result<Option<Heap<'_>>> {
         let words = self.words();
-        if let Some(root) = self.root.get() {
-            return Heap::open(words, root).ok_or(Fault::Corrupted)?.current().map(Some);
+        if let Some(superblock) = self.superblock.get() {
+            return Heap::open(words, superblock).ok_or(Fault::Corrupted)?.current().map(Some);
         }
-        let Bounds { start: root, end_page, .. } = state.bounds;
+        let Bounds { start, end_page, .. } = state.bounds;
         if u64::from(end_page) * u64::from(PAGE) > words.byte_length() {
             return Err(Fault::Stale);
         }
-        if u64::from(root) >= words.byte_length() {
+        if u64::from(start) >= words.byte_length() {
             return Ok(None);
         }
-        let Some(heap) = Heap::open(words, root) else {
+        let Some(heap) = Heap::open(words, start) else {
             return if state.formatted { Err(Fault::Corrupted) } else { Ok(None) };
         };
         state.formatted = true;
@@ -195,7 +195,7 @@ impl<B: Bytes> SharedHeap<B> {
             self.entry.live_blocks.enter(&heap);
             state.entered = true;
         }
-        self.root.set(Some(root));
+        self.superblock.set(Some(start));
         Ok(Some(heap))
     }
 
@@ -205,7 +205,7 @@ impl<B: Bytes> SharedHeap<B> {
         match &self.entry.attachment {
             None => self.formatted(state),
             Some(attachment) => {
-                let heap = Heap::open(attachment.all_words(), Heap::WHOLE_MEMORY_ROOT);
+                let heap = Heap::open(attachment.all_words(), Heap::WHOLE_MEMORY_START);
                 heap.ok_or(Fault::Corrupted)?.current().map(Some)
             }
         }
@@ -230,7 +230,7 @@ impl<B: Bytes> SharedHeap<B> {
         }
         let heap = Heap::format(words, bounds)?;
         (state.formatted, state.entered) = (true, true);
-        self.root.set(Some(bounds.start));
+        self.superblock.set(Some(bounds.start));
         Ok(heap)
     }
 }

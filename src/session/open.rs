@@ -73,16 +73,16 @@ impl<B: Bytes> SharedHeap<B> {
         } else {
             Roots::new()
         };
-        let root = Cell::new(None);
+        let superblock = Cell::new(None);
         let (caller, finding) = (RefCell::default(), RefCell::default());
         let (token, reserved) = (Cell::new(0), Cell::new(entry.reserved()));
-        Self { roots, memory, root, entry, thread, cache, token, reserved, caller, finding }
+        Self { roots, memory, superblock, entry, thread, cache, token, reserved, caller, finding }
     }
 }
 
 // Where a heap that may have the bytes from `heap_base` begins: not at 0, and below 4 GiB.
 fn first_grain(heap_base: u32) -> u32 {
-    let grain = Heap::WHOLE_MEMORY_ROOT;
+    let grain = Heap::WHOLE_MEMORY_START;
     heap_base.max(1).checked_next_multiple_of(grain).unwrap_or(u32::MAX - (grain - 1))
 }
 

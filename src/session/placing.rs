@@ -6,7 +6,6 @@
 use super::{Bytes, SharedHeap};
 use crate::fault::{Fault, Result};
 use crate::heap::Search;
-use crate::process::registry::Guarded;
 
 impl<B: Bytes> SharedHeap<B> {
     /// Allocates a block and writes its pointer to the word at byte offset `slot`. Its bytes are
@@ -21,7 +20,11 @@ impl<B: Bytes> SharedHeap<B> {
         align: u32,
         search: Search,
     ) -> Result<u32> {
-        self.place_into(slot, |state| self.malloc_in(state, byte_length, align, search))
+        let index = self.index_of(slot)?;
+        let mut state = self.entry.lock()?;
+        let pointer = self.malloc_in(&mut state, byte_length, align, search)?;
+        self.words().exchange(index, pointer)?;
+        Ok(pointer)
     }
 
     /// Sets the word at byte offset `slot` to 0 and frees the block that it held; 0 is no block.
@@ -86,18 +89,6 @@ impl<B: Bytes> SharedHeap<B> {
         }
         self.free_and(&mut state, pointer, || self.forget_roots(pointer))
             .inspect_err(|_| drop(words.exchange(index, identity)))
-    }
-
-    fn place_into(
-        &self,
-        slot: u32,
-        allocate: impl FnOnce(&mut Guarded) -> Result<u32>,
-    ) -> Result<u32> {
-        let index = self.index_of(slot)?;
-        let mut state = self.entry.lock()?;
-        let pointer = allocate(&mut state)?;
-        self.words().exchange(index, pointer)?;
-        Ok(pointer)
     }
 
     // The index of the word at a byte offset that this thread sees.

@@ -24,7 +24,7 @@ pub fn heap_in(words: &[AtomicU32], bounds: Bounds) -> Heap<'_> {
 
 /// All of a memory that has `end_page` pages and may grow to `maximum`.
 pub const fn whole(end_page: u32, maximum: u32) -> Bounds {
-    Bounds { start: Heap::WHOLE_MEMORY_ROOT, end_page, maximum, owns_all: true }
+    Bounds { start: Heap::WHOLE_MEMORY_START, end_page, maximum, owns_all: true }
 }
 
 /// A heap that has all of a memory, which may grow to `maximum` pages.

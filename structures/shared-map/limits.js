@@ -183,7 +183,7 @@ export class Limited extends Shards {
   }
 
   /** Keeps an entry from eviction for a while, unless the shard is locked or has changed since. */
-  spare(shard, entry, version) {
+  markRead(shard, entry, version) {
     if (!this.tryLock(shard)) return
     if (this.words[shard + VERSION] === version) this.words[entry + NEXT] |= READ_BIT
     this.unlock(shard)

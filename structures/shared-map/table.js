@@ -145,7 +145,7 @@ export class Table extends Limited {
 
   keep(shard, entry, value, version) {
     if (value === undefined || (this.words[entry + NEXT] & READ_BIT) !== 0) return
-    this.spare(shard, entry, version)
+    this.markRead(shard, entry, version)
   }
 
   counted(value) {

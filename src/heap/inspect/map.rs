@@ -78,7 +78,7 @@ impl<'m> Heap<'m> {
     // of a heap that owns all is kept at zero by it.
     fn first_byte(&self, segment: &Segment<'m>) -> u64 {
         let begins_here = segment.start == self.superblock / WORDS_PER_UNIT;
-        match begins_here && self.superblock * 4 != Self::WHOLE_MEMORY_ROOT {
+        match begins_here && self.superblock * 4 != Self::WHOLE_MEMORY_START {
             true => u64::from(self.superblock) * 4,
             false => offset(segment.start),
         }

@@ -11,7 +11,7 @@ use crate::tests::fixture::{copy_of, pages, restore, whole_heap};
 fn a_heap_of_another_build_is_left_alone() {
     let words = pages(2);
     let heap = whole_heap(&words, 2);
-    let (start, end_page, maximum) = (Heap::WHOLE_MEMORY_ROOT, 2, 2);
+    let (start, end_page, maximum) = (Heap::WHOLE_MEMORY_START, 2, 2);
     let bounds = Bounds { start, end_page, maximum, owns_all: true };
     assert!(!Heap::is_of_other_build(heap.words, start));
     heap.set_field(field::BUILD, heap.field(field::BUILD).unwrap() ^ 1).unwrap();

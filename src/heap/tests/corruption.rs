@@ -517,7 +517,7 @@ pub(super) fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
 #[test]
 fn a_map_that_moves_frees_no_more_than_its_own_units() {
     let words = pages(60);
-    let root = Heap::WHOLE_MEMORY_ROOT;
+    let root = Heap::WHOLE_MEMORY_START;
     let heap = heap_in(&words, whole(1, 60));
     let block = heap.malloc(2_000, GRAIN, Search::Quick).unwrap();
     let map = heap.segment(0).unwrap().map as usize;
@@ -536,7 +536,7 @@ fn a_map_that_moves_frees_no_more_than_its_own_units() {
 #[test]
 fn a_check_finds_that_the_unit_of_a_map_is_called_free() {
     let words = pages(30);
-    let root = Heap::WHOLE_MEMORY_ROOT;
+    let root = Heap::WHOLE_MEMORY_START;
     heap_in(&words, Bounds { owns_all: false, ..whole(2, 30) });
     let heap = Heap::open(seen(&words, 30), root).unwrap();
     heap.add_pages(20, 21).unwrap();
@@ -551,7 +551,7 @@ fn a_check_finds_that_the_unit_of_a_map_is_called_free() {
 #[test]
 fn a_check_finds_that_a_large_block_is_called_a_table() {
     let words = pages(60);
-    let root = Heap::WHOLE_MEMORY_ROOT;
+    let root = Heap::WHOLE_MEMORY_START;
     let heap = heap_in(&words, whole(2, 60));
     let block = heap.malloc(70_000, GRAIN, Search::Quick).unwrap();
     let segment = heap.segment(0).unwrap();

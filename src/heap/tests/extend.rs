@@ -20,7 +20,7 @@ fn heap_of(words: &[AtomicU32], end_page: u32, owns_all: bool) -> Heap<'_> {
 
 /// Whether the block can be `byte_length` bytes long where it is once the heap has `more` pages.
 fn extends(words: &[AtomicU32], end_page: u32, more: u32, block: u32, byte_length: u32) -> bool {
-    let heap = Heap::open(seen(words, end_page + more), Heap::WHOLE_MEMORY_ROOT).unwrap();
+    let heap = Heap::open(seen(words, end_page + more), Heap::WHOLE_MEMORY_START).unwrap();
     more > 0 && heap.add_pages(end_page, end_page + more).is_err()
         || heap.resize(block, byte_length, false) == Ok(())
 }
@@ -70,7 +70,7 @@ fn pages_of_others_behind_a_block_keep_it_from_growing_there() {
     let heap = heap_of(&words, 2, false);
     let block = heap.malloc(33_000, GRAIN, Search::Moving).unwrap();
     assert!(heap.growth_to_extend(block, 60_000).unwrap() > 0);
-    let seen = Heap::open(seen(&words, 3), Heap::WHOLE_MEMORY_ROOT).unwrap();
+    let seen = Heap::open(seen(&words, 3), Heap::WHOLE_MEMORY_START).unwrap();
     assert_eq!(seen.growth_to_extend(block, 60_000), Ok(0));
     let small = heap.malloc(100, GRAIN, Search::Quick).unwrap();
     assert_eq!(heap.growth_to_extend(small, 60_000), Ok(0));
@@ -98,14 +98,14 @@ fn a_heap_of_many_segments_grows_by_half() {
     for segment in 1..MAX_SEGMENTS {
         let first = 2 * segment;
         assert_eq!(heap.segment_count(), Ok(segment));
-        let seen = Heap::open(seen(&words, first + 1), Heap::WHOLE_MEMORY_ROOT).unwrap();
+        let seen = Heap::open(seen(&words, first + 1), Heap::WHOLE_MEMORY_START).unwrap();
         let (least, most) = seen.growth_for(100, GRAIN).unwrap();
         let share = if segment > MAX_SEGMENTS / 2 { 2 } else { 32 };
         assert_eq!((least, most), (1, (segment / share).max(1)));
         seen.add_pages(first, first + 1).unwrap();
     }
     let first = 2 * MAX_SEGMENTS;
-    let seen = Heap::open(Words::new(&words), Heap::WHOLE_MEMORY_ROOT).unwrap();
+    let seen = Heap::open(Words::new(&words), Heap::WHOLE_MEMORY_START).unwrap();
     assert_eq!(seen.add_pages(first, first + 1), Err(Fault::OutOfMemory));
     assert_eq!(seen.field(field::END_PAGE), Ok(first - 1));
 }

@@ -29,7 +29,7 @@ impl Memory {
     }
 
     fn heap(&self) -> Heap<'_> {
-        Heap::open(seen(&self.words, self.pages), Heap::WHOLE_MEMORY_ROOT).expect("formatted")
+        Heap::open(seen(&self.words, self.pages), Heap::WHOLE_MEMORY_START).expect("formatted")
     }
 
     fn malloc(&mut self, byte_length: u32) -> Option<u32> {
