@@ -18,6 +18,8 @@ use crate::process::rows::{LONG_SPARE, OVER_IDLE, ROWS, Row, Rows, SHORT, row_by
 const UNTIDY_BYTES: u64 = 128 * 1024;
 /// ... and one part in this many of the heap besides.
 const UNTIDY_SHARE: u64 = 20;
+/// Little is kept when it is less than one part in this many of the heap.
+const LITTLE_SHARE: u64 = 6;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
@@ -54,7 +56,7 @@ impl ThreadCache {
         let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
         if row.blocks().is_empty() {
             row.fill(0);
-            if self.serves_longer(free_blocks, class)? {
+            if self.is_served_by_heap(free_blocks, class)? {
                 return Ok(0);
             }
             row.fill(free_blocks.take(class, row.slots())?);
@@ -62,18 +64,27 @@ impl ThreadCache {
         Ok(row.blocks().len())
     }
 
-    // Whether a block of a longer class serves this one: the heap has it then, and whoever asks it
-    // for a block of this class.
-    fn serves_longer(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<bool> {
+    // Whether another block serves this class, of a longer one or in mixed units: the heap has it
+    // then, and gives it to whoever asks for one of this class. A block in mixed units cannot be
+    // kept, so what can be given back comes before.
+    fn is_served_by_heap(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<bool> {
         let is_kept = |class| !self.rows.row(class).blocks().is_empty();
         let has = |class| Ok(is_kept(class) || free_blocks.has(class)?);
         let Some(longer) = free_blocks.heap.longer_class(class, GRAIN, has)? else {
-            return Ok(false);
+            return Ok(!has(class)?
+                && free_blocks.heap.mixes()?
+                && self.keeps_little(free_blocks)?);
         };
         if !free_blocks.heap.has_free_blocks(longer)? {
             self.give_one_back(free_blocks, longer)?;
         }
         Ok(true)
+    }
+
+    // Whether what threads keep would not make much room.
+    fn keeps_little(&self, free_blocks: &FreeBlocks<'_>) -> Result<bool> {
+        let kept = self.rows.class_bytes() + free_blocks.depot.bytes();
+        Ok(kept * LITTLE_SHARE < free_blocks.heap_bytes()?)
     }
 
     // Puts a block back into its span, the oldest of this thread's or one of the depot.

@@ -9,7 +9,7 @@ use crate::cache::free_blocks::give_out;
 use crate::cache::long_blocks::SOLE_LONG_BYTES;
 use crate::fault::Fault;
 use crate::heap::CLASSES;
-use crate::heap::{GRAIN, HEADER, Heap, PAGE, Search, UNIT, class_for};
+use crate::heap::{GRAIN, HEADER, Heap, MIXED, PAGE, Search, UNIT, class_for};
 use crate::process::rows::{LARGE_SPARE, LIMITS, OWN, SPARE, WIDTH};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
@@ -84,7 +84,8 @@ fn one_of_the_longer_blocks_that_a_thread_keeps_is_for_the_heap_to_give() {
         assert_eq!(cache.rows.row(longer).blocks().len(), kept);
         assert_eq!(served(free_blocks, class), Some(longer));
     }
-    assert!(cache.refill(free_blocks, class).unwrap() > 0, "there are none");
+    assert_eq!(cache.refill(free_blocks, class), Ok(0), "there are none");
+    assert_eq!(served(free_blocks, class), Some(MIXED));
 }
 
 #[test]
@@ -98,14 +99,17 @@ fn one_of_the_longer_blocks_in_the_depot_is_for_the_heap_to_give() {
         assert_eq!(free_blocks.depot.bytes(), left * u64::from(row_bytes(longer)));
         assert_eq!(served(free_blocks, class), Some(longer));
     }
-    assert!(cache.refill(free_blocks, class).unwrap() > 0, "there are none");
+    assert_eq!(cache.refill(free_blocks, class), Ok(0), "there are none");
+    assert_eq!(served(free_blocks, class), Some(MIXED));
 }
 
 #[test]
 fn a_class_that_has_blocks_is_not_served_by_longer_ones() {
     let (cache, mut fixture, class, longer) = nearly_full();
     let free_blocks = &mut fixture.free_blocks(0);
-    free_blocks.heap.malloc(CLASSES[class].stride - HEADER, GRAIN, Search::Quick).unwrap();
+    let mut blocks = Vec::new();
+    free_blocks.heap.take_spans(class, 1, Search::Quick, |block| blocks.push(block)).unwrap();
+    free_blocks.heap.put_unused_blocks(blocks.into_iter()).unwrap();
     let kept = cache.rows.row(longer).blocks().len();
     assert!(cache.refill(free_blocks, class).unwrap() > 0);
     assert_eq!(cache.rows.row(longer).blocks().len(), kept);

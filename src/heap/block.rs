@@ -3,9 +3,10 @@
 
 use super::large::Large;
 use super::measures::{GRAIN, HEADER, UNIT};
+use super::mixed::Mixed;
 use super::run::Search;
 use super::segment::Segment;
-use super::size_class::{CLASSES, class_for};
+use super::size_class::{CLASSES, MIXED, class_for};
 use super::span::Span;
 use super::superblock::Heap;
 use super::unit_kind::UnitKind;
@@ -18,6 +19,8 @@ pub enum Live<'m> {
     Small(Span<'m>, u32),
     /// A run of units of its own.
     Large(Large<'m>),
+    /// Grains of mixed units.
+    Mixed(Mixed<'m>),
 }
 
 impl Live<'_> {
@@ -26,14 +29,16 @@ impl Live<'_> {
         match self {
             Self::Small(span, slot) => span.pointer(*slot),
             Self::Large(large) => large.pointer(),
+            Self::Mixed(block) => block.pointer(),
         }
     }
 
-    /// The block's size class, if it has one.
+    /// The block's size class, or [`MIXED`], if it has one.
     pub const fn class(&self) -> Option<usize> {
         match self {
             Self::Small(span, _) => Some(span.class),
             Self::Large(_) => None,
+            Self::Mixed(_) => Some(MIXED),
         }
     }
 
@@ -42,6 +47,7 @@ impl Live<'_> {
         match self {
             Self::Small(span, _) => span.geometry().stride,
             Self::Large(large) => large.buffer_size(),
+            Self::Mixed(block) => block.buffer_size(),
         }
     }
 }
@@ -66,6 +72,7 @@ impl<'m> Heap<'m> {
                 self.write_header(span.pointer(slot), 0, span.geometry().stride)
             }
             Live::Large(large) => self.free_large(&large),
+            Live::Mixed(block) => self.free_mixed(&block),
         }
     }
 
@@ -85,13 +92,13 @@ impl<'m> Heap<'m> {
     /// was.
     pub fn resize_live(&self, live: Live<'m>, byte_length: u32, stay: bool) -> Result<()> {
         match live {
-            Live::Small(span, slot) => {
-                let stride = span.geometry().stride;
-                let room = stride - HEADER;
+            Live::Small(..) | Live::Mixed(_) => {
+                let size = live.buffer_size();
+                let room = size - HEADER;
                 if byte_length > room || byte_length < room / 2 && !stay {
                     return Err(Fault::MustMove);
                 }
-                self.write_header(span.pointer(slot), byte_length, stride)
+                self.write_header(live.pointer(), byte_length, size)
             }
             Live::Large(_) if class_for(byte_length, GRAIN).is_some() && !stay => {
                 Err(Fault::MustMove)
@@ -109,7 +116,7 @@ impl<'m> Heap<'m> {
         self.read_header(pointer)
     }
 
-    /// The size class of the block at `pointer`, if it has one.
+    /// The size class of the block at `pointer`, or [`MIXED`], if it has one.
     ///
     /// # Errors
     /// [`Fault::Corrupted`].
@@ -117,6 +124,7 @@ impl<'m> Heap<'m> {
         let unit = pointer / UNIT;
         match self.own_segment(unit)?.kind(unit)? {
             UnitKind::Span { class, .. } => Ok(Some(class)),
+            UnitKind::Mixed { .. } => Ok(Some(MIXED)),
             _ => Ok(None),
         }
     }
@@ -138,6 +146,11 @@ impl<'m> Heap<'m> {
                 let first = unit.checked_sub(1).ok_or(Fault::Corrupted)?;
                 Ok(Large::read(segment, first)?.pointer() == pointer)
             }
+            UnitKind::Mixed { .. } => match self.live_mixed(segment, pointer) {
+                Ok(_) => Ok(true),
+                Err(Fault::NeverAllocated | Fault::InsideBlock) => Ok(false),
+                Err(fault) => Err(fault),
+            },
             _ => Ok(false),
         }
     }
@@ -159,33 +172,55 @@ impl<'m> Heap<'m> {
                 self.live_large(segment, unit.checked_sub(1).ok_or(Fault::Corrupted)?, pointer)
             }
             UnitKind::Inside => self.inside(&segment, unit),
+            UnitKind::Mixed { .. } => self.live_mixed(segment, pointer).map(Live::Mixed),
             _ => Err(Fault::NeverAllocated),
         }
     }
 
-    /// Allocates a block without making room for it. With [`Search::Exhaustive`] a small one may be
-    /// one of a larger class, or have a run of its own.
+    /// Allocates a block without making room for it. With [`Search::Exhaustive`] any may lie in mixed
+    /// units, and a small one may be one of a larger class, or have a run of its own.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
     pub(super) fn allocate(&self, byte_length: u32, align: u32, search: Search) -> Result<u32> {
         let Some(class) = class_for(byte_length, align) else {
-            return self.take_large(byte_length, align, search);
+            return match self.take_large(byte_length, align, search) {
+                Err(Fault::OutOfMemory) if search == Search::Exhaustive => {
+                    self.take_mixed(byte_length, align)
+                }
+                taken => taken,
+            };
         };
         let longer = self.longer_class(class, align, |class| self.has_free_blocks(class))?;
-        let taken = match self.take_block(longer.unwrap_or(class), search) {
-            Err(Fault::OutOfMemory) if search == Search::Exhaustive => {
-                self.take_larger_block(byte_length, align)
+        let class = longer.unwrap_or(class);
+        if !self.has_free_blocks(class)? && self.mixes()? {
+            match self.take_mixed(byte_length, align) {
+                Err(Fault::OutOfMemory) => {}
+                taken => return taken,
             }
-            taken => taken,
-        };
-        match taken {
-            Ok(pointer) => self.words.set(pointer / 4 - 2, byte_length).map(|()| pointer),
-            Err(Fault::OutOfMemory) if search == Search::Exhaustive => {
-                self.take_large(byte_length, align, search)
-            }
-            Err(fault) => Err(fault),
         }
+        match self.take_block(class, search) {
+            Err(Fault::OutOfMemory) if search == Search::Exhaustive => {
+                self.take_any(byte_length, align)
+            }
+            taken => self.with_length(taken?, byte_length),
+        }
+    }
+
+    // When there is no room for a small block where such blocks are put.
+    fn take_any(&self, byte_length: u32, align: u32) -> Result<u32> {
+        match self.take_mixed(byte_length, align) {
+            Err(Fault::OutOfMemory) => {}
+            taken => return taken,
+        }
+        match self.take_larger_block(byte_length, align) {
+            Err(Fault::OutOfMemory) => self.take_large(byte_length, align, Search::Exhaustive),
+            taken => self.with_length(taken?, byte_length),
+        }
+    }
+
+    fn with_length(&self, pointer: u32, byte_length: u32) -> Result<u32> {
+        self.words.set(pointer / 4 - 2, byte_length).map(|()| pointer)
     }
 
     fn take_larger_block(&self, byte_length: u32, align: u32) -> Result<u32> {

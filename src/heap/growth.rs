@@ -184,7 +184,9 @@ impl<'m> Heap<'m> {
 
     /// Whether these units of a segment are what the heap's own records take there.
     pub(super) fn are_records(&self, segment: &Segment<'m>, units: Range<u32>) -> bool {
-        units == self.map_units(segment) || units == self.superblock_units()
+        units == self.map_units(segment)
+            || units == self.superblock_units()
+            || self.row_units() == Ok(Some(units))
     }
 
     // The units of a segment's map, and of the superblock if that lies before it.

@@ -10,13 +10,14 @@
 //! superblock   what a heap is known by: counts, heads of lists, the segments
 //! segment      a contiguous range of pages; a map in it has a word for each unit of 1 KiB
 //! span         [record | blocks of one size class]     large block   a run of units of its own
+//! mixed unit   blocks of any length, in a small heap that is nearly full
 //! block        [byteLength u32 | bufferSize u32] then the bytes the pointer names
 //! ```
 //!
 //! The files, each of which uses only those before it, which `tests/order.rs` sees to:
 //!
 //! ```text
-//! undo words measures size_class unit_kind superblock segment header list run thrift span large block growth room
+//! undo words measures size_class unit_kind superblock segment header list run thrift span large mixed block growth room
 //! inspect
 //! ```
 
@@ -29,6 +30,7 @@ mod inspect;
 mod large;
 mod list;
 mod measures;
+mod mixed;
 mod room;
 mod run;
 mod segment;
@@ -47,7 +49,7 @@ pub use growth::Bounds;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
 pub use measures::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
 pub use run::Search;
-pub use size_class::{CLASSES, DENSE_END, FINE, MAX_SLOTS, class_for};
+pub use size_class::{CLASSES, DENSE_END, FINE, MAX_SLOTS, MIXED, class_for};
 pub use span::Span;
 pub use superblock::Heap;
 pub use undo::{Place, UndoLog};

@@ -1,8 +1,10 @@
 //! Allocating: what is tried, in order, before there is no room.
 //!
-//! 1. a free block, a free run, a new span
+//! 1. a free block, a free run, a new span; in a small heap that is nearly full, before a new span a
+//!    gap of [mixed units](super::mixed)
 //! 2. pages that were grown meanwhile, and spans all of whose blocks are free
-//! 3. when the memory cannot grow ([`Search::Exhaustive`]), free blocks of larger classes
+//! 3. when the memory cannot grow ([`Search::Exhaustive`]), a gap of mixed units in any case, then
+//!    free blocks of larger classes
 //! 4. for a small block, a run of its own
 
 use super::run::Search;

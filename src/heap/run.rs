@@ -29,7 +29,7 @@ pub enum Search {
     /// As [`Search::Quick`], for a large block that had to move because it grew: it is placed where
     /// it can grow again.
     Moving,
-    /// Everywhere, free blocks of larger classes included: the memory cannot grow.
+    /// Everywhere, mixed units and free blocks of larger classes included: the memory cannot grow.
     Exhaustive,
 }
 

@@ -26,6 +26,9 @@ const ALIGNED: [u32; 6] = [768, 1024, 1536, 2048, 3072, 4096];
 /// Numbers of size classes, 0 included.
 pub const COUNT: usize = DENSE_END + ALIGNED.len();
 
+/// What stands in the place of a class for blocks of mixed units.
+pub const MIXED: usize = COUNT;
+
 /// The most blocks one span holds.
 pub const MAX_SLOTS: u32 = 256;
 /// The words of a span before its bitmap: links, counts.

@@ -501,11 +501,12 @@ impl<'m> Heap<'m> {
     }
 
     // How many units that have which begins at `unit`.
-    fn length_at(&self, segment: Segment<'m>, unit: u32) -> Result<u32> {
+    pub(super) fn length_at(&self, segment: Segment<'m>, unit: u32) -> Result<u32> {
         let units = match segment.kind(unit)? {
             UnitKind::Span { class, .. } => Span::read(self, segment, unit, class)?.units,
             UnitKind::Free { .. } => segment.run_length(unit)?,
             UnitKind::Large { units, .. } | UnitKind::Table { units } => units,
+            UnitKind::Mixed { .. } => 1,
             _ => 0,
         };
         if 0 < units && units <= segment.end - unit { Ok(units) } else { Err(Fault::Corrupted) }

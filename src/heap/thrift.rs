@@ -58,6 +58,21 @@ impl Heap<'_> {
         Ok(self.total_units()? <= SMALL_HEAP)
     }
 
+    /// Whether there may be mixed units: their table, and the search for a gap, are short then.
+    pub(super) fn may_be_mixed(&self) -> Result<bool> {
+        let most = unit_of(self.field(field::MAXIMUM)?);
+        Ok(0 < most && most <= SMALL_HEAP)
+    }
+
+    /// Whether a class without free blocks had better leave the units for a span to blocks of any
+    /// length.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
+    pub fn mixes(&self) -> Result<bool> {
+        Ok(self.may_be_mixed()? && self.is_nearly_full()?)
+    }
+
     /// Whether the memory can grow and is so small that this costs little.
     ///
     /// # Errors

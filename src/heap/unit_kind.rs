@@ -39,6 +39,13 @@ pub enum UnitKind {
     Next(u32),
     /// The third unit of a listed free run: the run before it in its bin, 0 for none.
     Previous(u32),
+    /// A unit with blocks of any length.
+    Mixed {
+        /// Grains of the longest block that fits into one of its gaps.
+        room: u32,
+        /// On the row of the unit in the table of mixed units.
+        check: u32,
+    },
     /// The first of `units` units that the heap's own records take.
     Table {
         /// Length in units.
@@ -57,6 +64,9 @@ const FREE_TAIL: u32 = 5;
 const NEXT: u32 = 6;
 const PREVIOUS: u32 = 7;
 const TABLE: u32 = 8;
+const MIXED: u32 = 9;
+/// Bits of a number of grains that is less than those of a unit.
+const ROOM_BITS: u32 = (UNIT / GRAIN).ilog2();
 
 // A class, and with a shift a number of units, fit beside the kind.
 const _: () = assert!(COUNT <= 1 << ARGUMENT_BITS);
@@ -67,6 +77,9 @@ const MOST_SHIFT: u32 = UNIT.trailing_zeros();
 const _: () = assert!(MAX_UNITS.ilog2() < u32::BITS - KIND_BITS - SHIFT_BITS);
 
 impl UnitKind {
+    /// What a number of 64 bits is shifted by to be a check.
+    pub const CHECK_SHIFT: u32 = u64::BITS - (u32::BITS - KIND_BITS - ROOM_BITS);
+
     /// The map word of this kind: kind in bits 0-3, then its arguments.
     #[inline(always)]
     pub const fn pack(self) -> u32 {
@@ -84,6 +97,9 @@ impl UnitKind {
             Self::Next(unit) => NEXT | unit << KIND_BITS,
             Self::Previous(unit) => PREVIOUS | unit << KIND_BITS,
             Self::Table { units } => TABLE | units << KIND_BITS,
+            Self::Mixed { room, check } => {
+                MIXED | room << KIND_BITS | check << (KIND_BITS + ROOM_BITS)
+            }
         }
     }
 
@@ -114,6 +130,10 @@ impl UnitKind {
             NEXT => Self::Next(rest),
             PREVIOUS => Self::Previous(rest),
             TABLE => Self::Table { units: rest },
+            MIXED => {
+                let room = rest & ((1 << ROOM_BITS) - 1);
+                Self::Mixed { room, check: rest >> ROOM_BITS }
+            }
             _ => return None,
         })
     }
@@ -152,10 +172,11 @@ mod tests {
             UnitKind::Next(units),
             UnitKind::Previous(units),
             UnitKind::Table { units },
+            UnitKind::Mixed { room: 5, check: 77 },
         ] {
             assert_eq!(UnitKind::unpack(kind.pack()), Some(kind));
         }
-        for nothing in (9..16).chain([1 << 4, LARGE_SECOND | 1 << 4]) {
+        for nothing in (10..16).chain([1 << 4, LARGE_SECOND | 1 << 4]) {
             assert_eq!(UnitKind::unpack(nothing), None);
         }
     }

@@ -35,11 +35,12 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::attached::Attachment;
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, GRAIN, Heap, Live, PAGE, Place, UNIT};
+use crate::heap::{CLASSES, GRAIN, Heap, Live, MIXED, PAGE, Place, UNIT};
 
 /// The block is free, in the hands of the native side, or there is none.
 const FREE: i8 = 0;
 // A positive state up to the number of the last size class: the block is live, and of that class.
+// [`MIXED`]: it is live, and in mixed units.
 /// The block is in the cache of a thread, and large. With its class in [`CLASS_BITS`], one of that
 /// class is. In a heap of several processes, see [`kept_by`].
 pub const KEPT: i8 = -1;
@@ -61,9 +62,9 @@ const _: () = assert!(DIGIT_COUNT == 6 && (1 + DIGIT_COUNT) * GRAIN < UNIT);
 // JavaScript masks a digit out of its state.
 const _: () = assert!(DIGITS & ((1 << DIGIT_BITS) - 1) == 0);
 // From the least negative state to the least but one there are only those of kept blocks: 127
-// values. Of the positive ones those between the last class and the digits are free.
+// values. Of the positive ones those between `MIXED` and the digits are free.
 const _: () = assert!(KEPT == -1 && LARGE == i8::MIN);
-const _: () = assert!(CLASSES.len() <= DIGITS as usize);
+const _: () = assert!(MIXED < DIGITS as usize);
 
 /// Bytes of states that are given back at once: the largest page of the systems that this runs on.
 const STATE_PAGE: usize = 65_536;
@@ -159,7 +160,7 @@ impl LiveBlocks {
         }
     }
 
-    /// Whether the block at `pointer` is live, and of a size class.
+    /// Whether the block at `pointer` is live, and of a size class or in mixed units.
     #[cfg(test)]
     pub fn is_live(&self, pointer: u32) -> bool {
         (1..DIGITS).contains(&self.get(pointer))
@@ -198,7 +199,7 @@ impl LiveBlocks {
         units.checked_mul(UNIT)?.checked_sub(pointer % UNIT)
     }
 
-    /// Notes that the block at `pointer`, of size class `class`, has been given out.
+    /// Notes that the block at `pointer`, of size class `class` or [`MIXED`], has been given out.
     pub fn set_live(&self, pointer: u32, class: usize) {
         self.set(pointer, class as i8);
     }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::fault::{Fault, Result};
 use crate::heap::large::Large;
 use crate::heap::list::Links;
-use crate::heap::measures::{HEADER, LISTED, UNITS_PER_PAGE, WORDS_PER_UNIT};
+use crate::heap::measures::{GRAIN, HEADER, LISTED, UNIT, UNITS_PER_PAGE, WORDS_PER_UNIT};
 use crate::heap::run::{RunLinks, bin_of};
 use crate::heap::segment::{Segment, ascend};
 use crate::heap::size_class::COUNT;
@@ -105,6 +105,7 @@ impl<'m> Check<'m, '_> {
     fn segments(&mut self) -> Result<Vec<Segment<'m>>> {
         let heap = self.heap;
         self.require(heap.owns_all().is_ok(), heap.superblock + field::OWNERSHIP);
+        self.require(heap.rows().is_ok(), heap.superblock + field::ROWS);
         let count = heap.segment_count()?;
         let mut segments = Vec::new();
         for index in 0..count {
@@ -148,7 +149,8 @@ impl<'m> Check<'m, '_> {
             UnitKind::Span { class, back: 0 } => self.span(segment, unit, class),
             UnitKind::Large { .. } => self.large(segment, unit),
             UnitKind::Free { .. } => self.run(segment, unit),
-            UnitKind::Table { units } => self.records(segment, unit..unit + units),
+            UnitKind::Table { units } => self.records(segment, unit..unit.saturating_add(units)),
+            UnitKind::Mixed { .. } => self.mixed(segment, unit),
             _ => Err(Fault::Corrupted),
         }
     }
@@ -196,6 +198,20 @@ impl<'m> Check<'m, '_> {
         }
         self.behind(large.behind(), size)?;
         Ok(large.units)
+    }
+
+    fn mixed(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {
+        let row = self.heap.rows()?.ok_or(Fault::Corrupted)?.read(&segment, unit)?;
+        for at in row.starts() {
+            let block = self.heap.mixed_at(segment, unit * (UNIT / GRAIN) + at)?;
+            let (pointer, size) = (block.pointer(), block.buffer_size());
+            let (byte_length, found) = self.heap.read_header(pointer)?;
+            let sound_length = 0 < byte_length && byte_length <= size - HEADER;
+            if found != size || !sound_length {
+                self.header(pointer, found == size, Some(pointer));
+            }
+        }
+        Ok(1)
     }
 
     fn span(&mut self, segment: Segment<'m>, unit: u32, class: usize) -> Result<u32> {
@@ -323,6 +339,7 @@ fn next_start(segment: Segment<'_>, unit: u32) -> u32 {
             Ok(UnitKind::Span { back: 0, .. }
                 | UnitKind::Large { .. }
                 | UnitKind::Free { .. }
+                | UnitKind::Mixed { .. }
                 | UnitKind::Table { .. })
         )
     };

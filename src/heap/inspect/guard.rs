@@ -3,7 +3,7 @@
 
 use crate::fault::{Fault, Result};
 use crate::heap::large::Large;
-use crate::heap::measures::{HEADER, UNIT};
+use crate::heap::measures::{GRAIN, HEADER, UNIT};
 use crate::heap::size_class::CLASSES;
 use crate::heap::superblock::Heap;
 use crate::heap::unit_kind::UnitKind;
@@ -23,6 +23,10 @@ impl Heap<'_> {
             UnitKind::LargeSecond => {
                 let first = unit.checked_sub(1).ok_or(Fault::Corrupted)?;
                 Ok(Large::read(segment, first)?.buffer_size() - HEADER)
+            }
+            UnitKind::Mixed { .. } => {
+                let block = self.mixed_at(segment, (pointer / GRAIN).saturating_sub(1))?;
+                Ok(block.buffer_size() - HEADER)
             }
             _ => Err(Fault::NeverAllocated),
         }

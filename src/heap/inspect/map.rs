@@ -1,8 +1,8 @@
 //! The memory as a map: what each range of its bytes is for, ascending and without gaps.
 
-use super::walk::{Piece, Slot};
+use super::walk::{Block, Piece, Slot};
 use crate::fault::{Fault, Result};
-use crate::heap::measures::{UNIT, WORDS_PER_UNIT};
+use crate::heap::measures::{HEADER, UNIT, WORDS_PER_UNIT};
 use crate::heap::segment::Segment;
 use crate::heap::superblock::Heap;
 use crate::heap::words::Words;
@@ -46,6 +46,13 @@ impl Area {
         Self { used_as, start, end, block_bytes: 0, live: 0, cached: 0, free: 0 }
     }
 
+    fn of_block(block: &Block, is_held: &impl Fn(u32) -> bool) -> Self {
+        let start = u64::from(block.pointer - HEADER);
+        let area = Self::without_blocks(Use::Large, start, start + u64::from(block.buffer_size));
+        let cached = u32::from(block.byte_length == 0 || is_held(block.pointer));
+        Self { block_bytes: block.buffer_size, live: 1 - cached, cached, ..area }
+    }
+
     /// The map of a memory that has no heap yet.
     pub fn of_unused(words: Words<'_>) -> Vec<Self> {
         vec![Self::without_blocks(Use::Outside, 0, words.byte_length())]
@@ -66,9 +73,19 @@ impl<'m> Heap<'m> {
             while unit < segment.end {
                 let (units, piece) = self.piece_at(segment, unit)?;
                 let start = offset(unit).max(self.first_byte(&segment));
-                map.0.push(self.area_of(start, offset(unit + units), &piece, &is_held)?);
+                if let Piece::Mixed(blocks, _) = piece {
+                    for block in blocks {
+                        let area = Area::of_block(&block, &is_held);
+                        map.extend(Use::Free, area.start)?;
+                        map.0.push(area);
+                    }
+                } else {
+                    map.extend(Use::Free, start)?;
+                    map.0.push(self.area_of(start, offset(unit + units), &piece, &is_held)?);
+                }
                 unit += units;
             }
+            map.extend(Use::Free, offset(segment.end))?;
         }
         map.extend(Use::Outside, byte_length)?;
         Ok(map.0)
@@ -92,13 +109,9 @@ impl<'m> Heap<'m> {
         is_held: &impl Fn(u32) -> bool,
     ) -> Result<Area> {
         match piece {
-            Piece::Free(..) => Ok(Area::without_blocks(Use::Free, start, end)),
+            Piece::Free(..) | Piece::Mixed(..) => Ok(Area::without_blocks(Use::Free, start, end)),
             Piece::Table => Ok(Area::without_blocks(Use::Table, start, end)),
-            Piece::Block(block) => {
-                let area = Area::without_blocks(Use::Large, start, end);
-                let cached = u32::from(block.byte_length == 0 || is_held(block.pointer));
-                Ok(Area { block_bytes: block.buffer_size, live: 1 - cached, cached, ..area })
-            }
+            Piece::Block(block) => Ok(Area { start, end, ..Area::of_block(block, is_held) }),
             Piece::Span(span) => {
                 let mut area = Area::without_blocks(Use::Span, start, end);
                 area.block_bytes = span.geometry().stride;

@@ -2,6 +2,7 @@
 
 use crate::fault::{Fault, Result};
 use crate::heap::measures::{GRAIN, HEADER, LISTED, UNIT};
+use crate::heap::mixed::{Row, room_in};
 use crate::heap::segment::Segment;
 use crate::heap::size_class::{CLASSES, DENSE_END};
 use crate::heap::span::Span;
@@ -40,6 +41,8 @@ pub struct Stats {
 pub(in crate::heap) enum Piece<'m> {
     Span(Span<'m>),
     Block(Block),
+    /// The blocks that begin in a mixed unit, and its row.
+    Mixed(Vec<Block>, Row),
     /// First unit and length in units.
     Free(u32, u32),
     /// The heap's own records.
@@ -62,6 +65,10 @@ impl<'m> Heap<'m> {
                 if block.byte_length > 0 {
                     visit(block);
                 }
+                Ok(())
+            }
+            Piece::Mixed(blocks, _) => {
+                blocks.into_iter().for_each(&mut visit);
                 Ok(())
             }
             Piece::Free(..) | Piece::Table => Ok(()),
@@ -104,6 +111,11 @@ impl<'m> Heap<'m> {
             }
             Piece::Block(block) => {
                 stats.add_block(&block);
+                Ok(())
+            }
+            Piece::Mixed(blocks, row) => {
+                stats.add_gaps(&row);
+                blocks.iter().for_each(|block| stats.add_block(block));
                 Ok(())
             }
             Piece::Free(_, units) => {
@@ -161,11 +173,32 @@ impl<'m> Heap<'m> {
                 let length = segment.run_length(unit)?;
                 Ok((length, Piece::Free(unit, length)))
             }
+            UnitKind::Mixed { .. } => {
+                let rows = self.rows()?.ok_or(Fault::Corrupted)?;
+                let row = rows.read(&segment, unit)?;
+                Ok((1, Piece::Mixed(self.blocks_of(segment, unit, &row)?, row)))
+            }
             UnitKind::Table { units } if 0 < units && units <= segment.end - unit => {
                 Ok((units, Piece::Table))
             }
             _ => Err(Fault::Corrupted),
         }
+    }
+
+    // The blocks that begin in a mixed unit.
+    fn blocks_of(&self, segment: Segment<'m>, unit: u32, row: &Row) -> Result<Vec<Block>> {
+        let block = |at| {
+            let found = self.mixed_at(segment, unit * (UNIT / GRAIN) + at)?;
+            let (pointer, size) = (found.pointer(), found.buffer_size());
+            let (byte_length, buffer_size) = self.read_header(pointer)?;
+            let sound = buffer_size == size && 0 < byte_length && byte_length <= size - HEADER;
+            if sound {
+                Ok(Block { pointer, byte_length, buffer_size })
+            } else {
+                Err(Fault::Corrupted)
+            }
+        };
+        row.starts().map(block).collect()
     }
 
     pub(super) fn each_slot(&self, span: &Span<'m>, mut visit: impl FnMut(Slot)) -> Result<()> {
@@ -201,6 +234,13 @@ impl Stats {
         self.used_bytes += u64::from(block.buffer_size);
         self.requested_bytes += u64::from(block.byte_length);
         self.block_count += 1;
+    }
+
+    fn add_gaps(&mut self, row: &Row) {
+        for gap in row.gaps() {
+            let request = (room_in(&gap) * GRAIN).saturating_sub(HEADER);
+            self.add_free((gap.end - gap.start) * GRAIN, request);
+        }
     }
 
     fn add_free(&mut self, bytes: u32, request: u32) {

@@ -230,6 +230,9 @@ impl Case {
             let Segment { start, limit, map, .. } = segment.expect("a segment");
             ranges.push((map, limit - start));
         }
+        if let Some(units) = heap.row_units().expect("a table") {
+            ranges.push((units.start * WORDS_PER_UNIT, (units.end - units.start) * WORDS_PER_UNIT));
+        }
         for span in spans(&heap) {
             let words = RECORD_WORDS + span.geometry().bitmap_words;
             ranges.push((span.unit * WORDS_PER_UNIT, words));

@@ -166,3 +166,45 @@ fn a_small_memory_is_filled_by_blocks_of_random_sizes() {
         }
     }
 }
+
+/// How many requests of a thousand are refused to a program that keeps `percent` of a memory live,
+/// and frees and allocates at random.
+fn refused_at(percent: u32, pages: u32, length: fn(&mut Random, u32) -> u32, most: u32) -> usize {
+    let memory = Memory::new(pages, pages);
+    let mut random = Random(u64::from(most));
+    let (mut blocks, mut live, mut refused) = (Vec::new(), 0, 0);
+    let (warm, count) = (4_000, 4_000);
+    for step in 0..warm + count {
+        let byte_length = length(&mut random, most);
+        while live + byte_length > pages * (PAGE / 100) * percent {
+            let (pointer, freed) = blocks.swap_remove(random.below(blocks.len() as u32) as usize);
+            memory.heap().free(pointer).expect("live");
+            live -= freed;
+        }
+        match memory.heap().malloc(byte_length, GRAIN, Search::Exhaustive) {
+            Ok(pointer) => {
+                blocks.push((pointer, byte_length));
+                live += byte_length;
+            }
+            Err(_) => refused += usize::from(step >= warm),
+        }
+    }
+    memory.heap().check(&mut |damage| panic!("{damage:?}"));
+    refused * 1000 / count
+}
+
+#[test]
+fn a_small_memory_serves_blocks_of_random_sizes_that_come_and_go() {
+    for (pages, length, most, percent, allowed) in [
+        (1, by_doublings as fn(&mut Random, u32) -> u32, 4_096, 60, 20),
+        (1, evenly, 2_048, 60, 20),
+        (2, by_doublings, 8_192, 70, 100),
+        (10, by_doublings, 16_384, 80, 200),
+        (10, evenly, 8_192, 80, 50),
+        (10, of_two_kinds, 8_192, 80, 400),
+        (30, by_doublings, 16_384, 80, 50),
+    ] {
+        let refused = refused_at(percent, pages, length, most);
+        assert!(refused <= allowed, "{pages} pages, up to {most} bytes: {refused}");
+    }
+}

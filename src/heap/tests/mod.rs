@@ -7,6 +7,7 @@ mod damage;
 mod extend;
 mod failure;
 mod fill;
+mod mixed;
 mod order;
 mod placing;
 mod properties;

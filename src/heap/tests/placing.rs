@@ -4,8 +4,8 @@
 use crate::fault::Fault;
 use crate::heap::measures::{LISTED, PAGE};
 use crate::heap::size_class::{CLASSES, DENSE_END, class_for};
-use crate::heap::{GRAIN, HEADER, Heap, Search, UNIT};
-use crate::tests::fixture::{pages, whole_heap};
+use crate::heap::{Bounds, GRAIN, HEADER, Heap, Search, UNIT};
+use crate::tests::fixture::{heap_in, pages, whole_heap};
 
 /// A large block that takes `units` units.
 fn take(heap: &Heap<'_>, units: u32, search: Search) -> u32 {
@@ -170,15 +170,15 @@ fn served_by(heap: &Heap<'_>, byte_length: u32, align: u32) -> u32 {
 fn a_small_heap_that_is_nearly_full_gives_longer_blocks() {
     let words = pages(4);
     let heap = whole_heap(&words, 4);
-    small(&heap, 320);
-    assert_eq!(served_by(&heap, 272 - HEADER, GRAIN), 272);
+    for stride in [320, 272, 256, 176, 32] {
+        small(&heap, stride);
+    }
     take_all_but(&heap, 4 * 64 / 8 - 1);
     assert_eq!(served_by(&heap, 288 - HEADER, GRAIN), 320);
     assert_eq!(served_by(&heap, 256 - HEADER, 128), 256, "at its alignment");
     assert_eq!(served_by(&heap, 224 - HEADER, GRAIN), 256, "the shortest");
-    assert_eq!(served_by(&heap, 176 - HEADER, GRAIN), 176, "but none much longer");
+    assert_eq!(served_by(&heap, 112 - HEADER, GRAIN), 112, "but none much longer");
     assert_eq!(served_by(&heap, 144 - HEADER, GRAIN), 176);
-    assert_eq!(served_by(&heap, 32 - HEADER, GRAIN), 32);
     assert_eq!(served_by(&heap, 16 - HEADER, GRAIN), 32, "a grain more");
     assert_eq!(served_by(&heap, 272 - HEADER, GRAIN), 272, "its own first");
 }
@@ -197,8 +197,10 @@ fn blocks_are_no_longer_than_they_must_be_where_there_is_room() {
 #[test]
 fn spans_are_short_where_units_are_scarce() {
     let units = |left: u32| {
-        let words = pages(4);
-        let heap = whole_heap(&words, 4);
+        // At an address that mixed units have none at.
+        let words = pages(40);
+        let bounds = Bounds { start: 36 * PAGE, end_page: 40, maximum: 40, owns_all: false };
+        let heap = heap_in(&words, bounds);
         small(&heap, 1_040);
         take_all_but(&heap, left);
         let first = free_units(&heap);

@@ -19,12 +19,13 @@ use crate::fault::Fault;
 use crate::heap::inspect::walk::Piece;
 use crate::heap::list::Links;
 use crate::heap::measures::{HEADER, LISTED};
+use crate::heap::mixed::room_in;
 use crate::heap::run::RunLinks;
 use crate::heap::size_class::COUNT;
 use crate::heap::span::SpanLinks;
 use crate::heap::superblock::{BINS, field};
 use crate::heap::{
-    Area, Block, Bounds, CLASSES, DENSE_END, GRAIN, Heap, PAGE, Search, UNIT, Use, Words,
+    Area, Block, Bounds, CLASSES, DENSE_END, GRAIN, Heap, MIXED, PAGE, Search, UNIT, Use, Words,
 };
 use crate::tests::fixture::{heap_in, pages, seen};
 
@@ -72,10 +73,10 @@ impl Shadow {
             Action::Free { index } => {
                 if let Some(pointer) = self.nth(index) {
                     self.confirm_pattern(pointer);
-                    // Nothing is left of a large block.
+                    // Nothing is left of a block of no class.
                     let again = match self.heap().class_of(pointer).expect("live") {
-                        Some(_) => Fault::AlreadyFreed,
-                        None => Fault::NeverAllocated,
+                        Some(class) if class != MIXED => Fault::AlreadyFreed,
+                        _ => Fault::NeverAllocated,
                     };
                     assert_eq!(self.heap().free(pointer), Ok(()));
                     self.blocks.remove(&pointer);
@@ -252,6 +253,11 @@ impl Shadow {
         let walked = self.heap().each_piece(|piece| {
             largest = largest.max(match piece {
                 Piece::Span(span) if span.free > 0 => span.geometry().stride - HEADER,
+                Piece::Mixed(_, row) => {
+                    let rooms =
+                        row.gaps().map(|gap| (room_in(&gap) * GRAIN).saturating_sub(HEADER));
+                    rooms.max().unwrap_or(0)
+                }
                 Piece::Free(_, units) if units >= LISTED => units * UNIT - GRAIN - HEADER,
                 Piece::Free(_, units) if self.heap().is_small() == Ok(true) => longest_in(units),
                 _ => 0,
@@ -292,7 +298,10 @@ fn compare_map(heap: &Heap<'_>, words: Words<'_>) {
     assert_eq!(map.iter().map(|area| area.live).sum::<u32>(), stats.block_count);
     let tables = map.iter().filter(|area| area.used_as == Use::Table).count();
     let segments = heap.segment_count().expect("a sound heap") as usize;
-    assert!((segments..=segments + 1).contains(&tables), "the superblock's may be apart");
+    assert!(
+        (segments..=segments + 2).contains(&tables),
+        "the superblock's, and that of mixed units"
+    );
 }
 
 /// Compares every record of the heap with every other that says the same.
@@ -326,7 +335,7 @@ pub(super) fn verify(heap: &Heap<'_>) {
                 }
                 None
             }
-            Piece::Block(_) | Piece::Table => None,
+            Piece::Block(_) | Piece::Table | Piece::Mixed(..) => None,
         };
         Ok(())
     })
