@@ -106,24 +106,24 @@ export interface LocalSharedMemoryDescriptor {
   /** Pages of 65,536 bytes at first. */
   initial: number
   /** Pages that it may grow to. A shared memory needs it. */
-  maximum?: number
+  maximum?: number | undefined
   /** Whether other threads can have it. Default false, as for WebAssembly.Memory. */
-  shared?: boolean
+  shared?: boolean | undefined
   /** Pointers, headers and the records of the heap are 32-bit: memories with 64-bit addresses are refused. */
-  address?: 'i32'
+  address?: 'i32' | undefined
   /**
    * Bytes, for a memory that also holds a module's own data. The heap uses only the bytes from here to the initial size, and
    * pages that it grows itself; what lies below, and pages that others grow, it leaves alone. The initial size means: grown
    * pages only. Left out, the heap owns the whole memory, pages that anyone grows included.
    */
-  heapBase?: number
+  heapBase?: number | undefined
   /** Where the bytes live. Left out: native where that works, else engine. See [Where the bytes live](storage.md). */
-  storage?: Storage
+  storage?: Storage | undefined
   /**
    * Whether the memory is in [debug mode](debug-mode.md). Left out: when the environment variable LSM_DEBUG was 1 as the
    * package was loaded.
    */
-  debug?: boolean
+  debug?: boolean | undefined
 }
 
 /**
@@ -131,18 +131,18 @@ export interface LocalSharedMemoryDescriptor {
  * by default true.
  */
 export type SharedMemoryOptions = Partial<LocalSharedMemoryDescriptor> & {
-  shared?: true
-  create?: boolean
+  shared?: true | undefined
+  create?: boolean | undefined
 }
 
 /** What a memory in a file has, and may have. */
 export interface AttachOptions {
   /** Pages of 65,536 bytes that a new memory has, default `maximum`, else {@link LocalSharedMemory.devicePageSize}. */
-  initial?: number
+  initial?: number | undefined
   /** Pages that it may grow to, default `initial` for a new memory. For one that exists the same, or left out. */
-  maximum?: number
+  maximum?: number | undefined
   /** Whether to make the file if there is none, default true. */
-  create?: boolean
+  create?: boolean | undefined
 }
 
 /**
@@ -354,7 +354,7 @@ export class LocalSharedMemory extends EngineMemory {
    */
   static from(
     memory: EngineMemory,
-    options?: { heapBase?: number; debug?: boolean },
+    options?: { heapBase?: number | undefined; debug?: boolean | undefined },
   ): LocalSharedMemory
 
   /**

@@ -8,6 +8,7 @@ import DefaultExport, {
   type HeapStats,
   type Leak,
   type LibcImports,
+  type LocalSharedMemoryDescriptor,
   type MemoryBuffer,
 } from 'local-shared-memory'
 
@@ -256,3 +257,19 @@ memory.or(Uint8ClampedArray, 4, 1)
 memory.wait(Uint8Array, 16, 0)
 // @ts-expect-error only 32-bit and 64-bit signed integers can be notified
 memory.notify(Uint32Array, 4)
+// What is left out may be undefined, too.
+declare const count: number | undefined
+declare const flag: boolean | undefined
+const optional: LocalSharedMemoryDescriptor = {
+  initial: 1,
+  maximum: count,
+  shared: flag,
+  address: undefined,
+  heapBase: count,
+  storage: undefined,
+  debug: flag,
+}
+expectTypeOf(new LocalSharedMemory(optional)).toEqualTypeOf<LocalSharedMemory>()
+LocalSharedMemory.from(memory, { heapBase: count, debug: flag })
+LocalSharedMemory.attach('heap', { initial: count, maximum: count, create: flag })
+LocalSharedMemory.shared('heap', { initial: 1, maximum: count, create: flag })
