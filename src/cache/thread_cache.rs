@@ -72,7 +72,7 @@ impl ThreadCache {
         let has = |class| Ok(is_kept(class) || free_blocks.has(class)?);
         let Some(longer) = free_blocks.heap.longer_class(class, GRAIN, has)? else {
             return Ok(!has(class)?
-                && free_blocks.heap.mixes()?
+                && free_blocks.heap.mixes(class)?
                 && self.keeps_little(free_blocks)?);
         };
         if !free_blocks.heap.has_free_blocks(longer)? {

@@ -193,7 +193,7 @@ impl<'m> Heap<'m> {
         };
         let longer = self.longer_class(class, align, |class| self.has_free_blocks(class))?;
         let class = longer.unwrap_or(class);
-        if !self.has_free_blocks(class)? && self.mixes()? {
+        if !self.has_free_blocks(class)? && self.mixes(class)? {
             match self.take_mixed(byte_length, align) {
                 Err(Fault::OutOfMemory) => {}
                 taken => return taken,

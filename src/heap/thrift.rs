@@ -65,12 +65,13 @@ impl Heap<'_> {
     }
 
     /// Whether a class without free blocks had better leave the units for a span to blocks of any
-    /// length.
+    /// length. Not one that most of the heap is for: spans of it are what is wanted.
     ///
     /// # Errors
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
-    pub fn mixes(&self) -> Result<bool> {
-        Ok(self.may_be_mixed()? && self.is_nearly_full()?)
+    pub fn mixes(&self, class: usize) -> Result<bool> {
+        let is_most = self.field(field::SPAN_UNITS + class as u32)? > self.total_units()? / 2;
+        Ok(!is_most && self.may_be_mixed()? && self.is_nearly_full()?)
     }
 
     /// Whether the memory can grow and is so small that this costs little.
