@@ -66,9 +66,7 @@ impl Row {
             [0, 2].map(|low| u64::from(words[low]) | u64::from(words[low + 1]) << 32);
         Self { used, starts }
     }
-}
 
-impl Row {
     // Differs when one word of the row does, but for one case in 2^22.
     const fn check(&self) -> u32 {
         let mixed = self.used.wrapping_mul(0x9e37_79b9_7f4a_7c15)

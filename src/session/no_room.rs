@@ -7,9 +7,9 @@
 //!    longer class that the thread keeps.
 //! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans
 //!    that have room and the spare ones, and cuts a new span, or, in a small heap that is nearly
-//!    full, leaves it to malloc to give a longer block or one in mixed units;
-//!    [`Heap::malloc`] looks for a span or a run of its own (see its [`Search`](crate::heap::Search)), takes in pages that anyone has grown,
-//!    and frees the spare spans.
+//!    full, leaves it to malloc to give a longer block or one in mixed units; [`Heap::malloc`] looks
+//!    for a span or a run of its own (see its [`Search`](crate::heap::Search)), takes in pages that
+//!    anyone has grown, and frees the spare spans.
 //! 2. A small heap that was short of room often since it last grew is left to grow, if it can: what
 //!    is given back next would be fetched again soon.
 //! 3. What threads keep goes back into the spans: a quarter of what this thread has and of the
@@ -21,7 +21,8 @@
 //! 5. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do. In
 //!    a file it may find that the memory is long enough, and that there is room for its pages now.
 //! 6. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
-//! 7. An exhaustive search: mixed units, and free blocks of larger classes, too. Then ERR_OUT_OF_MEMORY.
+//! 7. An exhaustive search: mixed units, and free blocks of larger classes, too. Then
+//!    ERR_OUT_OF_MEMORY.
 
 use super::{Bytes, SharedHeap};
 use crate::cache::free_blocks::FreeBlocks;
