@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -124,6 +124,8 @@ fn make(mut file: &File, wish: Wish) -> Outcome<Layout> {
     }
     let layout = Layout { maximum };
     shared_file::resize(file, 0)?;
+    // Whoever has read the header of one that is half made is behind it.
+    file.rewind()?;
     file.write_all(&Header::MAKING.to_ne_bytes())?;
     shared_file::resize(file, layout.length())?;
     for part in layout.needed_for(wish.initial) {
@@ -190,5 +192,22 @@ impl Attachment {
         header.set_identity(shared_file::identity(&self.file)?);
         header.confirm(self.layout.maximum);
         self.join()
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::tests::file::{TestFile, WISH};
+
+    #[test]
+    fn a_file_that_is_made_once_more_says_so_where_it_is_looked_for() {
+        let path = TestFile::new("making");
+        std::fs::write(&path.0, Header::MAKING.to_ne_bytes()).unwrap();
+        let file = File::options().read(true).write(true).open(&path.0).unwrap();
+        assert!(read_header(&file).unwrap().unwrap().is_half_made());
+        make(&file, WISH).unwrap();
+        let again = File::open(&path.0).unwrap();
+        assert!(read_header(&again).unwrap().unwrap().is_half_made());
     }
 }
