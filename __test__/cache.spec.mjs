@@ -626,3 +626,14 @@ test('blocks that are aligned to more come from what a thread keeps, too', (t) =
   t.deepEqual(memory.check(), [])
   checkWhole(t, memory)
 })
+
+test('a block that comes and goes beside a large one is kept in the end, if there is room', (t) => {
+  for (const refused of [false, true]) {
+    const memory = new LocalSharedMemory(2, 2)
+    memory.malloc(115_000)
+    if (refused) t.throws(() => memory.malloc(65_536), { code: 'ERR_OUT_OF_MEMORY' })
+    for (let time = 0; time < 3000; time++) memory.free(memory.malloc(100))
+    t.true(memory.stats().cachedBytes > 0)
+    t.is(memory.stats().blockCount, 1)
+  }
+})

@@ -71,7 +71,8 @@ impl ThreadCache {
         let is_kept = |class| !self.rows.row(class).blocks().is_empty();
         let has = |class| Ok(is_kept(class) || free_blocks.has(class)?);
         let Some(longer) = free_blocks.heap.longer_class(class, GRAIN, has)? else {
-            return Ok(!has(class)?
+            return Ok(free_blocks.depot.may_mix()
+                && !has(class)?
                 && free_blocks.heap.mixes(class)?
                 && self.keeps_little(free_blocks)?);
         };

@@ -10,6 +10,7 @@ use crate::cache::long_blocks::SOLE_LONG_BYTES;
 use crate::fault::Fault;
 use crate::heap::CLASSES;
 use crate::heap::{GRAIN, HEADER, Heap, MIXED, PAGE, Search, UNIT, class_for};
+use crate::process::depot::MOST_MIXED;
 use crate::process::rows::{LARGE_SPARE, LIMITS, OWN, SPARE, WIDTH};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
@@ -70,7 +71,7 @@ fn nearly_full() -> (ThreadCache, Fixture, usize, usize) {
 
 fn served(free_blocks: &FreeBlocks<'_>, class: usize) -> Option<usize> {
     let byte_length = CLASSES[class].stride - HEADER;
-    let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
+    let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Mixing).unwrap();
     give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
     free_blocks.heap.class_of(block).unwrap()
 }
@@ -86,6 +87,26 @@ fn one_of_the_longer_blocks_that_a_thread_keeps_is_for_the_heap_to_give() {
     }
     assert_eq!(cache.refill(free_blocks, class), Ok(0), "there are none");
     assert_eq!(served(free_blocks, class), Some(MIXED));
+}
+
+#[test]
+fn blocks_of_mixed_units_serve_so_often_and_again_once_there_is_no_room() {
+    let (cache, mut fixture, class, longer) = nearly_full();
+    let free_blocks = &mut fixture.free_blocks(0);
+    free_blocks.put_row(&cache.rows.row(longer)).unwrap();
+    while free_blocks.heap.longer_class(class, GRAIN, |class| free_blocks.has(class)) != Ok(None) {
+        served(free_blocks, class);
+    }
+    for _ in 0..2 {
+        for _ in 0..MOST_MIXED {
+            assert_eq!(cache.refill(free_blocks, class), Ok(0));
+            free_blocks.depot.note_mixed();
+        }
+        assert!(cache.refill(free_blocks, class).unwrap() > 0);
+        free_blocks.put_row(&cache.rows.row(class)).unwrap();
+        free_blocks.heap.free_spare_spans().unwrap();
+        free_blocks.depot.note_shortage();
+    }
 }
 
 #[test]

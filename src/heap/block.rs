@@ -177,7 +177,8 @@ impl<'m> Heap<'m> {
         }
     }
 
-    /// Allocates a block without making room for it. With [`Search::Exhaustive`] any may lie in mixed
+    /// Allocates a block without making room for it. With [`Search::Mixing`] one without a free block
+    /// of its class may lie in mixed units; with [`Search::Exhaustive`] any may lie in mixed
     /// units, and a small one may be one of a larger class, or have a run of its own.
     ///
     /// # Errors
@@ -193,7 +194,7 @@ impl<'m> Heap<'m> {
         };
         let longer = self.longer_class(class, align, |class| self.has_free_blocks(class))?;
         let class = longer.unwrap_or(class);
-        if !self.has_free_blocks(class)? && self.mixes(class)? {
+        if search == Search::Mixing && !self.has_free_blocks(class)? && self.mixes(class)? {
             match self.take_mixed(byte_length, align) {
                 Err(Fault::OutOfMemory) => {}
                 taken => return taken,

@@ -322,7 +322,9 @@ impl<'m> Heap<'m> {
     fn find_gap(&self, rows: &Rows<'m>, grains: u32, align: u32) -> Result<Option<Fit<'m>>> {
         let align = align.max(GRAIN) / GRAIN;
         let mut hunt = Hunt { grains, align, gap: 0..0, fit: None };
-        if let Some((segment, unit)) = self.unit_with_room(grains)? {
+        if grains < GRAINS
+            && let Some((segment, unit)) = self.unit_with_room(grains)?
+        {
             self.look_into(rows, &segment, unit, &mut hunt)?;
             hunt.close(&segment);
         }
@@ -411,16 +413,18 @@ impl<'m> Heap<'m> {
     pub(super) fn free_mixed(&self, block: &Mixed<'m>) -> Result<()> {
         let Mixed { segment, rows, start, .. } = block;
         let grains = *start..block.end();
+        let mut is_any_free = false;
         for unit in units_of(&grains) {
             let row = rows.read(segment, unit)?;
             let bits = bits_in(unit, &grains);
             let row = Row { used: row.used & !bits, starts: row.starts & !bits };
             rows.write(segment, unit, row)?;
             if row.is_free() {
+                is_any_free = true;
                 self.free_run(segment, unit, 1)?;
             }
         }
-        self.free_unused_rows()
+        if is_any_free { self.free_unused_rows() } else { Ok(()) }
     }
 
     /// The block that begins at grain `start` of mixed units, its header unread.
@@ -462,9 +466,9 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::NeverAllocated`], [`Fault::InsideBlock`], [`Fault::Corrupted`].
     pub(super) fn live_mixed(&self, segment: Segment<'m>, pointer: u32) -> Result<Mixed<'m>> {
-        let block = match pointer.is_multiple_of(GRAIN) {
-            true => self.mixed_at(segment, pointer / GRAIN - 1),
-            false => Err(Fault::NeverAllocated),
+        let block = match (pointer / GRAIN).checked_sub(1) {
+            Some(start) if pointer.is_multiple_of(GRAIN) => self.mixed_at(segment, start),
+            _ => Err(Fault::NeverAllocated),
         };
         let block = match block {
             Err(Fault::NeverAllocated) => return Err(self.misplaced_mixed(&segment, pointer)?),
@@ -481,7 +485,7 @@ impl<'m> Heap<'m> {
 
     fn misplaced_mixed(&self, segment: &Segment<'m>, pointer: u32) -> Result<Fault> {
         let rows = self.rows()?.ok_or(Fault::Corrupted)?;
-        let grain = (pointer - HEADER) / GRAIN;
+        let grain = pointer.saturating_sub(HEADER) / GRAIN;
         if !self.is_mixed(segment, grain)? {
             return Ok(Fault::NeverAllocated);
         }

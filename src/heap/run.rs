@@ -29,6 +29,8 @@ pub enum Search {
     /// As [`Search::Quick`], for a large block that had to move because it grew: it is placed where
     /// it can grow again.
     Moving,
+    /// As [`Search::Quick`], for a small block, in mixed units rather than in a new span.
+    Mixing,
     /// Everywhere, mixed units and free blocks of larger classes included: the memory cannot grow.
     Exhaustive,
 }
@@ -323,7 +325,7 @@ impl<'m> Heap<'m> {
     fn find_in_bin(&self, bin: u32, hunt: &mut Hunt<'m>) -> Result<()> {
         let mut start = self.field(field::BIN_HEADS + bin)?;
         let looks = match hunt.search {
-            Search::Quick | Search::Moving => LOOKS,
+            Search::Quick | Search::Moving | Search::Mixing => LOOKS,
             // Every run and the end of the list: more are a circle.
             Search::Exhaustive => self.total_units()? + 1,
         };

@@ -25,6 +25,9 @@ const FEW_SHORTAGES: u32 = 8;
 /// How often there may be no room before a small heap grows though free blocks are kept: some
 /// hundredths of a millisecond of work.
 const MOST_SHORTAGES: u32 = 64;
+/// How many blocks may be put into mixed units where there was room all the time: each takes
+/// microseconds, and one span serves many.
+pub const MOST_MIXED: u32 = 2048;
 
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
@@ -37,6 +40,8 @@ pub struct Depot {
     left_behind: Vec<u32>,
     /// How often there was no room since the memory has grown.
     shortages: u32,
+    /// How many blocks were put into mixed units in place of a new span since there was no room.
+    mixed: u32,
     /// Bytes of blocks that may be looked at before the memory has grown again.
     tidy_bytes: u64,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
@@ -160,11 +165,23 @@ impl Depot {
         let some = TIDY_TIMES * memory_bytes;
         self.tidy_bytes = if some < TIDY_BYTES { some } else { TIDY_BYTES };
         self.shortages = 0;
+        self.mixed = 0;
     }
 
     /// Notes that there was no room.
     pub const fn note_shortage(&mut self) {
         self.shortages = self.shortages.saturating_add(1);
+        self.mixed = 0;
+    }
+
+    /// Whether blocks may be put into mixed units in place of a new span.
+    pub const fn may_mix(&self) -> bool {
+        self.mixed < MOST_MIXED
+    }
+
+    /// Notes that one was.
+    pub const fn note_mixed(&mut self) {
+        self.mixed += 1;
     }
 
     /// Whether there was no room several times since the memory grew.

@@ -3,7 +3,7 @@
 use super::{Bytes, SharedHeap};
 use crate::cache::free_blocks::{FreeBlocks, give_out};
 use crate::fault::{Fault, Result};
-use crate::heap::{DENSE_END, GRAIN, Heap, Live, Search, class_for};
+use crate::heap::{DENSE_END, GRAIN, Heap, Live, MIXED, Search, class_for};
 use crate::process::registry::Guarded;
 use crate::process::rows::Rows;
 
@@ -28,11 +28,18 @@ impl<B: Bytes> SharedHeap<B> {
             return self.debug_malloc(state, byte_length, align, search);
         }
         let heap = self.formatted_now(state)?;
+        let is_small = class_for(byte_length, align).is_some();
         let pointer = self.with_room(state, heap, search, |free_blocks| {
-            if class_for(byte_length, align).is_none() {
+            if !is_small {
                 self.cache.tidy(free_blocks)?;
             }
-            heap.malloc(byte_length, align, search)
+            let mixes = is_small && search != Search::Exhaustive && free_blocks.depot.may_mix();
+            let pointer =
+                heap.malloc(byte_length, align, if mixes { Search::Mixing } else { search })?;
+            if mixes && heap.class_of(pointer)? == Some(MIXED) {
+                free_blocks.depot.note_mixed();
+            }
+            Ok(pointer)
         })?;
         give_out(&heap, &self.entry.live_blocks, pointer)?;
         Ok(pointer)

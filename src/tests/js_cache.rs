@@ -109,7 +109,11 @@ impl<'a> JsCache<'a> {
 
     /// The head of the stack for a live large block; 0 on any doubt.
     pub fn head_of_large(&self, pointer: u32) -> usize {
-        let state = |grains: u32| self.states[(pointer / GRAIN + grains) as usize].load(Relaxed);
+        let state = |grains: u32| {
+            self.states
+                .get((pointer / GRAIN + grains) as usize)
+                .map_or(0, |state| state.load(Relaxed))
+        };
         let live = [state(0), state(1), state(2)] == [LIVE_LARGE, DIGITS, DIGITS];
         if !live || pointer % UNIT != GRAIN {
             return 0;
@@ -173,7 +177,7 @@ impl<'a> JsCache<'a> {
         let [_, next_size] =
             self.header(pointer + stride).each_ref().map(|word| word.load(Relaxed));
         let sound = byte_length > 0
-            && byte_length <= stride - HEADER
+            && byte_length + HEADER <= stride
             && size == stride
             && next_size == stride;
         if sound { head } else { 0 }

@@ -61,7 +61,7 @@ impl Random {
     }
 
     fn search(&mut self) -> Search {
-        if self.one_in(2) { Search::Quick } else { Search::Exhaustive }
+        [Search::Quick, Search::Mixing, Search::Exhaustive][self.below(3) as usize]
     }
 
     fn value(&mut self, old: u32) -> u32 {
@@ -101,7 +101,8 @@ impl Case {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let (end_page, base, growths) = SHAPES[random.below(SHAPES.len() as u32) as usize];
-        let all_pages = end_page + growths.iter().sum::<u32>() + 4;
+        let more_pages = if random.one_in(4) { 4 } else { 0 };
+        let all_pages = end_page + growths.iter().sum::<u32>() + more_pages;
         let (words, owns_all) = (pages(all_pages), base.is_none());
         let root = base.unwrap_or(GRAIN).next_multiple_of(GRAIN);
         heap_in(&words, Bounds { start: root, end_page, maximum: all_pages, owns_all });

@@ -181,7 +181,8 @@ fn refused_at(percent: u32, pages: u32, length: fn(&mut Random, u32) -> u32, mos
             memory.heap().free(pointer).expect("live");
             live -= freed;
         }
-        match memory.heap().malloc(byte_length, GRAIN, Search::Exhaustive) {
+        let malloc = |search| memory.heap().malloc(byte_length, GRAIN, search);
+        match malloc(Search::Mixing).or_else(|_| malloc(Search::Exhaustive)) {
             Ok(pointer) => {
                 blocks.push((pointer, byte_length));
                 live += byte_length;

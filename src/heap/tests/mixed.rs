@@ -24,7 +24,7 @@ fn nearly_full(words: &[AtomicU32]) -> Heap<'_> {
 }
 
 fn take(heap: &Heap<'_>, byte_length: u32) -> u32 {
-    heap.malloc(byte_length, GRAIN, Search::Quick).unwrap()
+    heap.malloc(byte_length, GRAIN, Search::Mixing).unwrap()
 }
 
 fn is_mixed(heap: &Heap<'_>, pointer: u32) -> bool {
@@ -85,7 +85,7 @@ fn a_block_of_a_mixed_unit_has_the_alignment_that_was_asked_for() {
     let words = pages(PAGES);
     let heap = nearly_full(&words);
     for align in [16, 32, 64, 128, 256, 512, 1_024].into_iter().cycle().take(30) {
-        let pointer = heap.malloc(40, align, Search::Quick).unwrap();
+        let pointer = heap.malloc(40, align, Search::Mixing).unwrap();
         assert!(is_mixed(&heap, pointer) && pointer.is_multiple_of(align));
     }
     verify(&heap);
