@@ -474,13 +474,22 @@ impl<'m> Heap<'m> {
             Err(Fault::NeverAllocated) => return Err(self.misplaced_mixed(&segment, pointer)?),
             block => block?,
         };
-        let (byte_length, size) = self.read_header(block.pointer())?;
-        let sound = size == block.buffer_size() && 0 < byte_length && byte_length <= size - HEADER;
+        self.mixed_length(&block)?;
         let next_sound = match self.mixed_at(segment, block.end()) {
             Ok(next) => self.read_header(next.pointer())?.1 == next.buffer_size(),
             Err(fault) => fault == Fault::NeverAllocated,
         };
-        if sound && next_sound { Ok(block) } else { Err(Fault::Corrupted) }
+        if next_sound { Ok(block) } else { Err(Fault::Corrupted) }
+    }
+
+    /// The requested bytes of a block in mixed units.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when its header is not that of a live block of its size.
+    pub(super) fn mixed_length(&self, block: &Mixed<'m>) -> Result<u32> {
+        let (byte_length, size) = self.read_header(block.pointer())?;
+        let sound = size == block.buffer_size() && 0 < byte_length && byte_length <= size - HEADER;
+        if sound { Ok(byte_length) } else { Err(Fault::Corrupted) }
     }
 
     fn misplaced_mixed(&self, segment: &Segment<'m>, pointer: u32) -> Result<Fault> {

@@ -189,14 +189,8 @@ impl<'m> Heap<'m> {
     fn blocks_of(&self, segment: Segment<'m>, unit: u32, row: &Row) -> Result<Vec<Block>> {
         let block = |at| {
             let found = self.mixed_at(segment, unit * (UNIT / GRAIN) + at)?;
-            let (pointer, size) = (found.pointer(), found.buffer_size());
-            let (byte_length, buffer_size) = self.read_header(pointer)?;
-            let sound = buffer_size == size && 0 < byte_length && byte_length <= size - HEADER;
-            if sound {
-                Ok(Block { pointer, byte_length, buffer_size })
-            } else {
-                Err(Fault::Corrupted)
-            }
+            let (pointer, buffer_size) = (found.pointer(), found.buffer_size());
+            Ok(Block { pointer, byte_length: self.mixed_length(&found)?, buffer_size })
         };
         row.starts().map(block).collect()
     }
