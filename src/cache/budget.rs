@@ -71,7 +71,7 @@ impl Budget {
         let heap = free_blocks.heap_bytes()?;
         let busy = (heap / BUSY_SHARE) as u32;
         let sole = sole_bytes(heap, SOLE_BYTES);
-        Ok(if free_blocks.is_alone { busy.max(sole) } else { busy })
+        Ok(if free_blocks.is_alone() { busy.max(sole) } else { busy })
     }
 
     /// Gives the thread its part of `share`. What that is more than before is to spare. Returns what

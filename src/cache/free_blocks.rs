@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crate::attached::Attachment;
 use crate::fault::{Fault, Result};
 use crate::heap::{CLASSES, DENSE_END, Heap, MAX_SLOTS, Search, Span, UNIT};
 use crate::process::depot::Depot;
@@ -28,11 +29,16 @@ pub struct FreeBlocks<'a> {
     pub depot: &'a mut Depot,
     /// The thread's number in the depot.
     pub thread: usize,
-    /// Whether no other thread has the heap open, in this process or another one.
-    pub is_alone: bool,
+    /// The file of a heap that other processes may have.
+    pub attachment: Option<&'a Attachment>,
 }
 
 impl FreeBlocks<'_> {
+    /// Whether no other thread has the heap open, in this process or another one.
+    pub fn is_alone(&self) -> bool {
+        self.depot.is_for_one_thread() && self.attachment.is_none_or(Attachment::is_alone)
+    }
+
     /// Takes free blocks of class `class` into slots of a cache, the one to be used first into the
     /// last of them. Returns how many. A thread that takes blocks of a span takes all that are
     /// free: neighbours of two threads would share cache lines.
@@ -230,8 +236,7 @@ pub mod fixture {
         pub fn free_blocks(&mut self, thread: usize) -> FreeBlocks<'_> {
             let Self { words, live_blocks, depot } = self;
             let heap = Heap::open(Words::new(words), Heap::WHOLE_MEMORY_START).unwrap();
-            let is_alone = depot.is_for_one_thread();
-            FreeBlocks { heap, live_blocks, depot, thread, is_alone }
+            FreeBlocks { heap, live_blocks, depot, thread, attachment: None }
         }
     }
 

@@ -46,7 +46,7 @@ impl LongBlocks {
     /// As [`LongBlocks::put`]; [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn keep(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, budget: u32) -> Result<()> {
         let put = self.put(free_blocks);
-        let bytes = if free_blocks.is_alone {
+        let bytes = if free_blocks.is_alone() {
             sole_bytes(free_blocks.heap_bytes()?, SOLE_LONG_BYTES)
         } else {
             budget

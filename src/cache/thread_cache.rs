@@ -237,7 +237,7 @@ impl ThreadCache {
     // What the thread kept when it had the heap to itself goes to the depot once there are others.
     fn update_budget(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<u32> {
         let share = Budget::share(free_blocks)?;
-        if self.budget.bytes().max(self.long.bytes()) > share && !free_blocks.is_alone {
+        if self.budget.bytes().max(self.long.bytes()) > share && !free_blocks.is_alone() {
             self.rest(free_blocks)?;
             if free_blocks.depot.is_for_one_thread() {
                 // The others are of other processes, which cannot get at this depot.

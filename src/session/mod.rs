@@ -167,10 +167,8 @@ impl<B: Bytes> SharedHeap<B> {
 
     fn free_blocks<'a>(&'a self, state: &'a mut Guarded, heap: Heap<'a>) -> FreeBlocks<'a> {
         let Entry { live_blocks, attachment, .. } = &*self.entry;
-        let depot = &mut state.depot;
-        let is_alone = depot.is_for_one_thread()
-            && attachment.as_ref().is_none_or(|attachment| attachment.is_alone());
-        FreeBlocks { heap, live_blocks, depot, thread: self.thread, is_alone }
+        let (depot, attachment) = (&mut state.depot, attachment.as_deref());
+        FreeBlocks { heap, live_blocks, depot, thread: self.thread, attachment }
     }
 
     fn formatted(&self, state: &mut Guarded) -> Result<Option<Heap<'_>>> {
