@@ -215,9 +215,10 @@ pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
         return Ok(Some("how much the engine has reserved for the memory is not known".into()));
     }
     // SAFETY: only `placeBytes` of lib/storage.js calls this, while the memory is constructed, right
-    // after the engine has made it and before anyone else has the object. `maximum` is the very number that the engine accepted,
-    // read from the caller's descriptor once. So many bytes are reserved: they are all accessible,
-    // or the engine reserves 4 GiB for every memory, which was proven.
+    // after the engine has made it and before anyone else has the object. `maximum` is the very
+    // number that the engine accepted, read from the caller's descriptor once. So many bytes are
+    // reserved: they are all accessible, or the engine reserves 4 GiB for every memory, which was
+    // proven.
     let outcome = unsafe { memory.overlay(maximum) };
     Ok(outcome.err().map(|(step, error)| format!("{step:?}: {error}")))
 }

@@ -164,16 +164,14 @@ impl Drop for Setup {
 /// # Errors
 /// The system's, such as that it has no such locks.
 pub fn take_byte(file: &File, offset: u64) -> io::Result<bool> {
+    let mut lock = byte_lock(libc::F_WRLCK, offset);
     // SAFETY: `lock` is a local of the type that the call reads.
-    let control = |lock: &mut libc::flock| unsafe {
-        libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, std::ptr::from_mut(lock))
-    };
-    let taken = check(control(&mut byte_lock(libc::F_WRLCK, offset)) == 0);
-    let is_had =
-        |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES));
-    match taken {
+    let taken = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) } == 0;
+    match check(taken) {
         Ok(()) => Ok(true),
-        Err(error) if is_had(&error) => Ok(false),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }
