@@ -70,6 +70,8 @@ export interface CacheLayout {
   end: number
   /** A word of it. */
   moved: number
+  /** A word of it. */
+  most: number
   /** A word of the head of class 0. */
   overIdle: number
   /** A word of the head of class 0. */

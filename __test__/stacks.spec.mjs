@@ -26,7 +26,13 @@ const CLASSES = [
   { head: LARGE_HEADS + 8 * 8, stride: 0, longest: 72 * 1024, start: STACKS + DEPTH },
 ]
 
-const makeCache = ({ width = 4, spare = 0, overIdleBelow = 0, own = [KEPT, CLASS_BITS] } = {}) => {
+const makeCache = ({
+  width = 4,
+  most = DEPTH,
+  spare = 0,
+  overIdleBelow = 0,
+  own = [KEPT, CLASS_BITS],
+} = {}) => {
   const cache = new (threadCacheFor(...own))()
   const rows = new Int32Array(65_536)
   rows[SPARE] = spare
@@ -34,7 +40,7 @@ const makeCache = ({ width = 4, spare = 0, overIdleBelow = 0, own = [KEPT, CLASS
   rows[SIZES + SMALL] = CLASSES[0].head
   for (const { head, stride, longest = stride, start } of CLASSES) {
     const [empty, limits] = [(start << 16) | start, ((start + width) << 16) | stride]
-    rows.set([empty, limits, longest, empty, width, start + DEPTH], head)
+    rows.set([empty, limits, longest, empty, width, start + DEPTH, 0, most], head)
   }
   cache.open(rows.buffer)
   cache.refresh(new Int32Array(BYTES / 4), new ArrayBuffer(BYTES / 16))
@@ -403,6 +409,13 @@ test('own parts double if that takes but half of what is to spare, and more is k
     for (let index = 1; index <= 5; index++) push(poor, makeLive(poor, 1024 * index))
     t.deepEqual([poor.rows[HEAD + WIDTH], poor.rows[SPARE], poor.isOverIdle], [4, little, false])
   }
+})
+
+test('an own part grows no wider than it may, and takes no more for it', (t) => {
+  const cache = makeCache({ width: 4, most: 6, spare: 1 << 20 })
+  for (let times = 0; times < 3; times++) t.is(cache.widen(HEAD), 6)
+  t.deepEqual([cache.rows[SPARE], cache.rows[REFUSALS]], [(1 << 20) - 2 * 64, 0])
+  t.is(cache.rows[HEAD + LIMITS] >>> 16, START + 6)
 })
 
 test('all stacks give up half of their width when there was often too little to spare', (t) => {

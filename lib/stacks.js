@@ -25,6 +25,7 @@ const LAYOUT = {
   width: 4,
   end: 5,
   moved: 6,
+  most: 7,
   overIdle: 0,
   spare: 1,
   overIdleBelow: 2,
@@ -49,11 +50,10 @@ for (const [name, value] of Object.entries(LAYOUT)) {
 
 // Words of a head; its first one is what the thread has to itself.
 const { limits: LIMITS, longest: LONGEST, published: PUBLISHED } = LAYOUT
-const { width: WIDTH, end: END, moved: MOVED, long: LONG } = LAYOUT
+const { width: WIDTH, end: END, moved: MOVED, most: MOST, long: LONG } = LAYOUT
 // Figures of the whole cache, in the head of no class.
 const { overIdle: OVER_IDLE, overIdleBelow: OVER_IDLE_BELOW, short: SHORT } = LAYOUT
 const { refusals: REFUSALS, longSpare: LONG_SPARE } = LAYOUT
-const MOST_WIDTH = 1024 // blocks
 /** How often a stack may find too little to spare before all of them give up half of their width. */
 const MOST_REFUSALS = 32
 /** The ways in which a floor moves. */
@@ -222,21 +222,23 @@ export class Stacks {
   }
 
   /**
-   * Doubles what the thread may have to itself, if that takes but half of the bytes to spare. Returns what it may have, in blocks.
+   * Doubles what the thread may have to itself, up to half of the stack, if that takes but half of the bytes to spare. Returns
+   * what it may have, in blocks.
    */
   widen(head) {
     const { rows } = this
     const width = rows[head + WIDTH]
-    if (width === 0 || width >= MOST_WIDTH) return width
-    const bytes = width * rows[head + LONGEST]
+    const wide = Math.min(2 * width, rows[head + MOST])
+    if (width === 0 || width >= wide) return width
+    const bytes = (wide - width) * rows[head + LONGEST]
     const spare = spareOf(head)
     if (bytes > rows[spare] >> 1) return this.#refuse(head)
-    const limits = this.#limitsUpTo((rows[head] >>> 16) + 2 * width, head)
+    const limits = this.#limitsUpTo((rows[head] >>> 16) + wide, head)
     rows[spare] -= bytes
     if (rows[spare] < rows[OVER_IDLE_BELOW]) rows[OVER_IDLE] = 1
-    rows[head + WIDTH] = 2 * width
+    rows[head + WIDTH] = wide
     rows[head + LIMITS] = limits
-    return 2 * width
+    return wide
   }
 
   // Once there was too little to spare so many times, all stacks give up half of their width: those that are in use take it again,

@@ -7,7 +7,7 @@ use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::heap::DENSE_END;
 use crate::process::rows::{
-    LARGE_SPARE, OVER_IDLE, OVER_IDLE_BELOW, Rows, SPARE, row_bytes, spare_of,
+    LARGE_SPARE, OVER_IDLE, OVER_IDLE_BELOW, Rows, SPARE, most_width, row_bytes, spare_of,
 };
 
 /// Bytes of blocks that an idle thread may keep to itself, in a heap that has many times as many.
@@ -95,7 +95,7 @@ impl Budget {
     pub fn first_width(&self, index: usize, bytes: u32) -> u32 {
         let share = if index < DENSE_END { FIRST_SHARE } else { FIRST_LARGE_SHARE };
         let wanted = bytes / share / row_bytes(index);
-        self.reserve(index, wanted.clamp(1, MOST_FIRST))
+        self.reserve(index, wanted.clamp(1, MOST_FIRST.min(most_width(index))))
     }
 
     /// How many blocks of `wanted` there may be in a row: one in any case, the others if there are

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::attached::Attachment;
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, DENSE_END, Heap, MAX_SLOTS, Search, Span, UNIT};
+use crate::heap::{CLASSES, DENSE_END, HEADER, Heap, MAX_SLOTS, Search, Span, UNIT};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::rows::{Row, depth};
@@ -48,6 +48,20 @@ impl FreeBlocks<'_> {
     pub fn take(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {
         let waiting = self.depot.take(self.thread, class, &slots[..slots.len() / 2]);
         if waiting > 0 { Ok(waiting) } else { self.take_from_spans(class, slots) }
+    }
+
+    /// Gives out a large block that a thread of this process kept, if it is long enough.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn give_out_large(&self, pointer: u32, byte_length: u32) -> Result<bool> {
+        let Some(size) = self.live_blocks.kept_large_size(pointer) else { return Ok(false) };
+        if size - HEADER < byte_length || self.heap.read_header(pointer) != Ok((0, size)) {
+            return Ok(false);
+        }
+        self.heap.write_header(pointer, byte_length, size)?;
+        self.live_blocks.set_large(pointer, size);
+        Ok(true)
     }
 
     /// Whether there are blocks of a class without a new span.

@@ -10,9 +10,9 @@ use crate::cache::free_blocks::FreeBlocks;
 use crate::cache::idle_spans::KeptBlocks;
 use crate::cache::long_blocks::LongBlocks;
 use crate::fault::Result;
-use crate::heap::{DENSE_END, GRAIN};
+use crate::heap::{DENSE_END, GRAIN, units_for};
 use crate::process::depot::Depot;
-use crate::process::rows::{LONG_SPARE, OVER_IDLE, ROWS, Row, Rows, SHORT, row_bytes};
+use crate::process::rows::{LONG_SPARE, OVER_IDLE, ROWS, Row, Rows, SHORT, large_row, row_bytes};
 
 /// Much more is kept than before when it is more than this many bytes ...
 const UNTIDY_BYTES: u64 = 128 * 1024;
@@ -47,6 +47,9 @@ impl ThreadCache {
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
+        if !free_blocks.depot.has(free_blocks.thread, class) {
+            free_blocks.depot.fetch(free_blocks.thread, class);
+        }
         if (self.long.are_kept() || free_blocks.depot.is_worth_tidying())
             && self.rows.row(class).blocks().is_empty()
             && !free_blocks.has(class)?
@@ -62,6 +65,42 @@ impl ThreadCache {
             row.fill(free_blocks.take(class, row.slots())?);
         }
         Ok(row.blocks().len())
+    }
+
+    /// Gives out a large block that another thread has published, if there is a long enough one of that
+    /// length or the next, and keeps what was published with it.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`].
+    pub fn take_large(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        byte_length: u32,
+    ) -> Result<Option<u32>> {
+        let Some(first) = large_row(units_for(byte_length, GRAIN)) else { return Ok(None) };
+        for index in first..ROWS.end.min(first + 2) {
+            let published = free_blocks.depot.take_published(free_blocks.thread, index);
+            if published.is_empty() {
+                continue;
+            }
+            let mut given = None;
+            let mut others = Vec::new();
+            for block in published.into_iter().rev() {
+                if given.is_none() && free_blocks.give_out_large(block, byte_length)? {
+                    given = Some(block);
+                } else {
+                    others.push(block);
+                }
+            }
+            let row = self.open(free_blocks, index)?;
+            let is_kept = |block: &u32| row.is_some_and(|row| row.push(*block));
+            let left = others.into_iter().rev().skip_while(is_kept).collect::<Vec<_>>();
+            free_blocks.put(left.into_iter())?;
+            if given.is_some() {
+                return Ok(given);
+            }
+        }
+        Ok(None)
     }
 
     // Whether another block serves this class, of a longer one or in mixed units: the heap has it
@@ -139,8 +178,8 @@ impl ThreadCache {
             .fold(Ok(()), Result::and)
     }
 
-    /// Makes room in a row if its blocks are kept in a heap of this size: the older half of a full
-    /// stack goes to the depot, or, of large blocks, to the heap.
+    /// Makes room in a row if its blocks are kept in a heap of this size: of what is more than
+    /// half of a full stack the oldest goes to the depot, or, of large blocks, to the heap.
     ///
     /// # Errors
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`].
@@ -149,7 +188,8 @@ impl ThreadCache {
         if !row.is_full() {
             return Ok(());
         }
-        let oldest = row.blocks().len().div_ceil(2);
+        // What other threads took has left room below.
+        let oldest = row.blocks().len().saturating_sub(row.slots().len() / 2);
         self.lay_down(free_blocks, index, oldest)
     }
 

@@ -25,6 +25,20 @@ fn js<'a>(cache: &'a ThreadCache, fixture: &'a Fixture) -> JsCache<'a> {
     JsCache::new(&fixture.words, cache.rows().words(), &fixture.live_blocks)
 }
 
+/// Frees a block of class 5 or a large one into the cache of thread `thread`.
+fn free_into(cache: &ThreadCache, fixture: &mut Fixture, thread: usize, block: u32) {
+    let push = |fixture: &Fixture| {
+        let js = js(cache, fixture);
+        js.push(block) || js.push_newer(block) || js.push_large(block)
+    };
+    if !push(fixture) {
+        let large = js(cache, fixture).head_of_large(block);
+        let row = if large == 0 { 5 } else { Rows::row_at(large).unwrap() };
+        cache.make_room(&mut fixture.free_blocks(thread), row).unwrap();
+        assert!(push(fixture));
+    }
+}
+
 fn kept(cache: &ThreadCache) -> u64 {
     let bytes = |class| cache.rows.row(class).blocks().len() as u64;
     ROWS.map(|row| bytes(row) * u64::from(row_bytes(row))).sum()
@@ -419,6 +433,84 @@ fn what_a_thread_has_published_is_anyones_and_the_rest_is_not() {
     }
     assert!(js(&mine, &fixture).pop(64).or_else(|| js(&mine, &fixture).pop_older(64)).is_none());
     assert!(mine.refill(&mut fixture.free_blocks(0), 5).unwrap() > 0);
+}
+
+#[test]
+fn a_thread_without_blocks_takes_those_that_another_freed_before_it_cuts_a_span() {
+    let (mine, theirs, mut fixture) = pair();
+    let mut blocks = Vec::new();
+    while blocks.len() < 1_500 {
+        mine.refill(&mut fixture.free_blocks(0), 5).unwrap();
+        let pop = || js(&mine, &fixture).pop(64).or_else(|| js(&mine, &fixture).pop_older(64));
+        blocks.extend(std::iter::from_fn(pop));
+    }
+    for &block in &blocks {
+        free_into(&theirs, &mut fixture, 1, block);
+    }
+    let (own, runs) = (theirs.rows.row(5).own(), fixture.free_blocks(0).heap.free_runs());
+    assert!(mine.refill(&mut fixture.free_blocks(0), 5).unwrap() > 0);
+    let fetched = kept(&mine) + fixture.free_blocks(0).depot.bytes();
+    assert_eq!(fetched, (blocks.len() - own) as u64 * u64::from(row_bytes(5)));
+    assert_eq!(theirs.rows.row(5).blocks().len(), own);
+    assert_eq!(fixture.free_blocks(0).heap.free_runs(), runs);
+}
+
+#[test]
+fn a_full_stack_that_others_have_taken_from_only_moves_down() {
+    let (mine, theirs, mut fixture) = pair();
+    for _ in 0..mine.rows.row(5).slots().len() {
+        let block = fixture.free_blocks(0).heap.malloc(64, GRAIN, Search::Quick).unwrap();
+        fixture.live_blocks.set_live(block, 5);
+        free_into(&mine, &mut fixture, 0, block);
+    }
+    assert_eq!(theirs.give_back(&mut fixture.free_blocks(1), 1), Ok(true));
+    let left = kept(&mine);
+    assert!(mine.rows.row(5).is_full() && left > 0);
+    mine.make_room(&mut fixture.free_blocks(0), 5).unwrap();
+    assert!(!mine.rows.row(5).is_full());
+    assert_eq!((kept(&mine), fixture.free_blocks(0).depot.bytes()), (left, 0));
+}
+
+#[test]
+fn a_large_block_that_another_thread_has_published_serves_and_the_others_come_along() {
+    let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
+    let mut fixture = Fixture::of_pages(400, [mine.rows(), theirs.rows()]);
+    let take = |fixture: &mut Fixture, byte_length: u32| {
+        mine.take_large(&mut fixture.free_blocks(0), byte_length).unwrap()
+    };
+    let keep = |fixture: &mut Fixture, byte_length: u32| -> Vec<u32> {
+        let blocks = [byte_length; 12].map(|byte_length| live_large(fixture, byte_length));
+        blocks.iter().for_each(|&block| free_into(&theirs, fixture, 1, block));
+        blocks.into()
+    };
+    assert_eq!(take(&mut fixture, 44_000), None);
+    let blocks = keep(&mut fixture, 44_000);
+    let row = large_row(units_for(44_000, GRAIN)).unwrap();
+    let published = blocks.len() - theirs.rows.row(row).own();
+    assert!(published > 3);
+
+    // Not given out: one that was freed twice and is in use, one whose header was written over.
+    fixture.live_blocks.set_large(blocks[published - 1], 44_016);
+    fixture.words[blocks[published - 2] as usize / 4 - 1].fetch_xor(1 << 10, Relaxed);
+    let taken = take(&mut fixture, 43_000);
+    assert_eq!(taken, Some(blocks[published - 3]));
+    let (byte_length, size) = fixture.free_blocks(0).heap.read_header(taken.unwrap()).unwrap();
+    assert_eq!((byte_length, fixture.live_blocks.large_size(taken.unwrap())), (43_000, Some(size)));
+    let mut others = blocks[..published].to_vec();
+    others.remove(published - 3);
+    assert!(mine.rows.row(row).blocks().iter().map(|block| block.load(Relaxed)).eq(others));
+    assert_eq!(take(&mut fixture, 43_000), None, "theirs is what is not published");
+
+    // Of the length before, none is long enough.
+    let short = keep(&mut fixture, 50_000);
+    assert_eq!(take(&mut fixture, 51_000), None);
+    assert_eq!(large_row(units_for(51_000, GRAIN)), large_row(units_for(50_000, GRAIN)));
+    let came = mine.rows.row(large_row(units_for(50_000, GRAIN)).unwrap()).blocks().len();
+    assert_eq!(
+        came,
+        short.len() - theirs.rows.row(large_row(units_for(50_000, GRAIN)).unwrap()).own()
+    );
+    assert!([2_000_000, 100].iter().all(|&byte_length| take(&mut fixture, byte_length).is_none()));
 }
 
 #[test]

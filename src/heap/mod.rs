@@ -47,6 +47,7 @@ mod words;
 pub use block::Live;
 pub use growth::Bounds;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
+pub use large::units_for;
 pub use measures::{GRAIN, HEADER, MAX_PAGES, PAGE, UNIT};
 pub use run::Search;
 pub use size_class::{CLASSES, DENSE_END, FINE, MAX_SLOTS, MIXED, class_for};

@@ -45,6 +45,8 @@ pub struct CacheLayout {
     pub end: i32,
     /// A word of it.
     pub moved: i32,
+    /// A word of it.
+    pub most: i32,
     /// A word of the head of class 0.
     pub over_idle: i32,
     /// A word of the head of class 0.
@@ -99,6 +101,7 @@ pub fn cache_layout() -> CacheLayout {
         width: rows::WIDTH as i32,
         end: rows::END as i32,
         moved: rows::MOVED as i32,
+        most: rows::MOST as i32,
         over_idle: rows::OVER_IDLE as i32,
         spare: rows::SPARE as i32,
         over_idle_below: rows::OVER_IDLE_BELOW as i32,

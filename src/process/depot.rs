@@ -134,6 +134,30 @@ impl Depot {
         }
     }
 
+    /// Fetches the blocks of a class that other threads have published, where they are of spans that
+    /// thread `thread` took: a thread that allocates what another frees need not wait until that
+    /// one's stack is full.
+    pub fn fetch(&mut self, thread: usize, class: usize) {
+        for other in (0..self.shelves.len()).filter(|&other| other != thread) {
+            let Some(Some(shelf)) = self.shelves.get(other) else { continue };
+            let rows = Arc::clone(&shelf.rows);
+            let newest = rows.row(class).newest_published();
+            if newest.is_some_and(|block| self.owner_of(block) == Some(thread)) {
+                self.put(other, class, rows.row(class).take_published());
+            }
+        }
+    }
+
+    /// Takes what the first of the other threads that has any has published of a row.
+    pub fn take_published(&self, thread: usize, row: usize) -> Vec<u32> {
+        let others = self.shelves.iter().enumerate().filter(|&(other, _)| other != thread);
+        let published = others.filter_map(|(_, shelf)| shelf.as_ref()).map(|shelf| {
+            let blocks = shelf.rows.row(row).take_published();
+            blocks.iter().map(|block| block.load(Relaxed)).collect()
+        });
+        published.into_iter().find(|blocks: &Vec<u32>| !blocks.is_empty()).unwrap_or_default()
+    }
+
     /// Takes the newest blocks of a class from the shelf of thread `thread`, as many as there are
     /// slots for. Returns how many that were.
     pub fn take(&mut self, thread: usize, class: usize, slots: &[AtomicU32]) -> usize {
@@ -244,6 +268,10 @@ impl Depot {
         }
     }
 
+    fn owner_of(&self, block: u32) -> Option<usize> {
+        self.owners.get((block / UNIT) as usize).map(|&owner| owner.into())
+    }
+
     fn shelf(&mut self, thread: usize) -> Option<&mut Shelf> {
         self.shelves.get_mut(thread).and_then(Option::as_mut)
     }
@@ -280,6 +308,32 @@ mod tests {
         put(&mut depot, other, &[first, second, third]);
         assert_eq!(take(&mut depot, other, 9), [second]);
         assert_eq!(take(&mut depot, one, 9), [first, third]);
+    }
+
+    #[test]
+    fn what_other_threads_have_published_is_fetched_if_it_is_of_the_own_spans() {
+        let mut depot = Depot::default();
+        let rows = [(); 3].map(|()| Arc::new(Rows::new()));
+        let [one, other, third] = rows.each_ref().map(|rows| depot.join(Arc::clone(rows)));
+        depot.set_owner(5 * UNIT, one);
+        depot.set_owner(9 * UNIT, other);
+        let publish = |thread: usize, blocks: &[u32]| {
+            let row = rows[thread].row(CLASS);
+            row.fill(0);
+            blocks.iter().for_each(|&block| assert!(row.push(block)));
+        };
+        publish(other, &[9 * UNIT, 5 * UNIT, 5 * UNIT + 80]);
+        publish(third, &[5 * UNIT + 160, 9 * UNIT + 80]);
+        publish(one, &[5 * UNIT + 240]);
+        depot.fetch(one, CLASS + 1);
+        assert_eq!(depot.bytes(), 0);
+        depot.fetch(one, CLASS);
+        assert_eq!(take(&mut depot, one, 9), [5 * UNIT, 5 * UNIT + 80]);
+        assert_eq!(take(&mut depot, other, 9), [9 * UNIT], "and the others to their owners");
+        assert_eq!([other, third].map(|thread| rows[thread].row(CLASS).blocks().len()), [0, 2]);
+        assert_eq!(rows[one].row(CLASS).blocks().len(), 1);
+        assert_eq!(depot.take_published(one, CLASS), [5 * UNIT + 160, 9 * UNIT + 80]);
+        assert!(depot.take_published(one, CLASS).is_empty());
     }
 
     #[test]

@@ -186,13 +186,20 @@ impl LiveBlocks {
 
     /// The whole space in bytes of the live block at `pointer`, if it is one without a size class.
     pub fn large_size(&self, pointer: u32) -> Option<u32> {
+        (self.get(pointer) == LARGE).then(|| self.size_behind(pointer)).flatten()
+    }
+
+    /// The same of a large one that a thread of this process keeps.
+    pub fn kept_large_size(&self, pointer: u32) -> Option<u32> {
+        (self.get(pointer) == self.kept).then(|| self.size_behind(pointer)).flatten()
+    }
+
+    // The size that the states behind that of a pointer tell.
+    fn size_behind(&self, pointer: u32) -> Option<u32> {
         let digit = |at| {
             let digit = u32::from((self.get(digit_place(pointer, at)) ^ DIGITS) as u8);
             (digit >> DIGIT_BITS == 0).then_some(digit)
         };
-        if self.get(pointer) != LARGE {
-            return None;
-        }
         let place = |units: u32, at| digit(at).map(|digit| units << DIGIT_BITS | digit);
         let units = (0..DIGIT_COUNT).rev().try_fold(0, place)?;
         // What is left of its last unit is what comes before its header in the first one.

@@ -7,7 +7,7 @@
 //! what it has is not.
 //!
 //! ```text
-//! heads        one for each size class, 8 words; see OWN to MOVED. Class 0 is none: in its head are figures
+//! heads        one for each size class, 8 words; see OWN to MOST. Class 0 is none: in its head are figures
 //!              of the whole cache, OVER_IDLE to LONG_SPARE
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
 //! large heads  of large blocks, which have one state: eight lengths for each doubling
@@ -77,6 +77,8 @@ pub const WIDTH: usize = 4;
 pub const END: usize = 5;
 /// Which way JavaScript has moved the floor last; or [`LONG`], where the part has no width.
 pub const MOVED: usize = 6;
+/// The words that it may have room for.
+pub const MOST: usize = 7;
 /// Blocks of this row are long for the heap: they are kept one by one.
 pub const LONG: u32 = 3;
 
@@ -128,6 +130,16 @@ pub const fn spare_of(row: usize) -> usize {
     if row < DENSE_END { SPARE } else { LARGE_SPARE }
 }
 
+/// The row of large blocks of so many units, if they are kept.
+pub const fn large_row(units: u32) -> Option<usize> {
+    if units < FIRST_LARGE_UNITS || units > MOST_LARGE_UNITS {
+        return None;
+    }
+    let doublings = units.ilog2() - FIRST_LARGE_UNITS.ilog2();
+    let eighths = (units >> doublings) * 8 / FIRST_LARGE_UNITS - 8;
+    Some(DENSE_END + (doublings * 8 + eighths) as usize)
+}
+
 /// The bytes of the longest block of a row; of a large one more than it has.
 pub const fn row_bytes(row: usize) -> u32 {
     if row < DENSE_END {
@@ -148,6 +160,11 @@ pub const fn depth(row: usize) -> usize {
     } else {
         SHALLOW
     }
+}
+
+/// How many of them a thread may have to itself: half, so that what it does not use reaches the others.
+pub const fn most_width(row: usize) -> u32 {
+    depth(row) as u32 / 2
 }
 
 const fn head_index(row: usize) -> usize {
@@ -171,6 +188,7 @@ impl Rows {
             let row = rows.row(index);
             row.head[LONGEST].store(row_bytes(index), Relaxed);
             row.head[END].store(row.end as u32, Relaxed);
+            row.head[MOST].store(most_width(index), Relaxed);
             row.settle(row.start, row.start);
         }
         for bytes in (GRAIN..=LARGEST).step_by(GRAIN as usize) {
@@ -315,6 +333,24 @@ impl<'r> Row<'r> {
             .unwrap_or(&[])
     }
 
+    /// The newest block of the part that is everyone's.
+    pub fn newest_published(&self) -> Option<u32> {
+        let (bottom, end) = ends(self.head[PUBLISHED].load(Acquire));
+        (self.start <= bottom && bottom < end && end <= self.end)
+            .then(|| self.words[end - 1].load(Relaxed))
+    }
+
+    /// Adds a block, as the newest one. Returns whether there was room.
+    pub fn push(&self, block: u32) -> bool {
+        let (bottom, top) = (self.bottom(), self.top());
+        if top == self.end {
+            return false;
+        }
+        self.words[top].store(block, Relaxed);
+        self.settle(bottom, top + 1);
+        true
+    }
+
     fn bottom(&self) -> usize {
         ends(self.head[PUBLISHED].load(Acquire)).0.clamp(self.start, self.end)
     }
@@ -357,9 +393,13 @@ mod tests {
         };
         for row in DENSE_END..ROWS.end {
             assert_eq!(row_bytes(row), least(row + 1) * UNIT, "row {row}");
+            assert!((least(row)..least(row + 1)).all(|units| large_row(units) == Some(row)));
         }
         assert_eq!(row_bytes(ROWS.end - 1), (MOST_LARGE_UNITS + 1) * UNIT);
         assert_eq!(row_bytes(DENSE_END - 1), CLASSES[DENSE_END - 1].stride);
+        for units in [0, 1, FIRST_LARGE_UNITS - 1, MOST_LARGE_UNITS + 1, u32::MAX] {
+            assert_eq!(large_row(units), None);
+        }
     }
 
     #[test]
@@ -393,6 +433,20 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_added_as_the_newest_until_the_stack_is_full() {
+        let rows = Rows::new();
+        let row = rows.row(DENSE_END);
+        row.set_width(4);
+        let added = (1..).take_while(|&block| row.push(block)).count();
+        assert_eq!(added, depth(DENSE_END));
+        assert!(row.blocks().iter().map(|block| block.load(Relaxed)).eq(1..=added as u32));
+        assert!(row.is_full() && row.own() <= 4);
+        assert_eq!(row.newest_published(), Some((added - row.own()) as u32));
+        row.take_published();
+        assert_eq!(row.newest_published(), None);
+    }
+
+    #[test]
     fn a_published_part_that_is_not_of_the_row_is_none() {
         let rows = Rows::new();
         let row = rows.row(3);
@@ -403,6 +457,7 @@ mod tests {
             (row.start + 2, row.start, 0),
         ] {
             row.head[PUBLISHED].store((end << 16 | bottom) as u32, Relaxed);
+            assert_eq!(row.newest_published().is_some(), found > 0);
             assert_eq!(row.take_published().len(), found);
             assert_eq!(row.bottom(), end.clamp(row.start, row.end));
         }

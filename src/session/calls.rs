@@ -29,8 +29,13 @@ impl<B: Bytes> SharedHeap<B> {
         }
         let heap = self.formatted_now(state)?;
         let is_small = class_for(byte_length, align).is_some();
-        let pointer = self.with_room(state, heap, search, |free_blocks| {
+        self.with_room(state, heap, search, |free_blocks| {
             if !is_small {
+                if align <= GRAIN
+                    && let Some(kept) = self.cache.take_large(free_blocks, byte_length)?
+                {
+                    return Ok(kept);
+                }
                 self.cache.tidy(free_blocks)?;
             }
             let mixes = is_small && search != Search::Exhaustive && free_blocks.depot.may_mix();
@@ -39,10 +44,9 @@ impl<B: Bytes> SharedHeap<B> {
             if mixes && heap.class_of(pointer)? == Some(MIXED) {
                 free_blocks.depot.note_mixed();
             }
+            give_out(&heap, &self.entry.live_blocks, pointer)?;
             Ok(pointer)
-        })?;
-        give_out(&heap, &self.entry.live_blocks, pointer)?;
-        Ok(pointer)
+        })
     }
 
     /// Fetches blocks for the class with its head at word `head` of the cache; see

@@ -5,16 +5,15 @@ use std::sync::atomic::AtomicI8;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
-use crate::heap::{GRAIN, HEADER, UNIT};
+use crate::heap::{DENSE_END, GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE, LiveBlocks};
 use crate::process::rows::{
     END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONG, LONG_SPARE,
-    LONGEST, MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED, REFUSALS, SHORT,
-    SIZES, SPARE, STACKS, WIDTH,
+    LONGEST, MOST, MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED, REFUSALS,
+    SHORT, SIZES, SPARE, STACKS, WIDTH, large_row,
 };
 use crate::tests::kill::step;
 
-const MOST_WIDTH: u32 = 1024;
 const LEAST_SERVED_LONGER: u32 = 512;
 const MOST_REFUSALS: u32 = 32;
 const LOWERED: u32 = 1;
@@ -273,8 +272,10 @@ impl<'a> JsCache<'a> {
     /// Doubles what the thread has to itself of a stack, if there is enough to spare. Returns that.
     pub fn widen(&self, head: usize) -> u32 {
         let (width, figure) = (self.row(head, WIDTH), spare_of(head));
-        let (bytes, spare) = (width * self.row(head, LONGEST), self.row(0, figure));
-        if width == 0 || width >= MOST_WIDTH {
+        let wide = (2 * width).min(self.row(head, MOST));
+        let (bytes, spare) =
+            (wide.saturating_sub(width) * self.row(head, LONGEST), self.row(0, figure));
+        if width == 0 || width >= wide {
             return width;
         }
         if bytes > spare >> 1 {
@@ -284,9 +285,9 @@ impl<'a> JsCache<'a> {
         if ((spare - bytes) as i32) < self.row(0, OVER_IDLE_BELOW) as i32 {
             self.set_row(0, OVER_IDLE, 1);
         }
-        self.set_row(head, WIDTH, 2 * width);
-        self.set_ceiling(head, self.own(head).1 + 2 * width);
-        2 * width
+        self.set_row(head, WIDTH, wide);
+        self.set_ceiling(head, self.own(head).1 + wide);
+        wide
     }
 
     fn refuse(&self, head: usize) -> u32 {
@@ -339,7 +340,5 @@ fn halves(word: u32) -> (u32, u32) {
 }
 
 fn large_head(units: u32) -> usize {
-    let doublings = units.ilog2() - FIRST_LARGE_UNITS.ilog2();
-    let eighths = units >> (units.ilog2() - 3) & 7;
-    LARGE_HEADS + (doublings * 8 + eighths) as usize * HEAD_WORDS
+    LARGE_HEADS + (large_row(units).unwrap() - DENSE_END) * HEAD_WORDS
 }
