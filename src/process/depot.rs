@@ -15,9 +15,10 @@ use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{ROWS, Rows, row_bytes};
 
 /// Bytes of blocks that are looked at after a growth, at the most, so that the next one comes later:
-/// some milliseconds of work. A heap that grows no more is left alone.
+/// some milliseconds of work.
 const TIDY_BYTES: u64 = 256 * 1024 * 1024;
-/// In a small memory they are so many times its bytes.
+/// In a small memory they are so many times its bytes; and for each byte that was idle they are so many
+/// more. A heap that grows no more, and of which all is in use, is left alone.
 const TIDY_TIMES: u64 = 16;
 
 /// How often there may be no room before blocks of longer classes serve.
@@ -230,9 +231,12 @@ impl Depot {
         kept - self.least_kept > much
     }
 
-    /// Notes that idle spans were looked for among `before` bytes, of which caches keep `after`.
-    pub const fn note_tidied(&mut self, before: u64, after: u64) {
-        self.tidy_bytes = self.tidy_bytes.saturating_sub(before);
+    /// Notes that idle spans were looked for among `before` bytes, of which caches keep `after`. Where
+    /// enough of them were idle, it stays worth it.
+    pub fn note_tidied(&mut self, before: u64, after: u64) {
+        let freed = before.saturating_sub(after);
+        self.tidy_bytes =
+            (self.tidy_bytes + TIDY_TIMES * freed).saturating_sub(before).min(TIDY_BYTES);
         self.least_kept = after;
     }
 
@@ -387,15 +391,29 @@ mod tests {
             !depot.is_untidy(300, 1_000) && depot.is_untidy(1_301, 1_000),
             "less was kept since"
         );
-        assert!(depot.is_worth_tidying());
-        depot.note_tidied(TIDY_BYTES - 1_001, 0);
-        assert!(!depot.is_worth_tidying());
+    }
+
+    #[test]
+    fn tidying_ends_when_much_was_looked_at_and_little_of_it_was_idle() {
+        let mut depot = Depot::default();
         for (memory_bytes, tidy_bytes) in [(1 << 40, TIDY_BYTES), (10_000, 160_000)] {
             depot.note_growth(memory_bytes);
-            depot.note_tidied(tidy_bytes - 1, 0);
+            depot.note_tidied(tidy_bytes - 1, tidy_bytes - 1);
             assert!(depot.is_worth_tidying());
-            depot.note_tidied(1, 0);
+            depot.note_tidied(1, 1);
             assert!(!depot.is_worth_tidying());
+            depot.note_growth(memory_bytes);
+            for _ in 0..1_000 {
+                depot.note_tidied(tidy_bytes / 2, tidy_bytes / 2 - tidy_bytes / 32);
+                assert!(depot.is_worth_tidying());
+            }
+            for _ in 0..1_000 {
+                depot.note_tidied(tidy_bytes, 0);
+            }
+            depot.note_tidied(TIDY_BYTES - 1, TIDY_BYTES - 1);
+            assert!(depot.is_worth_tidying());
+            depot.note_tidied(1, 2);
+            assert!(!depot.is_worth_tidying(), "no more than so many were left");
         }
     }
 
