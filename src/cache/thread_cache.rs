@@ -155,7 +155,10 @@ impl ThreadCache {
             return Ok(());
         }
         let freed = self.free_idle_spans(free_blocks).and(self.put_large(free_blocks));
-        free_blocks.depot.note_tidied(kept, self.rows.class_bytes() + free_blocks.depot.bytes());
+        let left = self.rows.class_bytes() + free_blocks.depot.bytes();
+        // A small heap rather grows than fetches the same blocks again and again.
+        let goes_on = free_blocks.heap.is_dear_to_grow()?;
+        free_blocks.depot.note_tidied(kept, left, goes_on);
         freed.and(free_blocks.heap.free_spare_spans())
     }
 

@@ -79,8 +79,19 @@ impl Heap<'_> {
     /// # Errors
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn is_cheap_to_grow(&self) -> Result<bool> {
-        let can_grow = self.field(field::END_PAGE)? < self.field(field::MAXIMUM)?;
-        Ok(can_grow && self.total_units()? < CHEAP_HEAP)
+        Ok(self.can_grow()? && self.total_units()? < CHEAP_HEAP)
+    }
+
+    /// Whether it can grow and is not as small.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
+    pub fn is_dear_to_grow(&self) -> Result<bool> {
+        Ok(self.can_grow()? && self.total_units()? >= CHEAP_HEAP)
+    }
+
+    fn can_grow(&self) -> Result<bool> {
+        Ok(self.field(field::END_PAGE)? < self.field(field::MAXIMUM)?)
     }
 
     fn is_nearly_full(&self) -> Result<bool> {

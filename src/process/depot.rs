@@ -10,6 +10,7 @@ use std::array::from_fn;
 use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{ROWS, Rows, row_bytes};
@@ -17,9 +18,11 @@ use crate::process::rows::{ROWS, Rows, row_bytes};
 /// Bytes of blocks that are looked at after a growth, at the most, so that the next one comes later:
 /// some milliseconds of work.
 const TIDY_BYTES: u64 = 256 * 1024 * 1024;
-/// In a small memory they are so many times its bytes; and for each byte that was idle they are so many
-/// more. A heap that grows no more, and of which all is in use, is left alone.
+/// In a small memory they are so many times its bytes.
 const TIDY_TIMES: u64 = 16;
+/// Then a heap that grows no more is left alone for a nanosecond for so many bytes: many times as long
+/// as it took to look at them.
+const BYTES_PER_NANOSECOND: u64 = 2;
 
 /// How often there may be no room before blocks of longer classes serve.
 const FEW_SHORTAGES: u32 = 8;
@@ -45,6 +48,8 @@ pub struct Depot {
     mixed: u32,
     /// Bytes of blocks that may be looked at before the memory has grown again.
     tidy_bytes: u64,
+    /// When idle spans may be looked for even if it has not.
+    rests_until: Option<Instant>,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
     least_kept: u64,
 }
@@ -219,9 +224,10 @@ impl Depot {
         self.shortages > MOST_SHORTAGES
     }
 
-    /// Whether the memory has grown so lately that it is worth it to look for idle spans.
-    pub const fn is_worth_tidying(&self) -> bool {
-        self.tidy_bytes > 0
+    /// Whether the memory has grown, so lately or so long after idle spans were looked for last that it
+    /// is worth it to do so.
+    pub fn is_worth_tidying(&self) -> bool {
+        self.tidy_bytes > 0 || self.rests_until.is_some_and(|until| until <= Instant::now())
     }
 
     /// Whether caches keep `much` bytes more than after the last time, or at any time since: as
@@ -231,13 +237,13 @@ impl Depot {
         kept - self.least_kept > much
     }
 
-    /// Notes that idle spans were looked for among `before` bytes, of which caches keep `after`. Where
-    /// enough of them were idle, it stays worth it.
-    pub fn note_tidied(&mut self, before: u64, after: u64) {
-        let freed = before.saturating_sub(after);
-        self.tidy_bytes =
-            (self.tidy_bytes + TIDY_TIMES * freed).saturating_sub(before).min(TIDY_BYTES);
+    /// Notes that idle spans were looked for among `before` bytes, of which caches keep `after`.
+    /// `goes_on` says whether to do it again even if the memory does not grow.
+    pub fn note_tidied(&mut self, before: u64, after: u64, goes_on: bool) {
+        self.tidy_bytes = self.tidy_bytes.saturating_sub(before);
         self.least_kept = after;
+        let rest = Duration::from_nanos(before / BYTES_PER_NANOSECOND);
+        self.rests_until = goes_on.then(|| Instant::now() + rest);
     }
 
     /// Takes one part in `part` of the blocks, the oldest, and all that threads have left behind; if
@@ -385,7 +391,7 @@ mod tests {
         assert!(!depot.is_worth_tidying());
         depot.note_growth(u64::MAX / TIDY_TIMES);
         assert!(!depot.is_untidy(1_000, 1_000) && depot.is_untidy(1_001, 1_000));
-        depot.note_tidied(1_001, 700);
+        depot.note_tidied(1_001, 700, false);
         assert!(!depot.is_untidy(1_700, 1_000) && depot.is_untidy(1_701, 1_000));
         assert!(
             !depot.is_untidy(300, 1_000) && depot.is_untidy(1_301, 1_000),
@@ -394,26 +400,19 @@ mod tests {
     }
 
     #[test]
-    fn tidying_ends_when_much_was_looked_at_and_little_of_it_was_idle() {
+    fn tidying_ends_when_much_was_looked_at_or_goes_on_after_a_rest() {
         let mut depot = Depot::default();
         for (memory_bytes, tidy_bytes) in [(1 << 40, TIDY_BYTES), (10_000, 160_000)] {
-            depot.note_growth(memory_bytes);
-            depot.note_tidied(tidy_bytes - 1, tidy_bytes - 1);
-            assert!(depot.is_worth_tidying());
-            depot.note_tidied(1, 1);
-            assert!(!depot.is_worth_tidying());
-            depot.note_growth(memory_bytes);
-            for _ in 0..1_000 {
-                depot.note_tidied(tidy_bytes / 2, tidy_bytes / 2 - tidy_bytes / 32);
+            for goes_on in [false, true] {
+                depot.note_growth(memory_bytes);
+                depot.note_tidied(tidy_bytes - 1, 0, goes_on);
                 assert!(depot.is_worth_tidying());
+                depot.note_tidied(1 << 50, 0, goes_on);
+                assert!(!depot.is_worth_tidying());
+                assert_eq!(depot.rests_until.is_some(), goes_on);
+                depot.rests_until = depot.rests_until.map(|_| Instant::now());
+                assert_eq!(depot.is_worth_tidying(), goes_on);
             }
-            for _ in 0..1_000 {
-                depot.note_tidied(tidy_bytes, 0);
-            }
-            depot.note_tidied(TIDY_BYTES - 1, TIDY_BYTES - 1);
-            assert!(depot.is_worth_tidying());
-            depot.note_tidied(1, 2);
-            assert!(!depot.is_worth_tidying(), "no more than so many were left");
         }
     }
 
