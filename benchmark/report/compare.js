@@ -19,7 +19,7 @@ const COSTS = [
   'sizes small',
   'traces',
 ]
-const THROUGHPUTS = ['threads private', 'threads exchange']
+const THROUGHPUTS = ['threads private', 'threads exchange', 'threads pipeline']
 
 const slower = (ours, theirs) => paired(ours.samples, theirs.samples)
 const throughput = (ours, theirs) => paired(theirs.samples, ours.samples)

@@ -7,7 +7,8 @@ const { module, handle, stream } = workerData
 const { contender } = await import(module)
 const heap = contender.attach(handle)
 const pointers = new (contender.Pointers ?? Uint32Array)(stream.live)
-const loops = { replace: fresh('replace'), exchange: fresh('exchange') }
+const kernels = ['replace', 'exchange', 'pipeline']
+const loops = Object.fromEntries(kernels.map((kernel) => [kernel, fresh(kernel)]))
 
 const ARRIVED = 0
 const OPEN = 1
@@ -21,8 +22,8 @@ function meet(barrier, threads) {
   }
 }
 
-parentPort.on('message', ({ kernel, ops, threads, barrier, outbox, inbox }) => {
-  const work = { ...stream, outbox, inbox }
+parentPort.on('message', ({ kernel, ops, threads, barrier, outbox, inbox, index }) => {
+  const work = { ...stream, outbox, inbox, index }
   const span = loops[kernel](heap, pointers, work, ops, () => meet(barrier, threads))
   parentPort.postMessage(span.map(Number))
 })

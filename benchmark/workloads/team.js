@@ -49,7 +49,7 @@ export class Team {
     const spans = await Promise.all(
       this.#workers.slice(0, threads).map(async (worker, index) => {
         const [outbox, inbox] = [rings[(index + 1) % threads], rings[index]]
-        worker.postMessage({ kernel, ops, threads, barrier, outbox, inbox })
+        worker.postMessage({ kernel, ops, threads, barrier, outbox, inbox, index })
         const [span] = await once(worker, 'message')
         return span
       }),

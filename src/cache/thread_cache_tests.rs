@@ -479,7 +479,7 @@ fn a_large_block_that_another_thread_has_published_serves_and_the_others_come_al
         mine.take_large(&mut fixture.free_blocks(0), byte_length).unwrap()
     };
     let keep = |fixture: &mut Fixture, byte_length: u32| -> Vec<u32> {
-        let blocks = [byte_length; 12].map(|byte_length| live_large(fixture, byte_length));
+        let blocks = [byte_length; 20].map(|byte_length| live_large(fixture, byte_length));
         blocks.iter().for_each(|&block| free_into(&theirs, fixture, 1, block));
         blocks.into()
     };

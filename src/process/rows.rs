@@ -52,7 +52,7 @@ const DEEPEST: usize = 2048;
 const DEEP_STRIDE: u32 = 512;
 const DEEP: usize = 1024;
 const SHALLOW: usize = 320;
-const LARGE_DEPTH: usize = 16;
+const LARGE_DEPTH: usize = 32;
 /// Words between stacks, so that their bottoms do not compete for the same lines of the processor's
 /// cache.
 const GAP: usize = 16;

@@ -66,6 +66,7 @@ fn run<A: Allocator>(
         "replace" => kernels::replace::<A>,
         "replay" => kernels::replay::<A>,
         "exchange" => return Ok(threads::exchange::<A>(stream, ops, threads)),
+        "pipeline" => return Ok(threads::pipeline::<A>(stream, ops)),
         _ => return Err(format!("unknown kernel: {kernel}").into()),
     };
     if threads > 0 {

@@ -1,4 +1,5 @@
-//! The kernels on several threads: blocks that stay with their thread, and blocks freed by another.
+//! The kernels on several threads: blocks that stay with their thread, blocks freed by another, and blocks
+//! that one thread takes and another frees.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
@@ -9,6 +10,9 @@ use crate::allocators::Allocator;
 use crate::kernels::{Kernel, Span, Stream};
 
 const CAPACITY: usize = 1024;
+/// Blocks that are handed on together, and that are on the way at most.
+const BATCH: usize = 32;
+const AHEAD: usize = 256;
 
 /// Runs a kernel on every thread at once, each with blocks of its own, warmed by a tenth of the work.
 pub fn private(kernel: Kernel, stream: &Stream, ops: usize, threads: usize) -> Duration {
@@ -31,6 +35,59 @@ pub fn exchange<A: Allocator>(stream: &Stream, ops: usize, threads: usize) -> Du
         barrier.wait();
         pass::<A>(stream, ops, &rings[next], &rings[thread])
     })
+}
+
+/// The first thread hands its blocks to the second one, which frees them.
+pub fn pipeline<A: Allocator>(stream: &Stream, ops: usize) -> Duration {
+    let (ring, warm) = (Ring::new(), Ring::new());
+    together(2, |thread, barrier| {
+        let run = if thread == 0 { take::<A> } else { release::<A> };
+        run(stream, ops / 10, &warm);
+        barrier.wait();
+        run(stream, ops, &ring)
+    })
+}
+
+fn take<A: Allocator>(stream: &Stream, ops: usize, ring: &Ring) -> Span {
+    hand_on(
+        ops,
+        &ring.head.0,
+        || ring.tail.0.load(Acquire) + AHEAD,
+        |at| {
+            let block = A::malloc(stream.sizes[at] as usize);
+            ring.slots[at % CAPACITY].store(block, Relaxed);
+        },
+    )
+}
+
+fn release<A: Allocator>(_: &Stream, ops: usize, ring: &Ring) -> Span {
+    hand_on(
+        ops,
+        &ring.tail.0,
+        || ring.head.0.load(Acquire),
+        |at| {
+            let block = ring.slots[at % CAPACITY].load(Relaxed);
+            // SAFETY: the other thread published this live block with its head and never touches it again.
+            unsafe { A::free(block) };
+        },
+    )
+}
+
+// Does what `step` says for as many as the other thread lets this one, a batch at a time.
+fn hand_on(ops: usize, own: &AtomicUsize, most: impl Fn() -> usize, step: impl Fn(usize)) -> Span {
+    let mut done = 0;
+    let start = Instant::now();
+    while done < ops {
+        let end = most().min(done + BATCH).min(ops);
+        if end == done {
+            thread::yield_now();
+            continue;
+        }
+        (done..end).for_each(&step);
+        done = end;
+        own.store(done, Release);
+    }
+    (start, Instant::now())
 }
 
 fn together(threads: usize, work: impl Fn(usize, &Barrier) -> Span + Sync) -> Duration {
