@@ -602,6 +602,20 @@ test('a small memory that can grow does so rather than ask native code again and
   t.true(grown.calls < alone.calls / 5 && grown.pages < 8, JSON.stringify(grown))
 })
 
+test('many large blocks that are freed and allocated again are fetched many at a time', (t) => {
+  const memory = new LocalSharedMemory(1000, 1000)
+  for (const lengthOf of [() => 40_000, (index) => 40_000 + ((index * 7919) % 200_000)]) {
+    const pass = () => {
+      const ptrs = Array.from({ length: 200 }, (_, index) => memory.malloc(lengthOf(index)))
+      for (const ptr of ptrs) memory.free(ptr)
+    }
+    for (let times = 0; times < 3; times++) pass()
+    const calls = callsOf(memory, pass)
+    t.true(calls < 100, `${calls} calls`)
+    t.deepEqual(memory.check(), [])
+  }
+})
+
 test('where a memory is short of room blocks of a longer class serve, without a native call', (t) => {
   const memory = new LocalSharedMemory(2, 2)
   const random = randomFrom(7)

@@ -12,7 +12,9 @@ use crate::cache::long_blocks::LongBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, units_for};
 use crate::process::depot::Depot;
-use crate::process::rows::{LONG_SPARE, OVER_IDLE, ROWS, Row, Rows, SHORT, large_row, row_bytes};
+use crate::process::rows::{
+    LONG_SPARE, OVER_IDLE, ROWS, Row, Rows, SHORT, large_row, most_width, row_bytes,
+};
 
 /// Much more is kept than before when it is more than this many bytes ...
 const UNTIDY_BYTES: u64 = 128 * 1024;
@@ -67,8 +69,8 @@ impl ThreadCache {
         Ok(row.blocks().len())
     }
 
-    /// Gives out a large block that another thread has published, if there is a long enough one of that
-    /// length or the next, and keeps what was published with it.
+    /// Gives out a large block that waits in the depot or that another thread has published, if there is
+    /// a long enough one of that length or the next, and keeps those that come with it.
     ///
     /// # Errors
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`].
@@ -79,13 +81,14 @@ impl ThreadCache {
     ) -> Result<Option<u32>> {
         let Some(first) = large_row(units_for(byte_length, GRAIN)) else { return Ok(None) };
         for index in first..ROWS.end.min(first + 2) {
-            let published = free_blocks.depot.take_published(free_blocks.thread, index);
-            if published.is_empty() {
+            let most = most_width(index) as usize;
+            let taken = free_blocks.depot.take_large(free_blocks.thread, index, most);
+            if taken.is_empty() {
                 continue;
             }
             let mut given = None;
             let mut others = Vec::new();
-            for block in published.into_iter().rev() {
+            for block in taken.into_iter().rev() {
                 if given.is_none() && free_blocks.give_out_large(block, byte_length)? {
                     given = Some(block);
                 } else {
@@ -176,13 +179,15 @@ impl ThreadCache {
     }
 
     fn put_large(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
+        let waiting = free_blocks.depot.take_all_large(free_blocks.thread);
+        let put = free_blocks.put(waiting.into_iter());
         (DENSE_END..ROWS.end)
             .map(|index| free_blocks.put_row(&self.rows.row(index)))
-            .fold(Ok(()), Result::and)
+            .fold(put, Result::and)
     }
 
     /// Makes room in a row if its blocks are kept in a heap of this size: of what is more than
-    /// half of a full stack the oldest goes to the depot, or, of large blocks, to the heap.
+    /// half of a full stack the oldest goes to the depot.
     ///
     /// # Errors
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`].
@@ -193,37 +198,28 @@ impl ThreadCache {
         }
         // What other threads took has left room below.
         let oldest = row.blocks().len().saturating_sub(row.slots().len() / 2);
-        self.lay_down(free_blocks, index, oldest)
+        self.lay_down(free_blocks, index, oldest);
+        Ok(())
     }
 
-    /// Brings everything to where all threads can have it.
+    /// Brings everything to where all threads can have it: large blocks to the heap, so that they may
+    /// become part of longer ones.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; the cache is empty then too.
     pub fn rest(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let laid = ROWS.map(|index| {
-            let all = self.rows.row(index).blocks().len();
-            self.lay_down(free_blocks, index, all)
-        });
-        let outcome = laid.fold(Ok(()), Result::and);
+        for class in 1..DENSE_END {
+            self.lay_down(free_blocks, class, self.rows.row(class).blocks().len());
+        }
+        let put = self.put_large(free_blocks);
         self.close(free_blocks);
-        outcome
+        put
     }
 
-    // Nobody looks for large blocks in the depot: they may become part of longer ones.
-    fn lay_down(
-        &self,
-        free_blocks: &mut FreeBlocks<'_>,
-        index: usize,
-        oldest: usize,
-    ) -> Result<()> {
-        if index >= DENSE_END {
-            return free_blocks.put_oldest(&self.rows.row(index), oldest);
-        }
+    fn lay_down(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, oldest: usize) {
         let row = self.rows.row(index);
         free_blocks.depot.put(free_blocks.thread, index, &row.blocks()[..oldest]);
         row.drop_oldest(oldest);
-        Ok(())
     }
 
     /// Puts one part in `part` of what this thread keeps, and of what all threads can have, back

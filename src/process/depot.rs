@@ -7,6 +7,7 @@
 //! another frees gets it back.
 
 use std::array::from_fn;
+use std::iter::once;
 use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -56,8 +57,8 @@ pub struct Depot {
 
 /// What is there of one thread.
 struct Shelf {
-    /// Free blocks by size class, the oldest first.
-    blocks: [Vec<u32>; DENSE_END],
+    /// Free blocks by row, the oldest first.
+    blocks: [Vec<u32>; ROWS.end],
     /// What its cache has, some of which it has published.
     rows: Arc<Rows>,
     busy: bool,
@@ -120,22 +121,23 @@ impl Depot {
         self.owners[unit] = thread as u16;
     }
 
-    /// Puts blocks of a class down, which thread `thread` had: each on the shelf of its owner, or
-    /// on the thread's own if the owner has gone.
-    pub fn put(&mut self, thread: usize, class: usize, blocks: &[AtomicU32]) {
-        let Self { shelves, owners, .. } = self;
+    /// Puts blocks of a row down, which thread `thread` had: each on the shelf of its owner, or on the
+    /// thread's own if the owner has gone. So are large blocks.
+    pub fn put(&mut self, thread: usize, row: usize, blocks: &[AtomicU32]) {
         let blocks = blocks.iter().map(|block| block.load(Relaxed));
-        let mut all = shelves.iter_mut().flatten();
         // Most programs have one thread: nobody's blocks need sorting.
-        if let (Some(shelf), None) = (all.next(), all.next()) {
-            shelf.blocks[class].extend(blocks);
+        if row >= DENSE_END || self.is_for_one_thread() {
+            if let Some(shelf) = self.shelf(thread) {
+                shelf.blocks[row].extend(blocks);
+            }
             return;
         }
+        let Self { shelves, owners, .. } = self;
         for block in blocks {
             let owner = owners.get((block / UNIT) as usize).map_or(thread, |&owner| owner.into());
             let owner = if matches!(shelves.get(owner), Some(Some(_))) { owner } else { thread };
             if let Some(Some(shelf)) = shelves.get_mut(owner) {
-                shelf.blocks[class].push(block);
+                shelf.blocks[row].push(block);
             }
         }
     }
@@ -154,14 +156,29 @@ impl Depot {
         }
     }
 
-    /// Takes what the first of the other threads that has any has published of a row.
-    pub fn take_published(&self, thread: usize, row: usize) -> Vec<u32> {
+    /// Takes large blocks of a row for thread `thread`: the newest of the first shelf that has any, its
+    /// own before the others, `most` at most; else all that the first thread that has any has published.
+    pub fn take_large(&mut self, thread: usize, row: usize, most: usize) -> Vec<u32> {
+        let others = (0..self.shelves.len()).filter(|&other| other != thread);
+        for each in once(thread).chain(others) {
+            let Some(shelf) = self.shelf(each) else { continue };
+            let blocks = &mut shelf.blocks[row];
+            if !blocks.is_empty() {
+                return blocks.split_off(blocks.len().saturating_sub(most));
+            }
+        }
         let others = self.shelves.iter().enumerate().filter(|&(other, _)| other != thread);
-        let published = others.filter_map(|(_, shelf)| shelf.as_ref()).map(|shelf| {
+        let mut published = others.filter_map(|(_, shelf)| shelf.as_ref()).map(|shelf| {
             let blocks = shelf.rows.row(row).take_published();
             blocks.iter().map(|block| block.load(Relaxed)).collect()
         });
-        published.into_iter().find(|blocks: &Vec<u32>| !blocks.is_empty()).unwrap_or_default()
+        published.find(|blocks: &Vec<u32>| !blocks.is_empty()).unwrap_or_default()
+    }
+
+    /// Takes all large blocks from the shelf of thread `thread`.
+    pub fn take_all_large(&mut self, thread: usize) -> Vec<u32> {
+        let rows = self.shelf(thread).map(|shelf| &mut shelf.blocks[DENSE_END..]);
+        rows.into_iter().flatten().flat_map(take).collect()
     }
 
     /// Takes the newest blocks of a class from the shelf of thread `thread`, as many as there are
@@ -342,8 +359,43 @@ mod tests {
         assert_eq!(take(&mut depot, other, 9), [9 * UNIT], "and the others to their owners");
         assert_eq!([other, third].map(|thread| rows[thread].row(CLASS).blocks().len()), [0, 2]);
         assert_eq!(rows[one].row(CLASS).blocks().len(), 1);
-        assert_eq!(depot.take_published(one, CLASS), [5 * UNIT + 160, 9 * UNIT + 80]);
-        assert!(depot.take_published(one, CLASS).is_empty());
+    }
+
+    #[test]
+    fn large_blocks_come_from_the_own_shelf_then_from_others_then_from_what_is_published() {
+        const ROW: usize = DENSE_END + 3;
+        let mut depot = Depot::default();
+        let rows = [(); 3].map(|()| Arc::new(Rows::new()));
+        let [one, other, third] = rows.each_ref().map(|rows| depot.join(Arc::clone(rows)));
+        let mut put = |thread, blocks: &[u32]| {
+            let blocks: Vec<_> = blocks.iter().map(|&block| AtomicU32::new(block)).collect();
+            depot.set_owner(UNIT, third);
+            depot.put(thread, ROW, &blocks);
+        };
+        put(one, &[UNIT, 2 * UNIT, 3 * UNIT]);
+        put(other, &[4 * UNIT, 5 * UNIT]);
+        for (thread, block) in [(one, 6 * UNIT), (other, 7 * UNIT), (third, 8 * UNIT)] {
+            assert!(rows[thread].row(ROW).push(block));
+        }
+        assert_eq!(depot.take_large(one, ROW, 2), [2 * UNIT, 3 * UNIT]);
+        assert_eq!(depot.take_large(one, ROW, 2), [UNIT], "on its own shelf, whoever had the unit");
+        assert_eq!(depot.take_large(one, ROW, 9), [4 * UNIT, 5 * UNIT]);
+        assert_eq!(depot.take_large(one, ROW, 9), [7 * UNIT]);
+        assert_eq!(depot.take_large(one, ROW, 9), [8 * UNIT]);
+        assert!(depot.take_large(one, ROW, 9).is_empty(), "its own are no others'");
+    }
+
+    #[test]
+    fn a_thread_that_rests_takes_the_large_blocks_from_its_shelf() {
+        let mut depot = Depot::default();
+        let (one, other) = (join(&mut depot), join(&mut depot));
+        for (row, block) in [(CLASS, 1), (DENSE_END, 2), (ROWS.end - 1, 3)] {
+            depot.put(one, row, &[AtomicU32::new(block)]);
+            depot.put(other, row, &[AtomicU32::new(10 * block)]);
+        }
+        assert_eq!(depot.take_all_large(one), [2, 3]);
+        assert!(depot.take_all_large(one).is_empty());
+        assert!(depot.has(one, CLASS) && depot.has(other, DENSE_END));
     }
 
     #[test]
