@@ -50,18 +50,23 @@ impl FreeBlocks<'_> {
         if waiting > 0 { Ok(waiting) } else { self.take_from_spans(class, slots) }
     }
 
-    /// Gives out a large block that a thread of this process kept, if it is long enough.
+    /// Whether a large block that a thread of this process keeps is whole and has room for so many bytes.
+    pub fn has_room_for(&self, pointer: u32, byte_length: u32) -> bool {
+        let size = self.live_blocks.kept_large_size(pointer);
+        size.is_some_and(|size| {
+            byte_length <= size - HEADER && self.heap.read_header(pointer) == Ok((0, size))
+        })
+    }
+
+    /// Gives out such a block.
     ///
     /// # Errors
     /// [`Fault::Corrupted`].
-    pub fn give_out_large(&self, pointer: u32, byte_length: u32) -> Result<bool> {
-        let Some(size) = self.live_blocks.kept_large_size(pointer) else { return Ok(false) };
-        if size - HEADER < byte_length || self.heap.read_header(pointer) != Ok((0, size)) {
-            return Ok(false);
-        }
+    pub fn give_out_large(&self, pointer: u32, byte_length: u32) -> Result<()> {
+        let (_, size) = self.heap.read_header(pointer)?;
         self.heap.write_header(pointer, byte_length, size)?;
         self.live_blocks.set_large(pointer, size);
-        Ok(true)
+        Ok(())
     }
 
     /// Whether there are blocks of a class without a new span.

@@ -82,24 +82,16 @@ impl ThreadCache {
         let Some(first) = large_row(units_for(byte_length, GRAIN)) else { return Ok(None) };
         for index in first..ROWS.end.min(first + 2) {
             let most = most_width(index) as usize;
-            let taken = free_blocks.depot.take_large(free_blocks.thread, index, most);
-            if taken.is_empty() {
-                continue;
+            let mut blocks = free_blocks.depot.take_large(free_blocks.thread, index, most);
+            let fits = |&block: &u32| free_blocks.has_room_for(block, byte_length);
+            let given = blocks.iter().rposition(fits).map(|newest| blocks.remove(newest));
+            if !blocks.is_empty() {
+                let row = self.open(free_blocks, index)?;
+                let kept = row.map_or(0, |row| row.extend(&blocks));
+                free_blocks.put(blocks[kept..].iter().copied())?;
             }
-            let mut given = None;
-            let mut others = Vec::new();
-            for block in taken.into_iter().rev() {
-                if given.is_none() && free_blocks.give_out_large(block, byte_length)? {
-                    given = Some(block);
-                } else {
-                    others.push(block);
-                }
-            }
-            let row = self.open(free_blocks, index)?;
-            let is_kept = |block: &u32| row.is_some_and(|row| row.push(*block));
-            let left = others.into_iter().rev().skip_while(is_kept).collect::<Vec<_>>();
-            free_blocks.put(left.into_iter())?;
-            if given.is_some() {
+            if let Some(block) = given {
+                free_blocks.give_out_large(block, byte_length)?;
                 return Ok(given);
             }
         }

@@ -347,7 +347,7 @@ mod tests {
         let publish = |thread: usize, blocks: &[u32]| {
             let row = rows[thread].row(CLASS);
             row.fill(0);
-            blocks.iter().for_each(|&block| assert!(row.push(block)));
+            assert_eq!(row.extend(blocks), blocks.len());
         };
         publish(other, &[9 * UNIT, 5 * UNIT, 5 * UNIT + 80]);
         publish(third, &[5 * UNIT + 160, 9 * UNIT + 80]);
@@ -375,7 +375,7 @@ mod tests {
         put(one, &[UNIT, 2 * UNIT, 3 * UNIT]);
         put(other, &[4 * UNIT, 5 * UNIT]);
         for (thread, block) in [(one, 6 * UNIT), (other, 7 * UNIT), (third, 8 * UNIT)] {
-            assert!(rows[thread].row(ROW).push(block));
+            assert_eq!(rows[thread].row(ROW).extend(&[block]), 1);
         }
         assert_eq!(depot.take_large(one, ROW, 2), [2 * UNIT, 3 * UNIT]);
         assert_eq!(depot.take_large(one, ROW, 2), [UNIT], "on its own shelf, whoever had the unit");

@@ -340,15 +340,14 @@ impl<'r> Row<'r> {
             .then(|| self.words[end - 1].load(Relaxed))
     }
 
-    /// Adds a block, as the newest one. Returns whether there was room.
-    pub fn push(&self, block: u32) -> bool {
+    /// Adds blocks, the last of them as the newest one, as many as there is room for. Returns how many.
+    pub fn extend(&self, blocks: &[u32]) -> usize {
         let (bottom, top) = (self.bottom(), self.top());
-        if top == self.end {
-            return false;
-        }
-        self.words[top].store(block, Relaxed);
-        self.settle(bottom, top + 1);
-        true
+        let slots = self.words[top..self.end].iter().zip(blocks);
+        let count = slots.len();
+        slots.for_each(|(slot, &block)| slot.store(block, Relaxed));
+        self.settle(bottom, top + count);
+        count
     }
 
     fn bottom(&self) -> usize {
@@ -437,8 +436,9 @@ mod tests {
         let rows = Rows::new();
         let row = rows.row(DENSE_END);
         row.set_width(4);
-        let added = (1..).take_while(|&block| row.push(block)).count();
-        assert_eq!(added, depth(DENSE_END));
+        let many: Vec<u32> = (1..=100).collect();
+        let added = row.extend(&many[..3]) + row.extend(&many[3..]);
+        assert_eq!((added, row.extend(&many)), (depth(DENSE_END), 0));
         assert!(row.blocks().iter().map(|block| block.load(Relaxed)).eq(1..=added as u32));
         assert!(row.is_full() && row.own() <= 4);
         assert_eq!(row.newest_published(), Some((added - row.own()) as u32));
