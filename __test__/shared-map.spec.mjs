@@ -648,6 +648,28 @@ test('no code is run that the buffer of a key brings', (t) => {
   }
 })
 
+test('a map of a heap that was closed is cleared and destroyed by nobody who has closed it', (t) => {
+  const memory = newHeap()
+  const map = SharedMap.open(memory, 'map')
+  const other = LocalSharedMemory.from(structuredClone(memory))
+  for (let key = 0; key < MOST; key++) map.set(key, key)
+  const before = other.allocs().length
+  memory.close()
+  t.is(
+    codeOf(() => map.clear()),
+    'ERR_HEAP_CLOSED',
+  )
+  t.is(
+    codeOf(() => map.destroy()),
+    'ERR_HEAP_CLOSED',
+  )
+  const same = SharedMap.open(other, 'map')
+  t.is(same.size, MOST)
+  t.is(other.allocs().length, before)
+  same.destroy()
+  t.is(other.length, 0)
+})
+
 test('what was destroyed is refused by every method', (t) => {
   const memory = newHeap()
   const map = SharedMap.open(memory, 'map')

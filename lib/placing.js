@@ -74,6 +74,16 @@ export const remove = (memory, ptr, identity) => {
 }
 
 /**
+ * Asks the native side whether blocks can be freed, for what frees many and must not stop half-way.
+ *
+ * @param {import('../index.js').LocalSharedMemory} memory
+ * @throws {Error} ERR_HEAP_BUSY, ERR_HEAP_CLOSED
+ */
+export const checkOpen = (memory) => {
+  heapOf(memory).ask((native) => native.undoCutShort())
+}
+
+/**
  * Has calls undone in the middle of which other processes were killed. Until then words and blocks may be as such a call has made
  * them, and change back when anyone calls the native side. Nothing is done where no other process has the memory.
  *

@@ -8,7 +8,7 @@
 // another. A `get` takes 5 to 10 % less for it.
 
 import { heapCorrupted, invalidArgType, outOfRange } from '../../lib/errors.js'
-import { freeFrom } from '../../lib/placing.js'
+import { checkOpen, freeFrom } from '../../lib/placing.js'
 import { forget, prepare } from '../codec.js'
 import { leastBlock, unpack } from './entries.js'
 import { LOST } from './buckets.js'
@@ -255,6 +255,7 @@ export class Table extends Limited {
 
   /** Takes out all entries that are there now, and of those that are added meanwhile some. */
   clear() {
+    checkOpen(this.memory)
     for (const shard of this.shards) {
       for (let bucket = 0; bucket >= 0;) bucket = this.#clearSome(shard, bucket)
     }
