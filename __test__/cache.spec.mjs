@@ -616,6 +616,20 @@ test('many large blocks that are freed and allocated again are fetched many at a
   }
 })
 
+test('a block that grows moves to where it can grow again, not into one that waits', (t) => {
+  const memory = new LocalSharedMemory(2000, 2000)
+  const waiting = Array.from({ length: 1200 }, (_, i) => memory.malloc(34_000 + (i % 60) * 1024))
+  for (const ptr of waiting) memory.free(ptr)
+  let ptr = memory.malloc(33_000)
+  let moves = 0
+  for (let byteLength = 33_000; byteLength < 95_000; byteLength += 256) {
+    const moved = memory.realloc(ptr, byteLength)
+    if (moved !== ptr) moves++
+    ptr = moved
+  }
+  t.true(moves < 3, `${moves} moves`)
+})
+
 test('where a memory is short of room blocks of a longer class serve, without a native call', (t) => {
   const memory = new LocalSharedMemory(2, 2)
   const random = randomFrom(7)

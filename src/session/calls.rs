@@ -31,10 +31,12 @@ impl<B: Bytes> SharedHeap<B> {
         let is_small = class_for(byte_length, align).is_some();
         self.with_room(state, heap, search, |free_blocks| {
             if !is_small {
+                // One that has grown wants room behind it, which a block that waits has not.
                 if align <= GRAIN
-                    && let Some(kept) = self.cache.take_large(free_blocks, byte_length)?
+                    && search != Search::Moving
+                    && let Some(waiting) = self.cache.take_large(free_blocks, byte_length)?
                 {
-                    return Ok(kept);
+                    return Ok(waiting);
                 }
                 self.cache.tidy(free_blocks)?;
             }
