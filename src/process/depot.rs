@@ -148,9 +148,9 @@ impl Depot {
     pub fn fetch(&mut self, thread: usize, class: usize) {
         for other in (0..self.shelves.len()).filter(|&other| other != thread) {
             let Some(Some(shelf)) = self.shelves.get(other) else { continue };
-            let rows = Arc::clone(&shelf.rows);
-            let newest = rows.row(class).newest_published();
+            let newest = shelf.rows.row(class).newest_published();
             if newest.is_some_and(|block| self.owner_of(block) == Some(thread)) {
+                let rows = Arc::clone(&shelf.rows);
                 self.put(other, class, rows.row(class).take_published());
             }
         }
