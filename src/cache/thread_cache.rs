@@ -73,7 +73,8 @@ impl ThreadCache {
     /// a long enough one of that length or the next, and keeps those that come with it.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`].
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`], if there is
+    /// none: it would be lost for the fault of another block.
     pub fn take_large(
         &self,
         free_blocks: &mut FreeBlocks<'_>,
@@ -85,15 +86,17 @@ impl ThreadCache {
             let mut blocks = free_blocks.depot.take_large(free_blocks.thread, index, most);
             let fits = |&block: &u32| free_blocks.has_room_for(block, byte_length);
             let given = blocks.iter().rposition(fits).map(|newest| blocks.remove(newest));
+            let mut outcome = Ok(());
             if !blocks.is_empty() {
-                let row = self.open(free_blocks, index)?;
-                let kept = row.map_or(0, |row| row.extend(&blocks));
-                free_blocks.put(blocks[kept..].iter().copied())?;
+                let opened = self.open(free_blocks, index);
+                let kept = if let Ok(Some(row)) = opened { row.extend(&blocks) } else { 0 };
+                outcome = free_blocks.put(blocks[kept..].iter().copied()).and(opened.map(drop));
             }
             if let Some(block) = given {
                 free_blocks.give_out_large(block, byte_length)?;
                 return Ok(given);
             }
+            outcome?;
         }
         Ok(None)
     }

@@ -514,6 +514,26 @@ fn a_large_block_that_another_thread_has_published_serves_and_the_others_come_al
 }
 
 #[test]
+fn no_large_block_is_lost_when_others_cannot_be_put_back() {
+    let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
+    let mut fixture = Fixture::of_pages(400, [mine.rows(), theirs.rows()]);
+    let blocks = [300_000; 6].map(|byte_length| live_large(&mut fixture, byte_length));
+    blocks.iter().for_each(|&block| free_into(&theirs, &mut fixture, 1, block));
+    let published =
+        blocks.len() - theirs.rows.row(large_row(units_for(300_000, GRAIN)).unwrap()).own();
+    assert!(published > 1);
+
+    // Long for the heap once two threads are busy, as those are; freed twice, it is in use again.
+    let twice = live_large(&mut fixture, 400_000);
+    free_into(&mine, &mut fixture, 0, twice);
+    let (_, size) = fixture.free_blocks(0).heap.read_header(twice).unwrap();
+    fixture.live_blocks.set_large(twice, size);
+    let taken = mine.take_large(&mut fixture.free_blocks(0), 300_000);
+    assert_eq!(taken, Ok(Some(blocks[published - 1])));
+    assert!(blocks[..published - 1].iter().all(|&block| fixture.live_blocks.is_free(block)));
+}
+
+#[test]
 fn large_blocks_are_kept_and_given_back() {
     let (cache, other) = (ThreadCache::new(), ThreadCache::new());
     let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
