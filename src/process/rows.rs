@@ -342,6 +342,10 @@ impl<'r> Row<'r> {
 
     /// Adds blocks, the last of them as the newest one, as many as there is room for. Returns how many.
     pub fn extend(&self, blocks: &[u32]) -> usize {
+        if blocks.len() > self.end - self.top() {
+            // What others took has left room below.
+            self.drop_oldest(0);
+        }
         let (bottom, top) = (self.bottom(), self.top());
         let slots = self.words[top..self.end].iter().zip(blocks);
         let count = slots.len();
@@ -442,8 +446,10 @@ mod tests {
         assert!(row.blocks().iter().map(|block| block.load(Relaxed)).eq(1..=added as u32));
         assert!(row.is_full() && row.own() <= 4);
         assert_eq!(row.newest_published(), Some((added - row.own()) as u32));
-        row.take_published();
+        let taken = row.take_published().len();
         assert_eq!(row.newest_published(), None);
+        assert_eq!(row.extend(&many), taken);
+        assert_eq!(row.blocks()[0].load(Relaxed), taken as u32 + 1);
     }
 
     #[test]
