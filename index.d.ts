@@ -388,9 +388,9 @@ export class LocalSharedMemory extends EngineMemory {
    * ERR_OUT_OF_MEMORY: the file system has no room, or a limit of the process stands against it
    * @throws {Error} ERR_ATTACH_REFUSED: the file cannot be opened, is another user's, writable by others, a symbolic link, no
    * heap, cut short, of another version or of another maximum: the message says which; ERR_HEAP_UNCLEAN: it was in use when
-   * the system stopped, or is a copy of one in use; ERR_HEAP_BUSY: a process that has it has stopped; ERR_ATTACH_FULL: it is
-   * attached 127 times; ERR_DEBUG_UNAVAILABLE: `debug` is true; ERR_STORAGE_UNAVAILABLE: not on this system, or not in this
-   * file system
+   * the system stopped, or is a copy of one that had not been closed; ERR_HEAP_BUSY: a process that has it has stopped;
+   * ERR_ATTACH_FULL: it is attached 127 times; ERR_DEBUG_UNAVAILABLE: `debug` is true; ERR_STORAGE_UNAVAILABLE: not on this
+   * system, or not in this file system
    */
   static attach(path: string, options?: AttachOptions): LocalSharedMemory
 
@@ -537,7 +537,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param name 1 to 256 characters
    * @param ptr a live block, or 0 to take the name away
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {RangeError} ERR_OUT_OF_RANGE; ERR_OUT_OF_MEMORY: the heap of a file has 1,024 names already
    * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED
    */
   setRoot(name: string, ptr: number): void

@@ -62,6 +62,25 @@ test('arguments are checked', (t) => {
   t.false(fs.existsSync(path))
 })
 
+onLinux('a file has room for 1,024 names', (t) => {
+  const memory = attachTo(newPath())
+  const block = memory.malloc(8)
+  for (let name = 0; name < 1024; name++) memory.setRoot(`name ${name}`, block)
+  const full = { instanceOf: RangeError, code: 'ERR_OUT_OF_MEMORY' }
+  t.throws(() => memory.setRoot('another', block), full)
+  const { length } = memory
+  t.throws(() => Mutex.open(memory, 'another'), full)
+  t.is(memory.length, length)
+  t.is(memory.getRoot('another'), undefined)
+  const other = memory.malloc(8)
+  memory.setRoot('name 7', other)
+  t.is(memory.getRoot('name 7'), other)
+  memory.setRoot('name 7', 0)
+  memory.setRoot('another', block)
+  t.is(memory.getRoot('another'), block)
+  memory.close()
+})
+
 onLinux('a memory has other processes by its own file alone', (t) => {
   const attached = attachTo(newPath())
   const memory = new LocalSharedMemory(1, 2)
