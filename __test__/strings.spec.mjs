@@ -62,6 +62,23 @@ test('texts with NULs come back by their length, and end at the first one withou
   }
 })
 
+test('a text ends where its block does, or at the first NUL before that', (t) => {
+  for (const shared of [true, false]) {
+    const memory = newMemory(shared)
+    for (const length of [1, 31, 32, 33, 34, 63, 64, 65, 1000, 100_000]) {
+      const ptr = memory.malloc(length)
+      const text = 'é'.repeat(length / 2).padEnd(length - (length >>> 1), 'x')
+      t.is(memory.setString(ptr, text), length)
+      t.is(memory.getString(ptr), text)
+      memory.setUint8(ptr + length - 1, 0)
+      t.is(memory.getString(ptr).length, length % 2 === 0 ? length / 2 : length >>> 1)
+      const before = bytesAt(memory, ptr, length)
+      t.throws(() => memory.setString(ptr, `${text}x`), OUT_OF_RANGE)
+      t.deepEqual(bytesAt(memory, ptr, length), before)
+    }
+  }
+})
+
 test('a surrogate without its other half becomes U+FFFD, as does what is not UTF-8', (t) => {
   const memory = newMemory()
   for (const [text, expected] of [

@@ -1,17 +1,20 @@
-// Text in the memory, as UTF-8. Encoders and decoders refuse shared bytes, and what they did with bytes that another
-// thread writes would not be safe: they work on bytes of this thread's own, which are copied in or out.
+// Text in the memory, as UTF-8. Encoders and decoders refuse shared bytes, and what a decoder did with bytes that another
+// thread writes would not be safe: it works on bytes of this thread's own, which are copied out. A short text is encoded
+// into such bytes, too, and copied in; a long one is encoded where it is to lie, by Node.js's method of buffers.
 
 import { Buffer, constants } from 'node:buffer'
 import { TextEncoder } from 'node:util'
 import { AtomicMemory } from './atomics.js'
 import { checkInteger, invalidArgType, MAX_BYTES, outOfRange } from './errors.js'
 import { withNewBlock } from './new-block.js'
-import { viewsCovering } from './pages.js'
+import { nodeBufferOf, viewsCovering } from './pages.js'
 
 /** The most bytes that one UTF-16 unit becomes. */
 const UTF8_BYTES = 3
 /** Up to here, in bytes, a loop copies faster than the engine's own method. */
 const SHORT = 64
+/** Up to here it finds a byte faster than Node.js's. */
+const SHORT_SEARCH = 32
 
 const encoder = new TextEncoder()
 const scratch = Buffer.alloc(1024)
@@ -22,12 +25,14 @@ const checkText = (text) => {
   if (typeof text !== 'string') throw invalidArgType('text', 'a string', text)
 }
 
-/** The text as UTF-8, in bytes that are valid until they are written again. */
-const encode = (text) => {
+/** A short text as UTF-8, in bytes that are valid until they are written again; undefined for a long one. */
+const encodeShort = (text) => {
+  if (text.length * UTF8_BYTES > scratch.length) return undefined
   writes++
-  if (text.length * UTF8_BYTES > scratch.length) return Buffer.from(text)
   return scratch.subarray(0, encoder.encodeInto(text, scratch).written)
 }
+
+const byteLengthOf = (text, bytes) => (bytes === undefined ? Buffer.byteLength(text) : bytes.length)
 
 /** A copy of bytes, at the start of a buffer that is valid until it is written again. */
 const copyOf = (u8, start, count) => {
@@ -43,11 +48,24 @@ const decode = (u8, start, count) => {
   return copyOf(u8, start, count).toString('utf8', 0, count)
 }
 
-/** Writes the text, and a NUL behind it if there is room. */
-const write = (memory, ptr, bytes, room) => {
+/** Bytes before the first NUL; all when there is none. The engine's own search goes through shared bytes one by one. */
+const lengthOfText = (memory, ptr, size) => {
+  const { u8 } = viewsCovering(memory, ptr, size, 'ptr')
+  const short = Math.min(size, SHORT_SEARCH)
+  for (let at = 0; at < short; at++) if (u8[ptr + at] === 0) return at
+  if (size === short) return size
+  const nul = nodeBufferOf(memory)
+    .subarray(ptr + short, ptr + size)
+    .indexOf(0)
+  return nul < 0 ? size : short + nul
+}
+
+/** Writes the text, whose bytes are given if it is short, and a NUL behind it if there is room. */
+const write = (memory, ptr, text, bytes, byteLength, room) => {
   const { u8 } = viewsCovering(memory, ptr, room, 'ptr')
-  u8.set(bytes, ptr)
-  if (bytes.length < room) u8[ptr + bytes.length] = 0
+  if (bytes === undefined) nodeBufferOf(memory).utf8Write(text, ptr, byteLength)
+  else u8.set(bytes, ptr)
+  if (byteLength < room) u8[ptr + byteLength] = 0
 }
 
 /** The memory with text. */
@@ -56,12 +74,13 @@ export class StringMemory extends AtomicMemory {
   setString(ptr, text) {
     checkText(text)
     const room = this.sizeof(ptr)
-    const bytes = encode(text)
-    if (bytes.length > room) {
-      throw outOfRange('text', `at most ${room} bytes in UTF-8, not ${bytes.length}`, text)
+    const bytes = encodeShort(text)
+    const byteLength = byteLengthOf(text, bytes)
+    if (byteLength > room) {
+      throw outOfRange('text', `at most ${room} bytes in UTF-8, not ${byteLength}`, text)
     }
-    write(this, ptr, bytes, room)
-    return bytes.length
+    write(this, ptr, text, bytes, byteLength, room)
+    return byteLength
   }
 
   /** Reads a text that lies in the memory as UTF-8. */
@@ -70,22 +89,22 @@ export class StringMemory extends AtomicMemory {
       checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
       return decode(viewsCovering(this, ptr, byteLength, 'ptr').u8, ptr, byteLength)
     }
-    const size = this.sizeof(ptr)
-    const { u8 } = viewsCovering(this, ptr, size, 'ptr')
-    const nul = u8.subarray(ptr, ptr + size).indexOf(0)
-    return decode(u8, ptr, nul < 0 ? size : nul)
+    const count = lengthOfText(this, ptr, this.sizeof(ptr))
+    return decode(viewsCovering(this, ptr, count, 'ptr').u8, ptr, count)
   }
 
   /** Allocates a block that holds a text as UTF-8, and a NUL behind it. */
   mallocString(text) {
     checkText(text)
-    const bytes = encode(text)
-    const room = bytes.length + 1
+    const bytes = encodeShort(text)
+    const byteLength = byteLengthOf(text, bytes)
+    const room = byteLength + 1
     const written = writes
     const make = () => this.malloc(room)
     const use = (ptr) => {
       // malloc may have run code that uses strings: a subclass's, or that of whoever formats stacks.
-      write(this, ptr, writes === written ? bytes : encode(text), room)
+      const valid = writes === written ? bytes : encodeShort(text)
+      write(this, ptr, text, valid, byteLength, room)
       return ptr
     }
     return withNewBlock(this, make, use)
