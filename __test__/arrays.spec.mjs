@@ -307,7 +307,10 @@ for (const shared of [true, false]) {
       ]) {
         t.is(memory.at(TypedArray, index), array.at(index), String(index))
       }
-      for (const range of [[90, 99], [-5], [-9, -7], [99, 90], ['3', 5.9], [undefined, 2]]) {
+      // Many elements are filled by words.
+      const many = [1, 2, 3, 5, 8].map((start) => [start, start + 2050])
+      const few = [[90, 99], [-5], [-9, -7], [99, 90], ['3', 5.9], [undefined, 2]]
+      for (const range of [...many, [0, 1e9], [-5, 5000], [1.5, 5000], ...few]) {
         t.is(memory.fill(TypedArray, two, ...range), memory)
         array.fill(two, ...range)
         same()
