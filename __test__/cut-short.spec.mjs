@@ -5,6 +5,7 @@ import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { freeFrom, remove } from '../lib/placing.js'
 import { Mutex, SharedMap } from '../structures/index.js'
+import { Line } from '../structures/line.js'
 import { lockAsync, unlock } from '../structures/lock.js'
 import { HEADER_WORDS, IDENTITY, wordsOf } from '../structures/structure.js'
 import { BUCKETS, DIRTY, LOCK, SEGMENTS, STALE } from '../structures/shared-map/layout.js'
@@ -117,7 +118,7 @@ onLinux('who waits for a mutex whose destroyer was killed gets it', async (t) =>
   const mutex = Mutex.create(memory)
   const words = wordsOf(mutex)
   mutex.lock()
-  const waiting = lockAsync(words, HEADER_WORDS)
+  const waiting = lockAsync(words, HEADER_WORDS, new Line(words), {})
   cut(destroying(mutex))
   unlock(words, HEADER_WORDS)
   t.is(await waiting, 'locked')

@@ -43,10 +43,8 @@ export const cloneOf = (memory) => {
 }
 
 /** Timers, and milliseconds of a clock that nobody sets: those of a test stand still. */
-export const { setImmediate, setInterval } = timers
+export const { clearTimeout, setImmediate, setInterval, setTimeout } = timers
 export const now = performance.now.bind(performance)
-
-const { setTimeout } = timers
 
 /** Calls a function once, later, unless the thread has come to its end by then. */
 export const later = (act, milliseconds) => setTimeout(act, milliseconds).unref()

@@ -9,8 +9,8 @@
 //                                                ERR_DEADLOCK when this thread holds it
 //   lockOrResume(words, index, busy)             'locked' | 'ownerDied'; the latter also when this thread holds it, unless
 //                                                the word `busy` says that code of others runs with it in hand
-//   lockAsync(words, index, deadline, signal)    a promise of the same; what another task of this thread holds is waited
-//                                                for; rejected with the signal's reason
+//   lockAsync(words, index, line, options, late)    a promise of the same, as a Line makes it; what another task of this
+//                                                thread holds is waited for
 //   unlock(words, index)                         throws ERR_NOT_LOCKED when this thread does not hold it
 //   isMine(words, index)                         whether this thread holds it
 //   ownerOf(words, index)                        the token of who holds it, 0 for nobody
@@ -24,9 +24,10 @@
 import { isAskingForStack } from '../lib/debug-heap.js'
 import { deadlock, notAStructure, notLocked } from '../lib/errors.js'
 import { undoCutShort } from '../lib/placing.js'
+import { LATER } from './line.js'
 import { isAlive, SELF } from './liveness.js'
 import { checkRoom } from './room.js'
-import { nap, napAsync, wake } from './waiting.js'
+import { nap, wake } from './waiting.js'
 
 const WAITERS = -(2 ** 31)
 const OWNER = 2 ** 31 - 1
@@ -146,19 +147,22 @@ export const lockOrResume = (words, index, busy = undefined) => {
  *
  * @param {Int32Array} words
  * @param {number} index
- * @param {number} [deadline] as deadlineOf makes it
- * @param {AbortSignal} [signal]
- * @returns {Promise<'locked' | 'ownerDied' | false>} rejected with the signal's reason
+ * @param {Line} line of those that wait for it
+ * @param {{ timeout?: number, signal?: AbortSignal }} options of checkWait
+ * @param {(timeout: number) => Error} late what the promise is rejected with when the timeout has passed
+ * @returns {Promise<'locked' | 'ownerDied'>} rejected also with the signal's reason
  */
-export const lockAsync = async (words, index, deadline = Infinity, signal = undefined) => {
+export const lockAsync = async (words, index, line, options, late) => {
   const identity = words[0]
-  for (let mine = self; ; mine = self | WAITERS) {
-    const outcome = attempt(words, index, mine)
-    if (typeof outcome === 'string') return outcome
-    // oxlint-disable-next-line no-await-in-loop -- until it can be had
-    if (!(await napAsync(words, index, outcome, deadline, signal))) return false
+  let mine = self
+  const tryAgain = () => {
     checkSame(words, identity)
+    const outcome = attempt(words, index, mine)
+    mine = self | WAITERS
+    return typeof outcome === 'string' ? outcome : line.until(index, outcome)
   }
+  const outcome = tryAgain()
+  return outcome === LATER ? line.wait(tryAgain, options, late) : outcome
 }
 
 /**

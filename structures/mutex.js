@@ -2,6 +2,7 @@
 
 import { invalidArgType, timedOut } from '../lib/errors.js'
 import { once } from '../lib/once.js'
+import { Line } from './line.js'
 import { isMine, lock, lockAsync, ownerOf, tryLock, unlock } from './lock.js'
 import { isAlive } from './liveness.js'
 import { checkAlive, FACTS, HEADER_WORDS, magicOf, Structure, wordsOf } from './structure.js'
@@ -41,6 +42,7 @@ export class Mutex extends Structure {
   }
 
   #words = wordsOf(this)
+  #line = new Line(this.#words)
 
   /**
    * Takes the lock; the thread sleeps until it can be had.
@@ -81,12 +83,10 @@ export class Mutex extends Structure {
    * ERR_NOT_A_STRUCTURE, or the signal's reason
    */
   async lockAsync(options) {
-    const { timeout, signal } = checkWait(options)
-    signal?.throwIfAborted()
+    const wait = checkWait(options)
+    wait.signal?.throwIfAborted()
     checkAlive(this)
-    const outcome = await lockAsync(this.#words, LOCK, deadlineOf(timeout), signal)
-    if (outcome === false) throw late(timeout)
-    return outcome
+    return lockAsync(this.#words, LOCK, this.#line, wait, late)
   }
 
   /**

@@ -7,14 +7,13 @@
 //   nap(words, index, value, deadline)                 sleeps while the word holds the value, for a slice at the most;
 //                                                      false, at once, when the deadline has passed. Look again after it
 //   wake(words, index, count)                          wakes those who sleep on it, all of them unless told how many
-//   napAsync(words, index, value, deadline, signal)    the same as a promise, which keeps the thread alive; it is rejected
-//                                                      with the signal's reason when that is aborted
+//   looksAfter(words)          milliseconds after which those look around that wait without sleeping, in line.js
 //   turnDue()                  a promise to be awaited when tasks of this thread that never had to wait have kept the event loop from
 //                              its turn for long, else undefined
+//   tookTurn()                 says that it has had its turn
 
 import { now, setImmediate } from '../lib/engine.js'
 import { checkObject, invalidArgType, outOfRange } from '../lib/errors.js'
-import { keepAlive } from '../lib/keep-alive.js'
 import { peerOf } from '../lib/pages.js'
 
 /** Milliseconds until a waiter looks around: half of what it may take to notice that an owner died. */
@@ -63,16 +62,24 @@ export const checkWait = (options = {}) => {
 export const deadlineOf = (timeout = Infinity) =>
   timeout === Infinity ? Infinity : now() + timeout
 
-const sliceUntil = (deadline, slice = SLICE_MS) =>
-  deadline === Infinity ? slice : Math.min(slice, deadline - now())
+const sliceUntil = (deadline) =>
+  deadline === Infinity ? SLICE_MS : Math.min(SLICE_MS, deadline - now())
+
+/** @returns {number} milliseconds after which to look around where the thread does not sleep */
+export const looksAfter = (words) => (peerOf(words.buffer) === undefined ? SLICE_MS : POLL_MS)
 
 let lastTurn = now()
 let nextTurn
 
+/** The event loop has had its turn. */
+export const tookTurn = () => {
+  lastTurn = now()
+}
+
 const makeTurn = () =>
   new Promise((resolve) => {
     setImmediate(() => {
-      lastTurn = now()
+      tookTurn()
       nextTurn = undefined
       resolve()
     })
@@ -120,41 +127,4 @@ export const nap = (words, index, value, deadline) => {
 export const wake = (words, index, count = Infinity) => {
   Atomics.notify(words, index, count)
   peerOf(words.buffer)?.wake(wordOf(words, index), Math.min(count, ALL))
-}
-
-/** The outcome, or the signal's reason; a notification that comes too late goes to the next waiter. */
-const unlessAborted = (outcome, signal, passOn) =>
-  new Promise((resolve, reject) => {
-    const abort = () => {
-      reject(signal.reason)
-      outcome.then((how) => how === 'ok' && passOn())
-    }
-    signal.addEventListener('abort', abort, { once: true })
-    outcome.then(() => {
-      signal.removeEventListener('abort', abort)
-      resolve()
-    })
-  })
-
-/**
- * The same without putting the thread to sleep. The thread stays alive meanwhile.
- *
- * @param {Int32Array} words
- * @param {number} index
- * @param {number} value
- * @param {number} deadline
- * @param {AbortSignal} [signal]
- * @returns {Promise<boolean>} false when the deadline has passed; rejected with the signal's reason
- */
-export const napAsync = async (words, index, value, deadline, signal) => {
-  signal?.throwIfAborted()
-  const slice = sliceUntil(deadline, peerOf(words.buffer) && POLL_MS)
-  if (slice <= 0) return false
-  const { async, value: outcome } = Atomics.waitAsync(words, index, value, slice)
-  if (!async) return true
-  keepAlive(words, outcome)
-  if (signal === undefined) await outcome
-  else await unlessAborted(outcome, signal, () => wake(words, index, 1))
-  lastTurn = now()
-  return true
 }

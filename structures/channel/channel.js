@@ -11,11 +11,12 @@ import {
   timedOut,
 } from '../../lib/errors.js'
 import { forget, prepare, prepared, read, recall, retain, write } from '../codec.js'
+import { LATER, Line } from '../line.js'
 import { SELF } from '../liveness.js'
 import { lockOrResume, unlock } from '../lock.js'
 import { hasRoomToRead } from '../room.js'
 import { checkAlive, FACTS, magicOf, Structure, wordsOf } from '../structure.js'
-import { checkWait, deadlineOf, nap, napAsync, turnDue } from '../waiting.js'
+import { checkWait, deadlineOf, nap, turnDue } from '../waiting.js'
 import { Patience } from './patience.js'
 import { Reservation } from './reservation.js'
 import { HEAD, RECEIVING, RECORD_HEADER, recordBytes, Ring, RING, SENDING, TAIL } from './ring.js'
@@ -54,6 +55,8 @@ export class Channel extends Structure {
   #words = wordsOf(this)
   #ring = new Ring(this.#words)
   #patience = new Patience()
+  #senders = new Line(this.#words)
+  #receivers = new Line(this.#words)
   /** Whether the oldest record is one that this thread has yet to fill, when there was no room last. */
   #isHeldUp = false
   #capacity = this.#words.length * WORD - RING * WORD - RECORD_HEADER
@@ -109,17 +112,16 @@ export class Channel extends Structure {
 
   /** Sends a message without putting the thread to sleep. */
   async sendAsync(message, options) {
-    const { timeout, signal } = checkWait(options)
-    signal?.throwIfAborted()
+    const wait = checkWait(options)
+    wait.signal?.throwIfAborted()
     const kept = this.#putOrRetain(message)
     if (kept === undefined) return turnDue()
-    const deadline = deadlineOf(timeout)
-    do {
-      // oxlint-disable-next-line no-await-in-loop -- until there is room
-      if (!(await napAsync(this.#words, HEAD, this.#ring.value, deadline, signal)))
-        throw full(timeout)
-      checkAlive(this)
-    } while (!this.#putAgain(kept))
+    this.#untilRoom()
+    return this.#senders.wait(() => this.#putAgain(kept), wait, full)
+  }
+
+  #untilRoom() {
+    return this.#senders.until(HEAD, this.#ring.value)
   }
 
   // Returns what there was no room for.
@@ -132,9 +134,10 @@ export class Channel extends Structure {
   }
 
   #putAgain(kept) {
+    checkAlive(this)
     recall(kept)
     try {
-      return this.#put(kept.byteLength, kept.tag)
+      return this.#put(kept.byteLength, kept.tag) ? undefined : this.#untilRoom()
     } finally {
       forget()
     }
@@ -244,22 +247,21 @@ export class Channel extends Structure {
 
   /** Receives a message without putting the thread to sleep. */
   async receiveAsync(options) {
-    const { timeout, signal } = checkWait(options)
-    const deadline = deadlineOf(timeout)
+    const wait = checkWait(options)
     const turn = turnDue()
     if (turn !== undefined) await turn
-    signal?.throwIfAborted()
+    wait.signal?.throwIfAborted()
+    const message = this.#takeOrAnnounce()
+    return message === LATER ? this.#receivers.wait(this.#takeOrAnnounce, wait, empty) : message
+  }
+
+  #takeOrAnnounce = () => {
     checkAlive(this)
     const ring = this.#ring
-    let message
-    while ((message = this.#take()) === NOTHING) {
-      ring.announce()
-      const { awaited, value } = ring
-      // oxlint-disable-next-line no-await-in-loop -- until there is one
-      if (!(await napAsync(this.#words, awaited, value, deadline, signal))) throw empty(timeout)
-      checkAlive(this)
-    }
-    return message
+    const message = this.#take()
+    if (message !== NOTHING) return message
+    ring.announce()
+    return this.#receivers.until(ring.awaited, ring.value)
   }
 
   /** Receives messages until the channel is closed and empty. */
