@@ -899,6 +899,23 @@ test('a number of buckets that is none is an error with a code for whoever chang
   }
 })
 
+test('a key that would lie beyond the memory is an error of the map', (t) => {
+  for (const [key, tag] of [
+    ['a key in Latin-1', Tag.Latin1],
+    ['κλειδί', Tag.Utf16],
+    [new Uint8Array(9), Tag.Bytes],
+  ]) {
+    const memory = newHeap(1, 1)
+    const map = SharedMap.create(memory)
+    map.set(key, true)
+    const words = new Int32Array(memory.buffer)
+    const byteLength = key.length * (tag === Tag.Utf16 ? 2 : 1)
+    words[words.indexOf((byteLength << 8) | (Tag.True << VALUE_TAG_SHIFT) | tag)] |= 0xffffff00
+    t.throws(() => [...map.keys()], { code: 'ERR_HEAP_CORRUPTED' })
+    t.throws(() => [...map], { code: 'ERR_HEAP_CORRUPTED' })
+  }
+})
+
 test('a number that would lie beyond the memory is an error, and no value', (t) => {
   const memory = newHeap(1, 1)
   const map = SharedMap.create(memory, { maxEntries: 10 })

@@ -417,8 +417,8 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
    * @returns a copy of the value; undefined when there is none
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
    * @throws {RangeError} ERR_OUT_OF_RANGE: the key is longer than 16,777,215 bytes
-   * @throws {Error} ERR_NOT_A_STRUCTURE: the map was destroyed; ERR_HEAP_CORRUPTED: something wrote over it. All methods throw
-   * these two
+   * @throws {Error} ERR_NOT_A_STRUCTURE: the map was destroyed; ERR_HEAP_CORRUPTED, ERR_INVALID_POINTER: something wrote over
+   * it. All methods throw these three
    */
   get(key: K): V | undefined
 

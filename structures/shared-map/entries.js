@@ -118,10 +118,16 @@ export class Entries extends Buckets {
     return this.read(entry, shard, this.words[shard + VERSION])
   }
 
-  /** @returns {unknown} an entry's key, with the lock in hand */
+  /**
+   * @returns {unknown} an entry's key, with the lock in hand
+   * @throws {Error} ERR_HEAP_CORRUPTED
+   */
   readKey(entry) {
     const meta = this.words[entry + META]
-    return read(this.memory, 4 * (entry + KEY), meta >>> 8, meta & TAG_BITS)
+    const ptr = 4 * (entry + KEY)
+    const byteLength = meta >>> 8
+    if (!this.reaches(ptr + byteLength)) throw this.corrupted()
+    return read(this.memory, ptr, byteLength, meta & TAG_BITS)
   }
 
   /**
