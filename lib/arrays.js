@@ -3,7 +3,7 @@
 
 import { types } from 'node:util'
 import { AccessorMemory } from './accessors.js'
-import { isShared } from './engine.js'
+import { bufferOf, isShared } from './engine.js'
 import { MAX_BYTES, checkInteger, invalidArgType, outOfRange, refused } from './errors.js'
 import { withNewBlock } from './new-block.js'
 import { refresh, refreshNow, viewsCovering, viewsOf } from './pages.js'
@@ -35,9 +35,14 @@ const rangeAt = (memory, offset, length, elementBytes) => {
 /** Elements of that type that a block can have. */
 const mostOf = ({ BYTES_PER_ELEMENT }) => Math.floor(MAX_BYTES / BYTES_PER_ELEMENT)
 
-/** A copy of source as an array of that type, unless it is one: a value that cannot be converted is found here. */
-const valuesOf = (TypedArray, source) => {
-  if (types.isTypedArray(source) && source instanceof TypedArray) return source
+/** Whether growth takes the bytes of an array away: it lies in the memory itself, and that is not shared. */
+const isDetachable = (memory, array) =>
+  !isShared(viewsOf(memory).buffer) && array.buffer === bufferOf(memory)
+
+/** A copy of source as an array of that type, unless it is one that stays: a value that cannot be converted is found here. */
+const valuesOf = (memory, TypedArray, source) => {
+  const isOfType = types.isTypedArray(source) && source instanceof TypedArray
+  if (isOfType && !isDetachable(memory, source)) return source
   if (typeof source !== 'object' || source === null) {
     throw invalidArgType('source', 'a number, an iterable or an array-like', source)
   }
@@ -65,7 +70,7 @@ const valuesOf = (TypedArray, source) => {
  * @throws {RangeError} ERR_OUT_OF_MEMORY when the heap cannot hold it
  */
 export const newArray = (memory, TypedArray, source, finish) => {
-  const values = typeof source === 'number' ? undefined : valuesOf(TypedArray, source)
+  const values = typeof source === 'number' ? undefined : valuesOf(memory, TypedArray, source)
   const length = values === undefined ? source : values.length
   checkInteger('length', length, 1, mostOf(TypedArray), 'elements')
   const make = () => memory.malloc(length * TypedArray.BYTES_PER_ELEMENT)
