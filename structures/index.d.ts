@@ -135,7 +135,10 @@ export class Mutex {
 
 /** What a Channel is made with. */
 export interface ChannelOptions {
-  /** Bytes of the longest message, and of all that wait to be received, 8 more for each; by default 65,536, at most 2^29. */
+  /**
+   * Bytes of the longest message, and of all that wait to be received, each a multiple of 8 and 8 more; by default 65,536, at
+   * most 2^29.
+   */
   capacity?: number | undefined
 }
 

@@ -82,7 +82,8 @@ export interface Field<V, I = V> {
    *
    * @param ptr of the struct, in bytes
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: no such struct can be at the pointer. All methods throw these two
+   * @throws {RangeError} ERR_OUT_OF_RANGE: no such struct can be at the pointer. All methods throw these two; at the end of the
+   * memory those of Atomics look for the field only
    */
   get(ptr: number): V
   /**
