@@ -111,6 +111,14 @@ test('another kind of block, another version and other options are refused', (t)
   t.throws(() => Sample.at(memory, block + 16), INVALID_POINTER)
 })
 
+test('a block that is too short for a structure is none, whatever its first words say', (t) => {
+  const memory = new LocalSharedMemory(2)
+  for (const Kind of [structures.Mutex, structures.Channel]) {
+    const short = memory.realloc(Kind.create(memory).ptr, 16)
+    t.throws(() => Kind.at(memory, short), NOT_A_STRUCTURE)
+  }
+})
+
 test('bad arguments are refused', (t) => {
   const memory = newMemory()
   const plain = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })

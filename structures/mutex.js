@@ -35,7 +35,7 @@ class Guard {
 
 /** A lock for all threads. */
 export class Mutex extends Structure {
-  static kind = { name: 'Mutex', magic: magicOf('MUTX'), version: 1 }
+  static kind = { name: 'Mutex', magic: magicOf('MUTX'), version: 1, leastWords: LOCK + 1 }
 
   static plan() {
     return { settings: {}, words: [0] }

@@ -10,7 +10,8 @@
 // A kind is a class:
 //
 //   class Gate extends Structure {
-//     static kind = { name: 'Gate', magic: magicOf('GATE'), version: 1 }
+//     static kind = { name: 'Gate', magic: magicOf('GATE'), version: 1,
+//                     leastWords: 7 }   // optional: of the shortest block, header included
 //     static plan(options) {               // checks the options and throws for bad ones
 //       return { settings: { width },     // what open() compares: plain values, all of them, in one order
 //                words: [width, 0, 0],    // the kind's own words, from HEADER_WORDS on
@@ -77,13 +78,13 @@ const imageOf = ({ magic, version }, { settings, words }) => {
 }
 
 // A structure's block, which has to be a live one.
-const wordsAt = (memory, ptr, { name, magic, version }) => {
+const wordsAt = (memory, ptr, { name, magic, version, leastWords = HEADER_WORDS }) => {
   checkInteger('ptr', ptr, 1, MAX_BYTES, 'bytes')
   const byteLength = memory.sizeof(ptr)
   const { buffer } = viewsCovering(memory, ptr, byteLength, 'ptr')
   const words = new Int32Array(buffer, ptr, Math.floor(byteLength / WORD))
   if (words[IDENTITY] === 0) undoCutShort(buffer)
-  if (words.length < HEADER_WORDS || words[MAGIC] !== magic || words[IDENTITY] === 0) {
+  if (words.length < leastWords || words[MAGIC] !== magic || words[IDENTITY] === 0) {
     throw notAStructure(`The block at byte ${ptr} is not a ${name}`)
   }
   if (words[VERSION] !== version) {

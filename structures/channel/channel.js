@@ -25,6 +25,8 @@ const DEFAULT_CAPACITY = 65_536
 /** Bytes; the ends of the ring fit in a word. */
 const MAX_CAPACITY = 2 ** 29
 const WORD = 4
+/** Words of the shortest ring: a record of 8 bytes. */
+const LEAST_RING = 4
 /** Twice a cache line: processors fetch them in pairs. */
 const ALIGN = 128
 /** What take answers when there is no message yet. */
@@ -37,7 +39,12 @@ const heldUp = () => deadlock('This thread waits for what it has reserved itself
 
 /** A queue of messages for all threads. */
 export class Channel extends Structure {
-  static kind = { name: 'Channel', magic: magicOf('CHAN'), version: 1 }
+  static kind = {
+    name: 'Channel',
+    magic: magicOf('CHAN'),
+    version: 1,
+    leastWords: RING + LEAST_RING,
+  }
 
   static plan(options = {}) {
     checkObject('options', options)
