@@ -514,6 +514,18 @@ fn a_large_block_that_another_thread_has_published_serves_and_the_others_come_al
 }
 
 #[test]
+fn a_thread_has_at_most_half_of_a_stack_to_itself_from_the_first() {
+    let (cache, _, _) = pair();
+    for figure in [SPARE, LARGE_SPARE] {
+        cache.rows.set_figure(figure, u32::MAX / 2);
+    }
+    for row in ROWS {
+        let width = cache.budget.first_width(row, u32::MAX);
+        assert!(width > 1 && width as usize <= cache.rows.row(row).slots().len() / 2, "row {row}");
+    }
+}
+
+#[test]
 fn no_large_block_is_lost_when_others_cannot_be_put_back() {
     let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
     let mut fixture = Fixture::of_pages(400, [mine.rows(), theirs.rows()]);

@@ -305,6 +305,26 @@ fn the_cache_is_filled_emptied_and_comes_to_rest() {
 }
 
 #[test]
+fn a_block_that_waits_is_none_for_one_that_is_aligned_or_that_has_grown() {
+    let memory = Memory::new(200);
+    let [heap, other] = [(); 2].map(|()| memory.open(None, false));
+    let blocks = [(); 10].map(|()| malloc(&heap, 40_000));
+    let rows = other.cache().rows().words();
+    let js = JsCache::new(&memory.words, rows, &other.entry().live_blocks);
+    for block in blocks {
+        if !js.push_large(block) {
+            other.make_room(js.head_of_large(block)).unwrap();
+            assert!(js.push_large(block));
+        }
+    }
+    for (align, search) in [(2 * GRAIN, Search::Quick), (GRAIN, Search::Moving)] {
+        let block = heap.malloc(40_000, align, search).unwrap();
+        assert!(block.is_multiple_of(align) && !blocks.contains(&block));
+    }
+    assert!(blocks.contains(&malloc(&heap, 40_000)));
+}
+
+#[test]
 fn debug_mode_guards_blocks_and_tells_who_made_them() {
     let memory = Memory::new(20);
     let heap = memory.open(None, true);

@@ -26,6 +26,21 @@ fn make_runs(heap: &Heap<'_>, lengths: &[u32]) -> Vec<u32> {
 }
 
 #[test]
+fn only_a_heap_that_can_grow_is_cheap_or_dear_to_grow() {
+    for (length, maximum, cheap, dear) in [
+        (15, 16, true, false),
+        (16, 17, false, true),
+        (15, 15, false, false),
+        (40, 40, false, false),
+    ] {
+        let words = pages(length);
+        let heap = whole_heap(&words, maximum);
+        let found = (heap.is_cheap_to_grow().unwrap(), heap.is_dear_to_grow().unwrap());
+        assert_eq!(found, (cheap, dear), "{length} pages of {maximum}");
+    }
+}
+
+#[test]
 fn a_block_lies_in_the_lowest_run_that_has_room() {
     let words = pages(40);
     let heap = whole_heap(&words, 40);
