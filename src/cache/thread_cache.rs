@@ -137,8 +137,9 @@ impl ThreadCache {
 
     /// What is done before a span or a large block takes units: puts the blocks back that are long
     /// for the heap, and frees the spans of which nobody uses a block, if much is kept and the
-    /// memory has grown lately. Else such spans stay where they are, what is used spreads over the
-    /// whole heap, and it grows again though much of it is free, in pieces.
+    /// memory has grown, lately or so long after the last look that another one is worth it. Else such
+    /// spans stay where they are, what is used spreads over the whole heap, and it grows again though
+    /// much of it is free, in pieces.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache and the depot.
