@@ -93,6 +93,25 @@ test('whoever gives up behind the first does so in time, and the others are serv
   t.deepEqual(await Promise.all([first, second, third]), [0, 1, 2])
 })
 
+test('one whose time is over takes nothing from those before it', async (t) => {
+  const mutex = Mutex.create(newMemory())
+  mutex.lock()
+  const served = []
+  const first = mutex.lockAsync().then(() => served.push('first'))
+  const late = mutex.lockAsync({ timeout: 5 }).then(
+    () => served.push('late'),
+    (error) => t.is(error.code, TIMED_OUT.code),
+  )
+  await sleep(1)
+  mutex.unlock()
+  const until = performance.now() + 20
+  while (performance.now() < until);
+  await within(LATEST, 'the first', first)
+  t.deepEqual(served, ['first'])
+  mutex.unlock()
+  await late
+})
+
 test('a notification that finds nobody in the line goes to another handle', async (t) => {
   const mutex = Mutex.create(newMemory())
   const other = Mutex.at(mutex.memory, mutex.ptr)

@@ -19,7 +19,7 @@ const hold = (entry) => {
 
 const letGo = (entry) => {
   awaited.delete(entry)
-  if (awaited.size === 0) timer.unref()
+  if (awaited.size === 0) timer?.unref()
 }
 
 /**
@@ -30,6 +30,7 @@ const letGo = (entry) => {
  */
 export const keepAlive = (array, promise) => {
   const entry = { array }
-  hold(entry)
+  // Before it is held: the caller may be cut short in between, by the timeout of vm, and would hold it for ever.
   promise.then(() => letGo(entry))
+  hold(entry)
 }

@@ -131,8 +131,10 @@ export class Line {
     const rest = Math.max(Math.ceil(deadline - now()), 1)
     const look = () => {
       if (!this.#waiters.has(waiter)) return
-      if (now() < deadline) this.#expire(waiter, deadline, late)
-      else if (!this.#isServed(waiter)) this.#giveUp(waiter, late())
+      if (now() < deadline) return this.#expire(waiter, deadline, late)
+      // What there is now is for those before it first.
+      this.#serve(false)
+      this.#giveUp(waiter, late())
     }
     waiter.timer = setTimeout(look, Math.min(rest, LONGEST_MS))
   }
