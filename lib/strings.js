@@ -63,7 +63,7 @@ const lengthOfText = (memory, ptr, size) => {
 /** Writes the text, whose bytes are given if it is short, and a NUL behind it if there is room. */
 const write = (memory, ptr, text, bytes, byteLength, room) => {
   const { u8 } = viewsCovering(memory, ptr, room, 'ptr')
-  if (bytes === undefined) nodeBufferOf(memory).utf8Write(text, ptr, byteLength)
+  if (bytes === undefined) nodeBufferOf(memory).write(text, ptr, byteLength)
   else u8.set(bytes, ptr)
   if (byteLength < room) u8[ptr + byteLength] = 0
 }
