@@ -49,11 +49,12 @@ impl ThreadCache {
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
-        if !free_blocks.depot.has(free_blocks.thread, class) {
+        let is_empty = self.rows.row(class).blocks().is_empty();
+        if is_empty && !free_blocks.depot.has(free_blocks.thread, class) {
             free_blocks.depot.fetch(free_blocks.thread, class);
         }
-        if (self.long.are_kept() || free_blocks.depot.is_worth_tidying())
-            && self.rows.row(class).blocks().is_empty()
+        if is_empty
+            && (self.long.are_kept() || free_blocks.depot.is_worth_tidying())
             && !free_blocks.has(class)?
         {
             self.tidy(free_blocks)?;
