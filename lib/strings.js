@@ -49,8 +49,7 @@ const decode = (u8, start, count) => {
 }
 
 /** Bytes before the first NUL; all when there is none. The engine's own search goes through shared bytes one by one. */
-const lengthOfText = (memory, ptr, size) => {
-  const { u8 } = viewsCovering(memory, ptr, size, 'ptr')
+const lengthOfText = (memory, u8, ptr, size) => {
   const short = Math.min(size, SHORT_SEARCH)
   for (let at = 0; at < short; at++) if (u8[ptr + at] === 0) return at
   if (size === short) return size
@@ -89,8 +88,9 @@ export class StringMemory extends AtomicMemory {
       checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
       return decode(viewsCovering(this, ptr, byteLength, 'ptr').u8, ptr, byteLength)
     }
-    const count = lengthOfText(this, ptr, this.sizeof(ptr))
-    return decode(viewsCovering(this, ptr, count, 'ptr').u8, ptr, count)
+    const size = this.sizeof(ptr)
+    const { u8 } = viewsCovering(this, ptr, size, 'ptr')
+    return decode(u8, ptr, lengthOfText(this, u8, ptr, size))
   }
 
   /** Allocates a block that holds a text as UTF-8, and a NUL behind it. */
