@@ -4,7 +4,7 @@
 import { setInterval } from './engine.js'
 
 /** The longest that a timer can take, in milliseconds: 24 days; then it starts again. */
-const LONGEST_MS = 2 ** 31 - 1
+export const LONGEST_MS = 2 ** 31 - 1
 
 /** A timer that does nothing, referenced while anything is awaited. */
 let timer

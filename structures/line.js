@@ -13,13 +13,11 @@
 // stand in the line, which waits already: nothing is taken for a caller that has no promise, and others find the line as it was.
 
 import { clearTimeout, now, setTimeout } from '../lib/engine.js'
-import { keepAlive } from '../lib/keep-alive.js'
+import { keepAlive, LONGEST_MS } from '../lib/keep-alive.js'
 import { deadlineOf, looksAfter, tookTurn, wake } from './waiting.js'
 
 /** What an attempt answers that has to wait. */
 export const LATER = Symbol('later')
-/** The longest that a timer can take, in milliseconds. */
-const LONGEST_MS = 2 ** 31 - 1
 
 /** Those of one thread that wait for the same of a structure. */
 export class Line {
