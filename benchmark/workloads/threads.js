@@ -69,13 +69,15 @@ function threadsCase(kernel, most, { teams, least, largest }) {
   }
 }
 
-const UNIT = 'million pairs of malloc and free a second, all threads together'
+const throughput = {
+  unit: 'million pairs of malloc and free a second, all threads together',
+  convert: (nanoseconds) => NANOSECONDS_TO_MILLIONS / nanoseconds,
+}
 
 const group = (name, title, kernel) => ({
   name,
   title,
-  unit: UNIT,
-  convert: (nanoseconds) => NANOSECONDS_TO_MILLIONS / nanoseconds,
+  ...throughput,
   base: column(1),
   cases: ({ scale }) => [
     threadsCase(kernel, 500_000 * scale, { teams: TEAMS, least: 16, largest: KIB }),
@@ -85,8 +87,7 @@ const group = (name, title, kernel) => ({
 const pipeline = {
   name: 'threads pipeline',
   title: 'One thread takes blocks, another frees them',
-  unit: UNIT,
-  convert: (nanoseconds) => NANOSECONDS_TO_MILLIONS / nanoseconds,
+  ...throughput,
   cases: ({ scale }) =>
     [
       ['16 B … 1 KiB', 16, KIB, 500_000],
