@@ -926,3 +926,28 @@ test('a number that would lie beyond the memory is an error, and no value', (t) 
   words[meta] |= 0xffffff00
   t.throws(() => [...map.values()], { code: 'ERR_HEAP_CORRUPTED' })
 })
+
+test('a memory of 4 GiB has maps, and may become so long while it has one', (t) => {
+  const memory = new LocalSharedMemory(10, 65_536)
+  const early = SharedMap.create(memory)
+  early.set('before', 1)
+  memory.grow(65_536 - memory.buffer.byteLength / 65_536)
+  const low = memory.malloc(4_200_000_000)
+  memory.setUint8(2 ** 32 - 1, 0)
+  const map = SharedMap.create(memory, { maxEntries: 100 })
+  for (const it of [early, map]) {
+    for (let key = 0; key < 200; key++) it.set(key, `${key}`)
+    t.is(it.get(199), '199')
+    t.true(it.delete(199))
+    t.false(it.has(199))
+    t.is([...it].length, it.size)
+  }
+  t.is(early.get('before'), 1)
+  early.set('far', 'x'.repeat(1_000_000))
+  t.is(early.get('far').length, 1_000_000)
+  early.set('more', 1)
+  t.is(map.size, 99)
+  for (const it of [early, map]) it.destroy()
+  memory.free(low)
+  t.is(memory.length, 0)
+})

@@ -16,7 +16,7 @@ export class Space {
     this.words = i32
     this.floats = f64
     /** The words and bytes that the views show. */
-    this.wordLimit = byteLength >>> 2
+    this.wordLimit = byteLength / 4
     this.byteLimit = byteLength
   }
 
