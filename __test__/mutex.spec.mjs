@@ -226,6 +226,30 @@ test('withLock gives the lock up when the function returns, throws, or its promi
   t.true(free())
 })
 
+test('what a function throws comes out of withLock though it gave the lock up, or destroyed the mutex', async (t) => {
+  const fault = new Error('a fault')
+  for (const end of ['unlock', 'destroy']) {
+    const failAfter = (mutex) => () => {
+      mutex[end]()
+      throw fault
+    }
+    const [first, second] = [newMutex(), newMutex()]
+    t.throws(() => first.withLock(failAfter(first)), { is: fault })
+    const fail = failAfter(second)
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await t.throwsAsync(
+      second.withLock(async () => fail()),
+      { is: fault },
+    )
+  }
+  const mutex = newMutex()
+  t.throws(() => mutex.withLock(() => mutex.unlock()), NOT_LOCKED)
+  await t.throwsAsync(
+    mutex.withLock(async () => mutex.unlock()),
+    NOT_LOCKED,
+  )
+})
+
 test('a guard gives the lock up once', (t) => {
   const mutex = newMutex()
   const guard = mutex.acquire()

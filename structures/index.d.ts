@@ -120,7 +120,7 @@ export class Mutex {
    * @param run is told how the lock was got
    * @param options of `lock`
    * @returns what the function returns
-   * @throws as `lock` does, and what the function throws
+   * @throws as `lock` does, and what the function throws; ERR_NOT_LOCKED: it has given the lock up itself, and thrown nothing
    */
   withLock<T>(run: (outcome: LockOutcome) => T, options?: WaitOptions): T
 

@@ -117,29 +117,40 @@ export class Mutex extends Structure {
    * @param {object} [options] of lock()
    * @returns {unknown} what it returns
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {Error} as lock() does, and what it throws
+   * @throws {Error} as lock() does, and what it throws; ERR_NOT_LOCKED when it has given the lock up and thrown nothing
    */
   withLock(run, options) {
     if (typeof run !== 'function') throw invalidArgType('run', 'a function', run)
     const outcome = this.lock(options)
-    let isPending = false
+    let result
     try {
-      const result = run(outcome)
-      if (typeof result?.then !== 'function') return result
-      const promise = this.#unlockAfter(result)
-      isPending = true
-      return promise
-    } finally {
-      if (!isPending) this.unlock()
+      result = run(outcome)
+      if (typeof result?.then === 'function') return this.#unlockAfter(result)
+    } catch (error) {
+      // That the function gave the lock up itself counts for less. This is no method: at the end of the stack there is no room
+      // for another call.
+      try {
+        this.unlock()
+      } catch {}
+      throw error
     }
+    this.unlock()
+    return result
   }
 
   async #unlockAfter(promise) {
+    let result
     try {
-      return await promise
-    } finally {
-      this.unlock()
+      result = await promise
+    } catch (error) {
+      // As in withLock.
+      try {
+        this.unlock()
+      } catch {}
+      throw error
     }
+    this.unlock()
+    return result
   }
 
   get #state() {
