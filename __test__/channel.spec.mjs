@@ -477,6 +477,8 @@ test('a line shows it', (t) => {
     inspect(channel),
     `Channel { ptr: ${channel.ptr}, capacity: 104, usedBytes: ${NUMBER_RECORD}, closed: false }`,
   )
+  wordsOf(channel)[HEAD] = -1
+  t.is(inspect(channel), `Channel { ptr: ${channel.ptr}, error: 'ERR_HEAP_CORRUPTED' }`)
 })
 
 test('what is written over is an error, and hangs nobody', (t) => {

@@ -737,8 +737,10 @@ test('it shows itself in a line', (t) => {
   t.false(line.includes('\n'))
   t.true(line.startsWith(`SharedMap { ptr: ${map.ptr}, size: 1, bytes: `))
   t.is(inspect({ map }, { depth: 0 }), '{ map: [SharedMap] }')
+  t.regex(inspect(Object.create(map)), /SharedMap/)
+  t.regex(inspect(new Proxy(map, {})), /SharedMap/)
   map.destroy()
-  t.is(inspect(map), `SharedMap { ptr: ${map.ptr}, error: 'ERR_NOT_A_STRUCTURE' }`)
+  t.is(inspect(map), `SharedMap { ptr: ${map.ptr}, state: 'destroyed' }`)
 })
 
 test('a map works in debug mode, and nothing is found wrong with its blocks', (t) => {

@@ -215,9 +215,17 @@ export class Structure {
     if (!(#words in this)) return this
     const { name } = this.constructor.kind
     if (depth < 0) return options.stylize(`[${name}]`, 'special')
-    const destroyed = this.#words[IDENTITY] !== this.#identity
-    const facts = destroyed ? { state: 'destroyed' } : this[FACTS]()
-    return `${name} ${inspect({ ptr: this.#ptr, ...facts }, { ...options, breakLength: Infinity })}`
+    const shown = { ptr: this.#ptr, ...this.#facts }
+    return `${name} ${inspect(shown, { ...options, breakLength: Infinity })}`
+  }
+
+  get #facts() {
+    if (this.#words[IDENTITY] !== this.#identity) return { state: 'destroyed' }
+    try {
+      return this[FACTS]()
+    } catch (error) {
+      return { error: error.code ?? error.message }
+    }
   }
 
   /** @returns {import('../index.js').LocalSharedMemory} the memory that it lies in */

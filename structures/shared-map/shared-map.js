@@ -1,9 +1,8 @@
 // SharedMap as a user has it: checks what it is given, and leaves the rest to the table.
 
-import { inspect } from 'node:util'
 import { checkObject, invalidArgType } from '../../lib/errors.js'
 import { forget, prepare } from '../codec.js'
-import { checkAlive, magicOf, Structure, wordsOf } from '../structure.js'
+import { checkAlive, FACTS, magicOf, Structure, wordsOf } from '../structure.js'
 import { unpack } from './entries.js'
 import { checkTtl, planMap } from './plan.js'
 import { Table } from './table.js'
@@ -221,18 +220,7 @@ export class SharedMap extends Structure {
     super.destroy()
   }
 
-  /** What util.inspect shows: how it is used, in a line. */
-  [inspect.custom](depth, options) {
-    if (depth < 0) return options.stylize('[SharedMap]', 'special')
-    return `SharedMap ${inspect(this.#summary, { ...options, breakLength: Infinity })}`
-  }
-
-  get #summary() {
-    try {
-      checkAlive(this)
-      return { ptr: this.ptr, ...this.#table.stats() }
-    } catch (error) {
-      return { ptr: this.ptr, error: error.code }
-    }
+  [FACTS]() {
+    return this.#table.stats()
   }
 }
