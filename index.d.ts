@@ -335,7 +335,8 @@ export class LocalSharedMemory extends EngineMemory {
    *
    * A memory without a heap gets one on the first `malloc`. Whether it is in debug mode is found out. On a subclass, its
    * constructor is called without arguments; what it calls `super` with does not matter: it becomes the memory that was
-   * given. A memory that has the class already is returned as it is, whatever the class and the options say.
+   * given, and a LocalSharedMemory if the constructor throws after that. A memory that has the class already is returned as
+   * it is, whatever the class and the options say.
    *
    * Copies of the package in one process, as npm installs them for dependencies that ask for it themselves, work on one
    * heap when they are of the same version. A memory that another version has open, or made the heap of, is refused, here

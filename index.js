@@ -68,7 +68,14 @@ export class LocalSharedMemory extends StringMemory {
     checkObject('options', options)
     const { heapBase, debug } = options
     if (isObject(memory) && hasHeap(memory)) return memory
-    return adopt(this, memory, openReceived(memory, { heapBase, debug }))
+    const opened = openReceived(memory, { heapBase, debug })
+    try {
+      return adopt(this, memory, opened)
+    } catch (error) {
+      // What a subclass's constructor was to do is not done, so that it is none of that class.
+      if (hasHeap(memory)) Object.setPrototypeOf(memory, LocalSharedMemory.prototype)
+      throw error
+    }
   }
 
   /** The memory of a name, the same one in every worker that is started afterwards. */

@@ -77,6 +77,32 @@ test('a constructor that returns something else, or throws, makes no later memor
   t.is(LocalSharedMemory.from(memory), memory)
 })
 
+test('a constructor that fails once it has its memory leaves that a memory of no subclass', (t) => {
+  class Late extends LocalSharedMemory {
+    constructor() {
+      super()
+      throw new RangeError('late')
+    }
+  }
+  class Else extends LocalSharedMemory {
+    constructor() {
+      super()
+      return {}
+    }
+  }
+  for (const [Class, expected] of [
+    [Late, { instanceOf: RangeError }],
+    [Else, INVALID_TYPE],
+  ]) {
+    const memory = plain()
+    t.throws(() => Class.from(memory), expected)
+    t.is(Object.getPrototypeOf(memory), LocalSharedMemory.prototype)
+    t.is(Class.from(memory), memory)
+    memory.free(memory.malloc(8))
+    t.is(memory.length, 0)
+  }
+})
+
 test('from takes what is a memory, whatever its prototype, and nothing else', (t) => {
   t.throws(() => LocalSharedMemory.from(Object.create(LocalSharedMemory.prototype)), INVALID_TYPE)
   t.throws(() => LocalSharedMemory.from(Object.create(plain())), INVALID_TYPE)
