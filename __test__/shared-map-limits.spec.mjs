@@ -191,10 +191,13 @@ for (const [maxBytes, length] of [
     const { bytes, evictions, size } = map.stats()
     t.true(evictions > 0 && size > 1 && bytes > maxBytes / 2)
     t.true(memory.stats().usedBytes - before >= bytes)
-    t.is(
-      codeOf(() => map.set('large', new Uint8Array(maxBytes))),
-      'ERR_OUT_OF_RANGE',
-    )
+    for (const byteLength of [maxBytes, 2 ** 31]) {
+      const large = new Uint8Array(byteLength)
+      t.is(
+        codeOf(() => map.set('large', large)),
+        'ERR_OUT_OF_RANGE',
+      )
+    }
     t.is(map.size, size)
   })
 }

@@ -273,4 +273,4 @@ export const unpack = (value) => (value instanceof Packed ? value.unpack() : val
 const spareFor = (byteLength) => ((byteLength + HEADER + GRAIN - 1) >>> 4) & (SPARE_COUNT - 1)
 
 /** Bytes that a block of a length takes at the least. */
-export const leastBlock = (byteLength) => (byteLength + HEADER + GRAIN - 1) & -GRAIN
+export const leastBlock = (byteLength) => Math.ceil((byteLength + HEADER) / GRAIN) * GRAIN
