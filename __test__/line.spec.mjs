@@ -93,6 +93,48 @@ test('whoever gives up behind the first does so in time, and the others are serv
   t.deepEqual(await Promise.all([first, second, third]), [0, 1, 2])
 })
 
+const keepBusy = (milliseconds) => {
+  for (const end = performance.now() + milliseconds; performance.now() < end;);
+}
+
+test('a call that finds a message takes none from those that wait', async (t) => {
+  // At once; when the event loop is due its turn; when the wait in the engine is over.
+  for (const [busy, options] of [[0], [0, { timeout: 0 }], [15], [60]]) {
+    const channel = newChannel()
+    const first = channel.receiveAsync()
+    // oxlint-disable-next-line no-await-in-loop -- until the first waits
+    await setImmediate()
+    channel.send(1)
+    channel.send(2)
+    keepBusy(busy)
+    const second = channel.receiveAsync(options)
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    t.deepEqual(await Promise.all([first, second]), [1, 2])
+  }
+})
+
+test.serial(
+  'a call whose task runs first takes nothing from one that lets the event loop have its turn',
+  async (t) => {
+    const channel = newChannel()
+    const mutex = Mutex.create(newMemory())
+    mutex.lock()
+    await setImmediate()
+    let second
+    const task = mutex.lockAsync().then(() => {
+      second = channel.receiveAsync()
+    })
+    channel.send(1)
+    channel.send(2)
+    keepBusy(15)
+    const first = channel.receiveAsync()
+    mutex.unlock()
+    keepBusy(5)
+    await task
+    t.deepEqual(await Promise.all([first, second]), [1, 2])
+  },
+)
+
 test('one whose time is over takes nothing from those before it', async (t) => {
   const mutex = Mutex.create(newMemory())
   mutex.lock()

@@ -3,6 +3,7 @@
 //
 //   const line = new Line(words)
 //   line.until(index, value)               what an attempt answers that has to wait while a word holds a value: LATER
+//   line.attemptInTurn(attempt)            what an attempt answers; LATER, and none is made, when others stand in the line
 //   line.wait(attempt, options, late)      a promise of what an attempt answers in the end. An attempt that has to wait
 //                                          was made just before
 //
@@ -43,6 +44,17 @@ export class Line {
   }
 
   /**
+   * Makes an attempt, unless others stand in the line, whom it would overtake.
+   *
+   * @param {() => unknown} attempt
+   * @returns {unknown} what it answers
+   */
+  attemptInTurn(attempt) {
+    if (this.#waiters.size === 0) return attempt()
+    return this.until(this.#index, Atomics.load(this.#words, this.#index))
+  }
+
+  /**
    * Waits until an attempt answers something else than LATER. It is not made for a caller that gave up before.
    *
    * @param {() => unknown} attempt
@@ -53,9 +65,9 @@ export class Line {
   async wait(attempt, { timeout, signal }, late) {
     signal?.throwIfAborted()
     const deadline = deadlineOf(timeout)
-    if (now() >= deadline) throw late(timeout)
+    if (now() >= deadline && this.#waiters.size === 0) throw late(timeout)
     while (!this.#engage()) {
-      const outcome = attempt()
+      const outcome = this.attemptInTurn(attempt)
       if (outcome !== LATER) return outcome
     }
     const waiter = { attempt }

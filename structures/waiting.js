@@ -85,9 +85,9 @@ const makeTurn = () =>
     })
   })
 
-/** @returns {Promise<void> | undefined} */
+/** @returns {Promise<void> | undefined} the same for all who ask before the turn, so that nobody overtakes those who await it */
 export const turnDue = () => {
-  if (now() - lastTurn < TURN_MS) return undefined
+  if (nextTurn === undefined && now() - lastTurn < TURN_MS) return undefined
   nextTurn ??= makeTurn()
   return nextTurn
 }

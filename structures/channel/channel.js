@@ -258,7 +258,7 @@ export class Channel extends Structure {
     const turn = turnDue()
     if (turn !== undefined) await turn
     wait.signal?.throwIfAborted()
-    const message = this.#takeOrAnnounce()
+    const message = this.#receivers.attemptInTurn(this.#takeOrAnnounce)
     return message === LATER ? this.#receivers.wait(this.#takeOrAnnounce, wait, empty) : message
   }
 
