@@ -2,6 +2,7 @@
 //! JavaScript and WebAssembly may write any of them at any time. Nothing here knows what a word
 //! means; every index is checked, so a corrupted record can never lead outside the memory.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
 
 use super::undo::{Place, UndoLog};
@@ -85,6 +86,16 @@ impl<'m> Words<'m> {
     pub fn set_unused(self, index: u32, value: u32) -> Result<()> {
         let word = self.words.get(index as usize).ok_or(Fault::Corrupted)?;
         word.store(value, Relaxed);
+        Ok(())
+    }
+
+    /// Writes 0 to the words of a range, as [`Words::set_unused`] does.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`] when they do not all lie inside the memory.
+    pub fn clear_unused(self, range: Range<u32>) -> Result<()> {
+        let words = self.words.get(range.start as usize..range.end as usize);
+        words.ok_or(Fault::Corrupted)?.iter().for_each(|word| word.store(0, Relaxed));
         Ok(())
     }
 

@@ -99,12 +99,10 @@ impl<B: Bytes> SharedHeap<B> {
 
     // Writes the words of a block that nobody else knows of: `image`, then zeros.
     fn fill(&self, pointer: u32, byte_length: u32, image: &[u32]) -> Result<()> {
-        let words = self.words();
-        for (index, word) in
-            (0..byte_length / 4).zip(image.iter().copied().chain(std::iter::repeat(0)))
-        {
-            words.set_unused(pointer / 4 + index, word)?;
+        let (words, first) = (self.words(), pointer / 4);
+        for (index, &word) in (first..).zip(image) {
+            words.set_unused(index, word)?;
         }
-        Ok(())
+        words.clear_unused(first + image.len() as u32..first + byte_length / 4)
     }
 }
