@@ -73,8 +73,10 @@ const hashOf = (settings) => {
 const newIdentity = () => Math.trunc(Math.random() * (2 ** 32 - 1)) + 1
 
 const imageOf = ({ magic, version }, { settings, words }) => {
-  const header = [newIdentity(), magic, version, hashOf(settings)]
-  return Uint32Array.from([...header, ...words], (word) => word >>> 0)
+  const image = new Uint32Array(HEADER_WORDS + words.length)
+  image.set([newIdentity(), magic, version, hashOf(settings)])
+  image.set(words, HEADER_WORDS)
+  return image
 }
 
 // A structure's block, which has to be a live one.

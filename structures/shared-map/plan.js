@@ -1,6 +1,6 @@
 // What a map is made with: its options, checked, and the first words of its block.
 
-import { randomFillSync } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import {
   checkInteger,
   checkObject,
@@ -12,6 +12,7 @@ import { HEADER_WORDS } from '../structure.js'
 import { FIRST_SHARD, FIRST_STRIPE, HASH_KEY, LIMITS, SHARD_BITS, SHARD_WORDS } from './layout.js'
 
 const WORD = 4
+const ANY_WORD = 2 ** 32
 /** A line of the processor's cache: what two threads write is never in one. */
 const LINE = 64
 /** A map is divided into no more than 2^6 shards. */
@@ -50,7 +51,7 @@ const checkSettings = (settings) => {
 const wordsFor = (settings, shardBits) => {
   const words = new Int32Array(FIRST_STRIPE)
   words[SHARD_BITS] = shardBits
-  randomFillSync(words, HASH_KEY, 2)
+  words.set([randomInt(ANY_WORD), randomInt(ANY_WORD)], HASH_KEY)
   const { ttl, maxEntries, maxBytes } = settings
   new Float64Array(words.buffer).set([ttl, maxEntries, maxBytes], LIMITS >>> 1)
   return words.subarray(HEADER_WORDS)

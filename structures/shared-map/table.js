@@ -66,8 +66,11 @@ const loadLast = NEEDS_FENCE
     }
   : load
 
-const wordsFrom = (first, step, count) =>
-  Array.from({ length: count }, (_, index) => first + index * step)
+const wordsFrom = (first, step, count) => {
+  const words = []
+  for (let index = 0; index < count; index++) words.push(first + index * step)
+  return words
+}
 
 /** A map, as one thread has it open. */
 export class Table extends Limited {
