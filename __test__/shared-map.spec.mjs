@@ -351,6 +351,16 @@ test('a map grows to any number of entries, and is walked whole', (t) => {
   t.is(memory.stats().usedBytes, before)
 })
 
+test('null is a value that getOrInsert finds: it does not look at the other one then, and takes no lock', (t) => {
+  const map = SharedMap.create(newHeap())
+  map.set('nothing', null)
+  t.is(map.getOrInsert('nothing', undefined), null)
+  t.is(
+    map.update('key', () => map.getOrInsert('nothing', 1)),
+    null,
+  )
+})
+
 test('a map of any size is cleared', (t) => {
   const map = SharedMap.create(newHeap())
   for (let key = 0; key < 50_000; key++) map.set(key, key)

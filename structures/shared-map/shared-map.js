@@ -110,7 +110,8 @@ export class SharedMap extends Structure {
    */
   getOrInsert(key, value) {
     checkAlive(this)
-    const found = this.#table.get(key) ?? this.#insert(key, value)
+    const before = this.#table.get(key)
+    const found = before === undefined ? this.#insert(key, value) : before
     return found === undefined ? value : unpack(found)
   }
 
