@@ -181,6 +181,19 @@ test('a short message is sent while a long one before it has no room', async (t)
   t.is(channel.receive(), 'z'.repeat(90))
 })
 
+test('it is sent in the end where there is so little room that nobody is woken for it', async (t) => {
+  const channel = newChannel(200)
+  const texts = ['x'.repeat(30), 'y'.repeat(120), 'w'.repeat(16)]
+  for (const text of texts) channel.send(text)
+  const long = channel.sendAsync('z'.repeat(190))
+  const short = channel.sendAsync('s'.repeat(20))
+  t.is(channel.receive(), texts[0])
+  await within(LATEST, 'the short one', short)
+  for (const text of [texts[1], texts[2], 's'.repeat(20)]) t.is(channel.receive(), text)
+  await long
+  t.is(channel.receive(), 'z'.repeat(190))
+})
+
 test('closing and destroying it tell all that wait', async (t) => {
   const channel = newChannel(1)
   const receiving = times(() => channel.receiveAsync())
