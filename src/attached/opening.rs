@@ -73,13 +73,10 @@ fn set_up(file: File, wish: Wish) -> Outcome<Attachment> {
     }
     match found.filter(|found| !found.is_half_made()) {
         Some(found) => enter(file, &found, wish),
-        None => make(&file, wish).inspect_err(|_| drop(shared_file::resize(&file, 0))).and_then(
-            |layout| {
-                let attachment = open(file, layout)?;
-                attachment.take_over()?;
-                Ok(attachment)
-            },
-        ),
+        None => {
+            let spare = file.try_clone()?;
+            enter_new(file, wish).inspect_err(|_| drop(shared_file::resize(&spare, 0)))
+        }
     }
 }
 
@@ -91,6 +88,14 @@ fn read_header(file: &File) -> Outcome<Option<Found>> {
     let mut words = [0; HEADER_WORDS];
     words.iter_mut().zip(read).for_each(|(word, read)| *word = read);
     Ok((!bytes.is_empty()).then(|| Found::new(words)))
+}
+
+// Makes the file and attaches it.
+fn enter_new(file: File, wish: Wish) -> Outcome<Attachment> {
+    let layout = make(&file, wish)?;
+    let attachment = open(file, layout)?;
+    attachment.take_over()?;
+    Ok(attachment)
 }
 
 // Attaches a file that was made before.

@@ -58,6 +58,18 @@ fn a_memory_may_grow_as_far_as_its_maker_said() {
 }
 
 #[test]
+fn a_file_that_was_made_in_vain_is_empty() {
+    let file = TestFile::new("vain");
+    let open = || File::options().read(true).write(true).create(true).truncate(false).open(&file.0);
+    let others = [0; slots::MOST as usize].map(|_| open().unwrap());
+    assert!(others.iter().all(|other| slots::take(other).unwrap().is_some()));
+    assert_eq!(attach(&file.0, WISH).map(drop), Err(Refusal::Full));
+    assert_eq!(fs::metadata(&file.0).unwrap().len(), 0);
+    drop(others);
+    assert_eq!(attached(&file).slot(), 1);
+}
+
+#[test]
 fn there_is_room_in_the_file_for_the_pages_of_the_memory() {
     let file = TestFile::new("room");
     let (mine, theirs) = (attached(&file), attached(&file));
