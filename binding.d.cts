@@ -86,8 +86,12 @@ export interface CacheLayout {
   refusals: number
   /** A word of the head of class 0. */
   longSpare: number
-  /** What a head has where it has the way that the floor has moved, if blocks are kept one by one. */
+  /** A word of the head of class 0. */
+  longKept: number
+  /** What a head has besides the way that the floor has moved, if the blocks are long for the heap. */
   long: number
+  /** What it has if they are everyone's at once. */
+  common: number
   /** Index of the sizes. */
   sizes: number
   /** Bytes, header included, of the largest block of a size class. */

@@ -7,12 +7,12 @@ import { heapOf } from '../lib/blocks.js'
 import { threadCacheFor } from '../lib/thread-cache.js'
 
 const [OWN, LIMITS, PUBLISHED, WIDTH, END, MOVED] = [0, 1, 3, 4, 5, 6]
-const [OVER_IDLE, SPARE, OVER_IDLE_BELOW, SHORT, LARGE_SPARE, REFUSALS, LONG_SPARE] = [
-  0, 1, 2, 3, 4, 5, 6,
+const [OVER_IDLE, SPARE, OVER_IDLE_BELOW, SHORT, LARGE_SPARE, REFUSALS, LONG_SPARE, LONG_KEPT] = [
+  0, 1, 2, 3, 4, 5, 6, 7,
 ]
-const LONG = 3
+const [LONG, COMMON] = [4, 8]
 const MOST_REFUSALS = 32
-const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3408, 64]
+const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3728, 64]
 const [KEPT, CLASS_BITS, LIVE_LARGE, DIGIT] = [-1, 127, -128, 112]
 /** The class of blocks of 64 bytes: up to 512, its number is that of their grains. */
 const SMALL = 4
@@ -358,6 +358,44 @@ test('blocks that are long for the heap are kept one by one, for as many bytes a
     push(cache, makeLive(cache, 1024 * (5 + index))),
   )
   t.is(more.filter(Boolean).length, DEPTH - 4, 'a stack ends')
+})
+
+test('large blocks that are long for the heap are everyone’s as soon as they are kept', (t) => {
+  const cache = makeCache({ width: 0 })
+  const { rows, states } = cache
+  const ptrs = [1, 3, 5].map((index) => makeLarge(cache, 16 + index * 128 * 1024, 65 + index))
+  t.false(push(cache, ptrs[0]), 'not known to be long')
+  rows[BIG + MOVED] = COMMON
+  rows[BIG + LIMITS] += 1 << 16
+  const parts = () =>
+    [rows[BIG + PUBLISHED] & 0xffff, rows[BIG + PUBLISHED] >>> 16, rows[BIG + OWN] & 0xffff].map(
+      (at) => at - rows[BIG + END] + DEPTH,
+    )
+  for (const [index, ptr] of ptrs.entries()) {
+    t.true(push(cache, ptr))
+    t.deepEqual(parts(), [0, index + 1, index + 1])
+  }
+  t.is(rows[LONG_KEPT], 1 << ((BIG / 8) % 32))
+  t.is(cache.pop(71 * 1024), 0)
+  t.deepEqual(parts(), [0, 3, 3], 'one that is too short stays everyone’s')
+  for (let times = 0; times < 3; times++) {
+    for (const index of [2, 1]) t.is(cache.pop((64 + index) * 1024), ptrs[index])
+    t.deepEqual(parts(), [0, 1, 1])
+    for (const index of [1, 2]) t.true(push(cache, makeLarge(cache, ptrs[index], 66 + index)))
+  }
+  // Another thread takes all of them; and between the look at one and the step that takes it.
+  const floor = rows[BIG + PUBLISHED] >>> 16
+  const all = rows[BIG + PUBLISHED]
+  rows[BIG + PUBLISHED] = (floor << 16) | floor
+  t.is(cache.pop(66 * 1024), 0)
+  t.deepEqual(parts(), [3, 3, 3])
+  t.true(push(cache, makeLarge(cache, ptrs[0], 66)))
+  t.deepEqual(parts(), [3, 4, 4])
+  t.is(cache.pop(65 * 1024), ptrs[0])
+  rows[BIG + PUBLISHED] = all
+  states[ptrs[2] / 16] = LIVE_LARGE
+  t.is(cache.pop(66 * 1024), 0, 'freed by two threads, and given out since')
+  t.is(cache.pop(65 * 1024), ptrs[1])
 })
 
 test('where the heap is short of room blocks of the next four classes serve', (t) => {

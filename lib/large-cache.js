@@ -1,16 +1,18 @@
-// Large blocks that one thread keeps, up to some 1.1 MiB. They have no size class: a stack has blocks of an eighth of a
+// Large blocks that one thread keeps, up to 36 MiB. They have no size class: a stack has blocks of an eighth of a
 // doubling, the length of each stands in its header, and outside the memory in the states behind that of its pointer.
 
 import { Stacks } from './stacks.js'
 
 const LARGE_HEADS = 3080
+/** The word of a head that has the part that is everyone's. */
+const PUBLISHED = 3
 const LIVE = -128
 /** The states around a live block's pointer as a word: of the grain before it, its own, and the higher two digits. */
 const LIVE_WORD = 0x70708000
-/** Bytes of the shortest and the longest large blocks that are kept, header included: 32 and 1151 units. */
-const [LEAST_SIZE, MOST_SIZE] = [32_752, 1_178_608]
-/** Bytes that may be asked for in a block of 1023 units. */
-const MOST_BYTES = 1_047_528
+/** Bytes of the shortest and the longest large blocks that are kept, header included: 32 and 36,863 units. */
+const [LEAST_SIZE, MOST_SIZE] = [32_752, 37_747_696]
+/** Bytes that may be asked for in a block of 32,767 units. */
+const MOST_BYTES = 33_553_384
 
 // The head of the stack for blocks of so many units, 32 at least: the last one that has none longer than they.
 const headFor = (units) => {
@@ -28,14 +30,16 @@ const sizeOf = (digits) => {
 // The newest block of a stack, if it is long enough.
 const popFrom = (cache, head, byteLength) => {
   const { words, rows, states, digits } = cache
-  if ((rows[head] & 65_535) <= rows[head] >>> 16 && !cache.lower(head)) return 0
-  const own = rows[head]
-  const ptr = rows[(own & 65_535) - 1] >>> 0
+  const top = rows[head] & 65_535
+  const isOwn = top > rows[head] >>> 16
+  if (!isOwn && top <= (rows[head + PUBLISHED] & 65_535)) return 0
+  const ptr = rows[top - 1] >>> 0
   const size = sizeOf(digits[(ptr >>> 6) + 1])
+  if (byteLength > size - 8 || (!isOwn && !cache.lower(head))) return 0
   const header = (ptr - 8) >>> 2
-  // A memory that is not shared and has grown has left these words, a stray write has met the header, or it is too short.
-  if (words[header + 1] !== size || byteLength > size - 8) return 0
-  rows[head] = (own - 1) | 0
+  // A memory that is not shared and has grown has left these words, or a stray write has met the header.
+  if (words[header + 1] !== size) return 0
+  rows[head] = (rows[head] - 1) | 0
   // Two threads have freed it at the same time, and it was given out since.
   if (states[ptr >>> 4] !== cache.kept) return 0
   words[header] = byteLength
@@ -74,6 +78,7 @@ export class LargeCache extends Stacks {
     words[(ptr - 8) >>> 2] = 0
     rows[own & 65_535] = ptr
     rows[head] = (own + 1) | 0
+    this.publish(head)
     return true
   }
 

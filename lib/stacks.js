@@ -33,13 +33,15 @@ const LAYOUT = {
   largeSpare: 4,
   refusals: 5,
   longSpare: 6,
-  long: 3,
+  longKept: 7,
+  long: 4,
+  common: 8,
   sizes: 1024,
   largest: 32_784,
   largeHeads: 3080,
-  stacks: 3408,
+  stacks: 3728,
   leastLargeUnits: 32,
-  mostLargeUnits: 1151,
+  mostLargeUnits: 36_863,
 }
 
 const layout = binding.cacheLayout()
@@ -50,14 +52,15 @@ for (const [name, value] of Object.entries(LAYOUT)) {
 
 // Words of a head; its first one is what the thread has to itself.
 const { limits: LIMITS, longest: LONGEST, published: PUBLISHED } = LAYOUT
-const { width: WIDTH, end: END, moved: MOVED, most: MOST, long: LONG } = LAYOUT
+const { width: WIDTH, end: END, moved: MOVED, most: MOST } = LAYOUT
+const { long: LONG } = LAYOUT
 // Figures of the whole cache, in the head of no class.
 const { overIdle: OVER_IDLE, overIdleBelow: OVER_IDLE_BELOW, short: SHORT } = LAYOUT
-const { refusals: REFUSALS, longSpare: LONG_SPARE } = LAYOUT
+const { refusals: REFUSALS, longSpare: LONG_SPARE, longKept: LONG_KEPT } = LAYOUT
 /** How often a stack may find too little to spare before all of them give up half of their width. */
 const MOST_REFUSALS = 32
 /** The ways in which a floor moves. */
-const [LOWERED, RAISED] = [1, 2]
+const [LOWERED, RAISED, WAYS] = [1, 2, 3]
 /** The state of a block that is kept where one process has the heap to itself, and the bits of it that tell its class. */
 export const { kept: KEPT, classBits: CLASS_BITS } = LAYOUT
 /** Bytes of the longest blocks, headers included, that have a class for each multiple of 16 bytes. */
@@ -159,7 +162,7 @@ export class Stacks {
   lower(head) {
     const { rows } = this
     if (rows[head] >>> 16 <= (rows[head + PUBLISHED] & 65_535)) return false
-    const width = this.widen(head)
+    const width = Math.max(this.widen(head), 1)
     const published = rows[head + PUBLISHED]
     const before = rows[head] >>> 16
     const floor = Math.max(before - this.#step(head, width, LOWERED), published & 65_535)
@@ -168,8 +171,8 @@ export class Stacks {
   }
 
   /**
-   * Lets all threads have the oldest of what the thread has to itself, as many as #step says; or makes room for a block that
-   * is long for the heap.
+   * Lets all threads have the oldest of what the thread has to itself, as many as #step says, if there is no room for one more
+   * besides.
    *
    * @param {number} head of the stack
    * @returns {boolean} false when that makes no room
@@ -177,30 +180,28 @@ export class Stacks {
   raise(head) {
     const { rows } = this
     if ((rows[head] & 65_535) >= rows[head + END]) return false
-    if (rows[head + WIDTH] === 0) return this.#makeRoomForOne(head)
     const width = this.widen(head)
     if (this.hasRoom(head)) return true
+    if (width === 0 || (rows[head + MOVED] & LONG) !== 0) return false
     const floor = (rows[head] >>> 16) + this.#step(head, width, RAISED)
     return this.#moveFloor(head, rows[head + PUBLISHED], floor, width)
   }
 
-  // There is no width for blocks that are long for the heap, but some bytes for all of them until the native side takes them out.
-  #makeRoomForOne(head) {
+  /** Lets all threads have every block of a stack of which the thread has none to itself. There is room for the next one then. */
+  publish(head) {
     const { rows } = this
-    const bytes = rows[head + LONGEST]
-    if (rows[head + MOVED] !== LONG || bytes > rows[LONG_SPARE]) return false
-    const limits = this.#limitsUpTo((rows[head] & 65_535) + 1, head)
-    rows[LONG_SPARE] -= bytes
-    rows[head + LIMITS] = limits
-    return true
+    if (rows[head + WIDTH] !== 0) return
+    rows[LONG_KEPT] |= 1 << (head >>> 3)
+    while (!this.#moveFloor(head, rows[head + PUBLISHED], rows[head] & 65_535, 1));
   }
 
   // By how many blocks the floor moves: half of the width, so that it need not move back at once; all of it when it moves on
   // the way that it moved the last time.
   #step(head, width, way) {
     const { rows } = this
-    const onward = rows[head + MOVED] === way
-    rows[head + MOVED] = way
+    const moved = rows[head + MOVED]
+    const onward = (moved & WAYS) === way
+    rows[head + MOVED] = (moved & ~WAYS) | way
     return onward ? width : (width + 1) >>> 1
   }
 
@@ -228,6 +229,7 @@ export class Stacks {
   widen(head) {
     const { rows } = this
     const width = rows[head + WIDTH]
+    if ((rows[head + MOVED] & LONG) !== 0) return this.#widenLong(head, width)
     const wide = Math.min(2 * width, rows[head + MOST])
     if (width === 0 || width >= wide) return width
     const bytes = (wide - width) * rows[head + LONGEST]
@@ -239,6 +241,19 @@ export class Stacks {
     rows[head + WIDTH] = wide
     rows[head + LIMITS] = limits
     return wide
+  }
+
+  // Blocks that are kept one by one have some bytes for all of them, until the native side takes them out.
+  #widenLong(head, width) {
+    const { rows } = this
+    const bytes = rows[head + LONGEST]
+    if (bytes > rows[LONG_SPARE] || width >= rows[head + MOST]) return width
+    const limits = this.#limitsUpTo((rows[head] >>> 16) + width + 1, head)
+    rows[LONG_KEPT] |= 1 << (head >>> 3)
+    rows[LONG_SPARE] -= bytes
+    rows[head + WIDTH] = width + 1
+    rows[head + LIMITS] = limits
+    return width + 1
   }
 
   // Once there was too little to spare so many times, all stacks give up half of their width: those that are in use take it again,
@@ -260,7 +275,7 @@ export class Stacks {
     const { rows } = this
     const width = rows[head + WIDTH]
     const narrow = (width + 1) >>> 1
-    if (narrow === width) return
+    if (narrow === width || (rows[head + MOVED] & LONG) !== 0) return
     const spare = spareOf(head)
     const floor = Math.max(rows[head] >>> 16, (rows[head] & 65_535) - (narrow >>> 1))
     if (!this.#moveFloor(head, rows[head + PUBLISHED], floor, narrow)) return

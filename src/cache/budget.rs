@@ -27,13 +27,20 @@ const FIRST_SHARE: u32 = 64;
 const FIRST_LARGE_SHARE: u32 = 16;
 /// ... and with this many blocks at most, ...
 pub const MOST_FIRST: u32 = 32;
-/// ... if there could be this many.
+/// ... if there could be this many ...
 pub const LEAST_BLOCKS: u32 = 4;
+/// ... and none is longer than so many bytes.
+const MOST_OWN: u32 = 1024 * 1024;
 
 /// Bytes that a thread may keep, of those that only one that has the heap to itself may: `most` at
 /// most, in a heap of so many.
 pub fn sole_bytes(heap: u64, most: u32) -> u32 {
     most.min((heap / SOLE_SHARE) as u32)
+}
+
+/// Bytes of the longest blocks that are not long for a thread that may keep `bytes`.
+pub fn longest_of(bytes: u32) -> u32 {
+    MOST_OWN.min(bytes / LEAST_BLOCKS)
 }
 
 /// What one thread may keep to itself.

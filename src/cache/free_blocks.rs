@@ -148,6 +148,15 @@ impl FreeBlocks<'_> {
         self.put_oldest(row, row.blocks().len())
     }
 
+    /// Puts all blocks of a row back, those too that wait in the depot.
+    ///
+    /// # Errors
+    /// As [`FreeBlocks::put`]; all of them left the row and the depot.
+    pub fn put_whole_row(&mut self, row: &Row<'_>, index: usize) -> Result<()> {
+        let waiting = self.depot.take_row(self.thread, index);
+        self.put(waiting.into_iter()).and(self.put_row(row))
+    }
+
     /// Frees spans of which caches kept blocks, but do so no longer.
     ///
     /// # Errors

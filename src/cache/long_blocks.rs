@@ -1,25 +1,29 @@
-//! Blocks that are long for their heap: there is no room for many of them in what a thread may keep,
-//! and they would lie in the way of others. They are kept one by one all the same, for as long as
-//! the thread does not ask the heap for room: a program that takes and frees a few of them goes on
-//! without a native call.
+//! Blocks that are long for their heap: there is no room for many of them in what a thread may have
+//! to itself, and they would lie in the way of others. They are kept all the same, for as long as the
+//! thread does not ask the heap for room: a program that takes and frees some of them goes on without
+//! a native call. Large ones are everyone's as soon as they are free. Those of size classes are kept
+//! one by one, and few; so are large ones if other processes have the heap, which cannot get at them.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use crate::cache::budget::sole_bytes;
+use crate::cache::budget::{LEAST_BLOCKS, sole_bytes};
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
-use crate::process::rows::{LONG_SPARE, OVER_IDLE, Rows, row_bytes};
+use crate::heap::DENSE_END;
+use crate::process::rows::{
+    COMMON, LONG, LONG_KEPT, LONG_SPARE, OVER_IDLE, Row, Rows, long_bit, row_bytes,
+};
 
-/// Bytes of them that a thread which has the heap to itself may keep, at most.
-pub const SOLE_LONG_BYTES: u32 = 2 * 1024 * 1024;
+/// Bytes of them that a thread which has the heap to itself may keep one by one, at most.
+const SOLE_LONG_BYTES: u32 = 2 * 1024 * 1024;
 
 /// Those of one thread's cache.
 pub struct LongBlocks {
     rows: Arc<Rows>,
     /// The rows that have some, or had.
     indices: RefCell<Vec<usize>>,
-    /// Bytes of them that may be kept.
+    /// Bytes of them that may be kept one by one.
     bytes: Cell<u32>,
 }
 
@@ -29,54 +33,74 @@ impl LongBlocks {
         Self { rows: Arc::clone(rows), indices: RefCell::new(Vec::new()), bytes: Cell::new(0) }
     }
 
-    /// Bytes of them that may be kept.
+    /// Bytes of them that may be kept one by one.
     pub const fn bytes(&self) -> u32 {
         self.bytes.get()
     }
 
     /// Whether there may be some.
     pub fn are_kept(&self) -> bool {
-        self.rows.figure(LONG_SPARE) != self.bytes.get()
+        self.rows.figure(LONG_KEPT) != 0
     }
 
-    /// Lets JavaScript keep blocks of one more row, if there is room for one in a quarter of the heap,
-    /// or, where several threads have it, in `budget`. Puts back what was kept.
+    /// Lets the thread have those of a row in common with others, and returns it; or lets JavaScript keep
+    /// them one by one, if there is room for one in a quarter of the heap, or, where several threads have
+    /// it, in `budget`. Puts back what was kept. Those of `longest` bytes are not long.
     ///
     /// # Errors
     /// As [`LongBlocks::put`]; [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
-    pub fn keep(&self, free_blocks: &mut FreeBlocks<'_>, index: usize, budget: u32) -> Result<()> {
-        let put = self.put(free_blocks);
-        let bytes = if free_blocks.is_alone() {
-            sole_bytes(free_blocks.heap_bytes()?, SOLE_LONG_BYTES)
-        } else {
-            budget
-        };
-        self.bytes.set(bytes);
-        self.rows.set_figure(LONG_SPARE, bytes);
-        self.rows.set_figure(OVER_IDLE, 1);
+    pub fn open(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        index: usize,
+        budget: u32,
+        longest: u32,
+    ) -> Result<Option<Row<'_>>> {
         let row = self.rows.row(index);
-        if row_bytes(index) <= bytes && !row.is_long() {
-            row.set_long(true);
-            self.indices.borrow_mut().push(index);
+        if row.length() != COMMON {
+            let bytes = if free_blocks.is_alone() {
+                sole_bytes(free_blocks.heap_bytes()?, SOLE_LONG_BYTES)
+            } else {
+                budget
+            };
+            self.bytes.set(bytes);
+            let put = self.put(free_blocks, longest);
+            self.rows.set_figure(OVER_IDLE, 1);
+            let is_common = index >= DENSE_END && free_blocks.attachment.is_none();
+            if row.length() == 0 && (is_common || row_bytes(index) <= bytes) {
+                row.set_length(if is_common { COMMON } else { LONG });
+                self.indices.borrow_mut().push(index);
+            }
+            put?;
         }
-        put
+        Ok((row.length() == COMMON).then(|| {
+            self.rows.set_figure(LONG_KEPT, self.rows.figure(LONG_KEPT) | long_bit(index));
+            row
+        }))
     }
 
-    /// Puts all of them back, before the heap is asked for room.
+    /// Puts all of them back, before the heap is asked for room. Those of `longest` bytes are not long
+    /// for it any more; if there were many, they are kept as others are from now on.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache.
-    pub fn put(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let mut used = self.bytes.get().saturating_sub(self.rows.figure(LONG_SPARE));
+    pub fn put(&self, free_blocks: &mut FreeBlocks<'_>, longest: u32) -> Result<()> {
         let mut outcome = Ok(());
-        for &index in self.indices.borrow().iter() {
-            let row = self.rows.row(index);
-            if used > 0 && row.width() == 0 && row.room() > 0 {
-                used = used.saturating_sub(row.room() * row_bytes(index));
-                outcome = outcome.and(free_blocks.put_row(&row));
-            }
-        }
+        let kept = self.rows.figure(LONG_KEPT);
+        self.rows.set_figure(LONG_KEPT, 0);
         self.rows.set_figure(LONG_SPARE, self.bytes.get());
+        self.indices.borrow_mut().retain(|&index| {
+            if kept & long_bit(index) == 0 {
+                return true;
+            }
+            let row = self.rows.row(index);
+            let stays = row_bytes(index) > longest || row.blocks().len() < LEAST_BLOCKS as usize;
+            if let Err(fault) = free_blocks.put_whole_row(&row, index) {
+                outcome = Err(fault);
+            }
+            row.set_length(if stays { row.length() } else { 0 });
+            stays
+        });
         outcome
     }
 

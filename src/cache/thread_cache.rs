@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::cache::budget::{Budget, LEAST_BLOCKS};
+use crate::cache::budget::{Budget, longest_of};
 use crate::cache::free_blocks::FreeBlocks;
 use crate::cache::idle_spans::KeptBlocks;
 use crate::cache::long_blocks::LongBlocks;
@@ -13,7 +13,7 @@ use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, units_for};
 use crate::process::depot::Depot;
 use crate::process::rows::{
-    LONG_SPARE, OVER_IDLE, ROWS, Row, Rows, SHORT, large_row, most_width, row_bytes,
+    LONG_KEPT, OVER_IDLE, ROWS, Row, Rows, SHORT, large_row, most_width, row_bytes,
 };
 
 /// Much more is kept than before when it is more than this many bytes ...
@@ -145,7 +145,7 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache and the depot.
     pub fn tidy(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        self.long.put(free_blocks)?;
+        self.put_long(free_blocks)?;
         if !free_blocks.depot.is_worth_tidying() {
             return Ok(());
         }
@@ -176,11 +176,9 @@ impl ThreadCache {
     }
 
     fn put_large(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        let waiting = free_blocks.depot.take_all_large(free_blocks.thread);
-        let put = free_blocks.put(waiting.into_iter());
         (DENSE_END..ROWS.end)
-            .map(|index| free_blocks.put_row(&self.rows.row(index)))
-            .fold(put, Result::and)
+            .map(|index| free_blocks.put_whole_row(&self.rows.row(index), index))
+            .fold(Ok(()), Result::and)
     }
 
     /// Makes room in a row if its blocks are kept in a heap of this size: of what is more than
@@ -257,16 +255,19 @@ impl ThreadCache {
         self.empty();
     }
 
-    // Lets the thread have blocks of a row to itself. None when they are long for the heap.
+    // Lets the thread have blocks of a row to itself, or those that are long for the heap in common with
+    // others. None when it keeps these one by one.
     fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
         let budget = self.update_budget(free_blocks)?;
         let row = self.rows.row(index);
-        if row.width() == 0 && row_bytes(index) > budget / LEAST_BLOCKS {
-            return self.long.keep(free_blocks, index, budget).map(|()| None);
+        if row.length() == 0 && row.width() > 0 {
+            row.set_width(row.width());
+        } else if row_bytes(index) <= longest_of(budget) {
+            row.set_length(0);
+            row.set_width(self.budget.first_width(index, budget));
+        } else {
+            return self.long.open(free_blocks, index, budget, longest_of(budget));
         }
-        let width =
-            if row.width() == 0 { self.budget.first_width(index, budget) } else { row.width() };
-        row.set_width(width);
         Ok(Some(row))
     }
 
@@ -288,7 +289,7 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache.
     pub fn put_long(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        self.long.put(free_blocks)
+        self.long.put(free_blocks, longest_of(self.budget.bytes()))
     }
 
     /// Notes whether the heap is short of room.
@@ -305,10 +306,10 @@ impl ThreadCache {
     fn empty(&self) {
         for row in ROWS.map(|index| self.rows.row(index)) {
             row.set_width(0);
-            row.set_long(false);
+            row.set_length(0);
             row.fill(0);
         }
-        for figure in OVER_IDLE..=LONG_SPARE {
+        for figure in OVER_IDLE..=LONG_KEPT {
             self.rows.set_figure(figure, 0);
         }
         self.long.clear();

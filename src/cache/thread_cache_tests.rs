@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::cache::budget::{IDLE_BYTES, SOLE_BYTES};
+use crate::cache::budget::{IDLE_BYTES, LEAST_BLOCKS, SOLE_BYTES};
 use crate::cache::free_blocks::fixture::Fixture;
 use crate::cache::free_blocks::give_out;
-use crate::cache::long_blocks::SOLE_LONG_BYTES;
 use crate::fault::Fault;
 use crate::heap::CLASSES;
-use crate::heap::{GRAIN, HEADER, Heap, MIXED, PAGE, Search, UNIT, class_for};
+use crate::heap::{GRAIN, HEADER, Heap, MIXED, PAGE, Search, UNIT, class_for, units_for};
 use crate::process::depot::MOST_MIXED;
-use crate::process::rows::{LARGE_SPARE, LIMITS, OWN, SPARE, WIDTH};
+use crate::process::rows::{COMMON, LARGE_SPARE, LIMITS, OWN, SPARE, WIDTH};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
 
@@ -597,7 +596,7 @@ fn live_large(fixture: &mut Fixture, byte_length: u32) -> u32 {
 }
 
 #[test]
-fn blocks_that_are_long_for_the_heap_are_kept_until_it_is_asked_for_room() {
+fn large_blocks_that_are_long_for_the_heap_are_kept_in_common_until_it_is_asked_for_room() {
     for threads in [1, 2] {
         let (cache, other) = (ThreadCache::new(), ThreadCache::new());
         let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
@@ -606,33 +605,88 @@ fn blocks_that_are_long_for_the_heap_are_kept_until_it_is_asked_for_room() {
         }
         let budget = cache.update_budget(&mut fixture.free_blocks(0)).unwrap();
         keep_large(&cache, &mut fixture, 60_000).unwrap();
-        let (before, most) = (kept(&cache), [SOLE_LONG_BYTES, budget][threads - 1]);
-        for (round, byte_length) in [300_000, 400_000].into_iter().enumerate() {
+        let before = kept(&cache);
+        for (round, byte_length) in [300_000, 340_000].into_iter().enumerate() {
             let block = live_large(&mut fixture, byte_length);
-            let row = Rows::row_at(js(&cache, &fixture).head_of_large(block)).unwrap();
+            let index = Rows::row_at(js(&cache, &fixture).head_of_large(block)).unwrap();
+            let row = cache.rows.row(index);
             assert!(!js(&cache, &fixture).push_large(block), "not known to be long");
-            cache.make_room(&mut fixture.free_blocks(0), row).unwrap();
+            cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
             assert_eq!(kept(&cache), before, "nor the ones before");
             assert!(js(&cache, &fixture).push_large(block));
             assert_eq!(cache.rows.figure(OVER_IDLE), 1);
-            let mut count = 0;
+            let mut blocks = vec![block];
             loop {
-                count += 1;
                 let next = live_large(&mut fixture, byte_length);
                 if !js(&cache, &fixture).push_large(next) {
                     break;
                 }
+                blocks.push(next);
+                assert_eq!(row.own(), 0);
             }
-            assert_eq!(count, most / row_bytes(row), "round {round}");
-            let newest = js(&cache, &fixture).pop_large(byte_length).unwrap();
-            assert!(js(&cache, &fixture).push_large(newest));
+            assert_eq!(blocks.len(), row.slots().len());
+            let pop = || js(&cache, &fixture).pop_large(byte_length);
+            for _ in 0..3 {
+                let newest = [pop(), pop()].map(Option::unwrap);
+                assert_eq!(newest, [blocks[31], blocks[30]], "round {round}");
+                assert!(newest.iter().rev().all(|&block| js(&cache, &fixture).push_large(block)));
+            }
+            if threads == 2 {
+                let free_blocks = &mut fixture.free_blocks(1);
+                assert_eq!(other.take_large(free_blocks, byte_length), Ok(Some(blocks[31])));
+                assert_eq!((kept(&cache), kept(&other) > before), (before, true));
+                other.put_long(free_blocks).unwrap();
+            }
         }
         let free_blocks = &mut fixture.free_blocks(0);
         cache.put_long(free_blocks).unwrap();
         cache.put_long(free_blocks).unwrap();
-        assert_eq!((kept(&cache), cache.rows.figure(LONG_SPARE)), (before, most));
-        assert_eq!(free_blocks.heap.stats().unwrap().block_count, 2, "those not kept");
-        assert_eq!(keep_large(&cache, &mut fixture, budget + UNIT).is_some(), threads == 1);
+        assert_eq!(kept(&cache), before);
+        assert_eq!(free_blocks.heap.stats().unwrap().block_count as usize, 2 * threads);
+        keep_large(&cache, &mut fixture, budget + UNIT).unwrap();
+    }
+}
+
+#[test]
+fn other_blocks_that_are_long_for_the_heap_are_kept_one_by_one_up_to_a_quarter_of_it() {
+    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let mut fixture = Fixture::of_pages(2, [cache.rows(), other.rows()]);
+    fixture.free_blocks(1).leave().unwrap();
+    let most = cache.update_budget(&mut fixture.free_blocks(0)).unwrap();
+    let class = class_for(9_000, GRAIN).unwrap();
+    assert!(row_bytes(class) > most / 4);
+    let blocks = [(); 10].map(|()| {
+        let free_blocks = fixture.free_blocks(0);
+        let block = free_blocks.heap.malloc(9_000, GRAIN, Search::Quick).unwrap();
+        give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
+        block
+    });
+    cache.make_room(&mut fixture.free_blocks(0), class).unwrap();
+    let push =
+        |&&block: &&u32| js(&cache, &fixture).push(block) || js(&cache, &fixture).push_newer(block);
+    assert_eq!(blocks.iter().filter(push).count() as u32, most / row_bytes(class));
+    assert_eq!(cache.rows.row(class).own(), cache.rows.row(class).blocks().len());
+    cache.put_long(&mut fixture.free_blocks(0)).unwrap();
+    assert_eq!(kept(&cache), 0);
+}
+
+#[test]
+fn what_was_long_for_the_heap_is_not_once_it_has_grown_and_there_are_many() {
+    for (count, length) in [(LEAST_BLOCKS - 1, COMMON), (LEAST_BLOCKS, 0)] {
+        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let mut fixture = Fixture::of_pages(20, [cache.rows(), other.rows()]);
+        let row = cache.rows.row(large_row(units_for(100_000, GRAIN)).unwrap());
+        keep_large(&cache, &mut fixture, 100_000).unwrap();
+        cache.put_long(&mut fixture.free_blocks(0)).unwrap();
+        assert_eq!((row.length(), row.width()), (COMMON, 0));
+        let mut grown = Fixture::of_pages(400, [cache.rows(), other.rows()]);
+        let blocks = (0..count).map(|_| live_large(&mut grown, 100_000)).collect::<Vec<_>>();
+        assert!(blocks.iter().all(|&block| js(&cache, &grown).push_large(block)));
+        cache.update_budget(&mut grown.free_blocks(0)).unwrap();
+        cache.put_long(&mut grown.free_blocks(0)).unwrap();
+        assert_eq!((row.length(), row.width(), kept(&cache)), (length, 0, 0));
+        keep_large(&cache, &mut grown, 100_000).unwrap();
+        assert_eq!((row.own(), row.width() > 0), (1, true), "as soon as there is a native call");
     }
 }
 

@@ -61,8 +61,12 @@ pub struct CacheLayout {
     pub refusals: i32,
     /// A word of the head of class 0.
     pub long_spare: i32,
-    /// What a head has where it has the way that the floor has moved, if blocks are kept one by one.
+    /// A word of the head of class 0.
+    pub long_kept: i32,
+    /// What a head has besides the way that the floor has moved, if the blocks are long for the heap.
     pub long: i32,
+    /// What it has if they are everyone's at once.
+    pub common: i32,
     /// Index of the sizes.
     pub sizes: i32,
     /// Bytes, header included, of the largest block of a size class.
@@ -109,7 +113,9 @@ pub fn cache_layout() -> CacheLayout {
         large_spare: rows::LARGE_SPARE as i32,
         refusals: rows::REFUSALS as i32,
         long_spare: rows::LONG_SPARE as i32,
+        long_kept: rows::LONG_KEPT as i32,
         long: rows::LONG as i32,
+        common: rows::COMMON as i32,
         sizes: rows::SIZES as i32,
         largest: rows::LARGEST as i32,
         large_heads: rows::LARGE_HEADS as i32,

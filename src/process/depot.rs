@@ -175,10 +175,9 @@ impl Depot {
         published.find(|blocks: &Vec<u32>| !blocks.is_empty()).unwrap_or_default()
     }
 
-    /// Takes all large blocks from the shelf of thread `thread`.
-    pub fn take_all_large(&mut self, thread: usize) -> Vec<u32> {
-        let rows = self.shelf(thread).map(|shelf| &mut shelf.blocks[DENSE_END..]);
-        rows.into_iter().flatten().flat_map(take).collect()
+    /// Takes all blocks of a row from the shelf of thread `thread`.
+    pub fn take_row(&mut self, thread: usize, row: usize) -> Vec<u32> {
+        self.shelf(thread).map_or_else(Vec::new, |shelf| take(&mut shelf.blocks[row]))
     }
 
     /// Takes the newest blocks of a class from the shelf of thread `thread`, as many as there are
@@ -386,15 +385,15 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_rests_takes_the_large_blocks_from_its_shelf() {
+    fn a_thread_takes_all_blocks_of_a_row_from_its_shelf() {
         let mut depot = Depot::default();
         let (one, other) = (join(&mut depot), join(&mut depot));
         for (row, block) in [(CLASS, 1), (DENSE_END, 2), (ROWS.end - 1, 3)] {
             depot.put(one, row, &[AtomicU32::new(block)]);
             depot.put(other, row, &[AtomicU32::new(10 * block)]);
         }
-        assert_eq!(depot.take_all_large(one), [2, 3]);
-        assert!(depot.take_all_large(one).is_empty());
+        assert_eq!([DENSE_END, ROWS.end - 1].map(|row| depot.take_row(one, row)), [[2], [3]]);
+        assert!(depot.take_row(one, DENSE_END).is_empty());
         assert!(depot.has(one, CLASS) && depot.has(other, DENSE_END));
     }
 

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! heads        one for each size class, 8 words; see OWN to MOST. Class 0 is none: in its head are figures
-//!              of the whole cache, OVER_IDLE to LONG_SPARE
+//!              of the whole cache, OVER_IDLE to LONG_KEPT
 //! sizes        one word for each multiple of 16 bytes: the index of the head of the class that serves it
 //! large heads  of large blocks, which have one state: eight lengths for each doubling
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
@@ -36,7 +36,7 @@ pub const LARGE_HEADS: usize =
 /// Units of the shortest large blocks that are kept.
 pub const FIRST_LARGE_UNITS: u32 = 32;
 /// Doublings from there to the longest.
-const LARGE_DOUBLINGS: usize = 5;
+const LARGE_DOUBLINGS: usize = 10;
 /// Units of the longest large blocks that are kept: those of the last row.
 pub const MOST_LARGE_UNITS: u32 = (FIRST_LARGE_UNITS << LARGE_DOUBLINGS) / 8 * 9 - 1;
 /// Rows of large blocks.
@@ -51,8 +51,11 @@ const DEEPEST_STRIDE: u32 = 128;
 const DEEPEST: usize = 2048;
 const DEEP_STRIDE: u32 = 512;
 const DEEP: usize = 1024;
-const SHALLOW: usize = 320;
+const SHALLOW: usize = 296;
+/// So have large blocks up to this many bytes than longer ones.
+const LARGE_STRIDE: u32 = 1024 * 1024;
 const LARGE_DEPTH: usize = 32;
+const LARGEST_DEPTH: usize = 8;
 /// Words between stacks, so that their bottoms do not compete for the same lines of the processor's
 /// cache.
 const GAP: usize = 16;
@@ -75,12 +78,15 @@ pub const PUBLISHED: usize = 3;
 pub const WIDTH: usize = 4;
 /// The word behind the stack.
 pub const END: usize = 5;
-/// Which way JavaScript has moved the floor last; or [`LONG`], where the part has no width.
+/// Which way JavaScript has moved the floor last, in the two lowest bits; and [`LONG`] or [`COMMON`].
 pub const MOVED: usize = 6;
 /// The words that it may have room for.
 pub const MOST: usize = 7;
-/// Blocks of this row are long for the heap: they are kept one by one.
-pub const LONG: u32 = 3;
+/// Blocks of this row are long for the heap: they are kept one by one, as many as there are bytes to
+/// spare for.
+pub const LONG: u32 = 4;
+/// They are, and each of them becomes everyone's at once.
+pub const COMMON: u32 = 8;
 
 /// In the head of class 0: whether the cache is larger than that of an idle thread may be.
 pub const OVER_IDLE: usize = 0;
@@ -95,9 +101,11 @@ pub const SHORT: usize = 3;
 pub const LARGE_SPARE: usize = 4;
 /// How often an own part could not be widened since the last time that all were narrowed.
 pub const REFUSALS: usize = 5;
-/// Bytes of blocks that are long for the heap that may still be kept until the heap is next asked
-/// for room.
+/// Bytes of blocks that are long for the heap that may still be kept one by one until the heap is next
+/// asked for room.
 pub const LONG_SPARE: usize = 6;
+/// Which rows may have some of them: see [`long_bit`].
+pub const LONG_KEPT: usize = 7;
 
 /// The words of one thread's cache.
 pub struct Rows {
@@ -130,6 +138,11 @@ pub const fn spare_of(row: usize) -> usize {
     if row < DENSE_END { SPARE } else { LARGE_SPARE }
 }
 
+/// The bit of [`LONG_KEPT`] that a row has, together with some others.
+pub const fn long_bit(row: usize) -> u32 {
+    1 << (head_index(row) / HEAD_WORDS % u32::BITS as usize)
+}
+
 /// The row of large blocks of so many units, if they are kept.
 pub const fn large_row(units: u32) -> Option<usize> {
     if units < FIRST_LARGE_UNITS || units > MOST_LARGE_UNITS {
@@ -152,7 +165,7 @@ pub const fn row_bytes(row: usize) -> u32 {
 /// How many blocks the stack of a row has room for.
 pub const fn depth(row: usize) -> usize {
     if row >= DENSE_END {
-        LARGE_DEPTH
+        if row_bytes(row) <= LARGE_STRIDE { LARGE_DEPTH } else { LARGEST_DEPTH }
     } else if CLASSES[row].stride <= DEEPEST_STRIDE {
         DEEPEST
     } else if CLASSES[row].stride <= DEEP_STRIDE {
@@ -304,19 +317,15 @@ impl<'r> Row<'r> {
         self.settle(bottom, bottom + blocks.len());
     }
 
-    /// Whether JavaScript keeps blocks one by one, for which the thread's own part has no width.
-    pub fn is_long(&self) -> bool {
-        self.head[MOVED].load(Relaxed) == LONG
+    /// Whether its blocks are long for the heap: [`LONG`] or [`COMMON`], else 0.
+    pub fn length(&self) -> u32 {
+        self.head[MOVED].load(Relaxed) & (LONG | COMMON)
     }
 
-    /// Lets JavaScript do that, or not any more.
-    pub fn set_long(&self, is_long: bool) {
-        self.head[MOVED].store(if is_long { LONG } else { 0 }, Relaxed);
-    }
-
-    /// How many blocks there is room for in all.
-    pub fn room(&self) -> u32 {
-        (self.head[LIMITS].load(Relaxed) >> 16).saturating_sub(self.start as u32)
+    /// Notes whether they are. The thread has none to itself then.
+    pub fn set_length(&self, length: u32) {
+        self.head[MOVED].store(length, Relaxed);
+        self.set_width(0);
     }
 
     /// Takes the part that is everyone's. The slots are the taker's for as long as it has the
@@ -366,7 +375,9 @@ impl<'r> Row<'r> {
         let width = self.width() as usize;
         let floor = bottom.max(top - width.div_ceil(2).min(top));
         self.head[OWN].store((floor << 16 | top) as u32, Relaxed);
-        self.set_ceiling(self.end.min(floor + width));
+        // JavaScript makes the next block everyone's as soon as it has it.
+        let next = usize::from(self.length() == COMMON);
+        self.set_ceiling(self.end.min(floor + width.max(next)));
         self.head[PUBLISHED].store((floor << 16 | bottom) as u32, Release);
     }
 

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::heap::{DENSE_END, GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE, LiveBlocks};
 use crate::process::rows::{
-    END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONG, LONG_SPARE,
-    LONGEST, MOST, MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED, REFUSALS,
-    SHORT, SIZES, SPARE, STACKS, WIDTH, large_row,
+    END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONG, LONG_KEPT,
+    LONG_SPARE, LONGEST, MOST, MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED,
+    REFUSALS, SHORT, SIZES, SPARE, STACKS, WIDTH, large_row,
 };
 use crate::tests::kill::step;
 
@@ -18,6 +18,7 @@ const LEAST_SERVED_LONGER: u32 = 512;
 const MOST_REFUSALS: u32 = 32;
 const LOWERED: u32 = 1;
 const RAISED: u32 = 2;
+const WAYS: u32 = 3;
 
 /// The part of a thread's cache that is JavaScript.
 #[derive(Clone, Copy)]
@@ -89,7 +90,7 @@ impl<'a> JsCache<'a> {
     /// Takes a large block.
     pub fn pop_large(&self, byte_length: u32) -> Option<u32> {
         let units = (byte_length + GRAIN + HEADER).div_ceil(UNIT);
-        if units >= FIRST_LARGE_UNITS << 5 {
+        if units > MOST_LARGE_UNITS / 9 * 8 {
             return None;
         }
         let head = large_head(units);
@@ -103,6 +104,7 @@ impl<'a> JsCache<'a> {
             return false;
         }
         self.keep(pointer, head);
+        self.publish(head);
         true
     }
 
@@ -128,12 +130,16 @@ impl<'a> JsCache<'a> {
 
     fn pop_from(&self, head: usize, byte_length: u32) -> Option<u32> {
         let (top, floor) = self.own(head);
-        if top <= floor && !self.lower(head) {
+        let is_own = top > floor;
+        if !is_own && top <= halves(self.row(head, PUBLISHED)).0 {
             return None;
         }
         let pointer = self.rows[top as usize - 1].load(Relaxed);
         let size = self.size_of(pointer);
-        if self.header(pointer)[1].load(Relaxed) != size || byte_length > size - HEADER {
+        if byte_length > size - HEADER || !is_own && !self.lower(head) {
+            return None;
+        }
+        if self.header(pointer)[1].load(Relaxed) != size {
             return None;
         }
         self.take(head, byte_length, LIVE_LARGE)
@@ -215,7 +221,7 @@ impl<'a> JsCache<'a> {
         if self.own(head).1 <= halves(self.row(head, PUBLISHED)).0 {
             return false;
         }
-        let width = self.widen(head);
+        let width = self.widen(head).max(1);
         let published = self.row(head, PUBLISHED);
         let before = self.own(head).1;
         let lower = before.saturating_sub(self.step_of(head, width, LOWERED));
@@ -227,29 +233,26 @@ impl<'a> JsCache<'a> {
         if self.own(head).0 >= self.row(head, END) {
             return false;
         }
-        if self.row(head, WIDTH) == 0 {
-            return self.make_room_for_one(head);
-        }
         let width = self.widen(head);
-        self.has_room(head) || {
-            let floor = self.own(head).1 + self.step_of(head, width, RAISED);
-            self.move_floor(head, self.row(head, PUBLISHED), floor, width)
-        }
+        self.has_room(head)
+            || width > 0 && self.row(head, MOVED) & LONG == 0 && {
+                let floor = self.own(head).1 + self.step_of(head, width, RAISED);
+                self.move_floor(head, self.row(head, PUBLISHED), floor, width)
+            }
     }
 
-    fn make_room_for_one(&self, head: usize) -> bool {
-        let (bytes, spare) = (self.row(head, LONGEST), self.row(0, LONG_SPARE));
-        if self.row(head, MOVED) != LONG || bytes > spare {
-            return false;
+    fn publish(&self, head: usize) {
+        if self.row(head, WIDTH) != 0 {
+            return;
         }
-        self.set_row(0, LONG_SPARE, spare - bytes);
-        self.set_ceiling(head, self.own(head).0 + 1);
-        true
+        self.note_long(head);
+        while !self.move_floor(head, self.row(head, PUBLISHED), self.own(head).0, 1) {}
     }
 
     fn step_of(&self, head: usize, width: u32, way: u32) -> u32 {
-        let onward = self.row(head, MOVED) == way;
-        self.set_row(head, MOVED, way);
+        let moved = self.row(head, MOVED);
+        let onward = moved & WAYS == way;
+        self.set_row(head, MOVED, moved & !WAYS | way);
         if onward { width } else { width.div_ceil(2) }
     }
 
@@ -272,6 +275,9 @@ impl<'a> JsCache<'a> {
     /// Doubles what the thread has to itself of a stack, if there is enough to spare. Returns that.
     pub fn widen(&self, head: usize) -> u32 {
         let (width, figure) = (self.row(head, WIDTH), spare_of(head));
+        if self.row(head, MOVED) & LONG != 0 {
+            return self.widen_long(head, width);
+        }
         let wide = (2 * width).min(self.row(head, MOST));
         let (bytes, spare) =
             (wide.saturating_sub(width) * self.row(head, LONGEST), self.row(0, figure));
@@ -290,6 +296,22 @@ impl<'a> JsCache<'a> {
         wide
     }
 
+    fn widen_long(&self, head: usize, width: u32) -> u32 {
+        let (bytes, spare) = (self.row(head, LONGEST), self.row(0, LONG_SPARE));
+        if bytes > spare || width >= self.row(head, MOST) {
+            return width;
+        }
+        self.note_long(head);
+        self.set_row(0, LONG_SPARE, spare - bytes);
+        self.set_row(head, WIDTH, width + 1);
+        self.set_ceiling(head, self.own(head).1 + width + 1);
+        width + 1
+    }
+
+    fn note_long(&self, head: usize) {
+        self.set_row(0, LONG_KEPT, self.row(0, LONG_KEPT) | 1 << (head / HEAD_WORDS % 32));
+    }
+
     fn refuse(&self, head: usize) -> u32 {
         let refusals = (self.row(0, REFUSALS) + 1) % MOST_REFUSALS;
         self.set_row(0, REFUSALS, refusals);
@@ -305,7 +327,10 @@ impl<'a> JsCache<'a> {
         let narrow = width.div_ceil(2);
         let (top, floor) = self.own(head);
         let floor = floor.max(top.saturating_sub(narrow / 2));
-        if narrow < width && self.move_floor(head, self.row(head, PUBLISHED), floor, narrow) {
+        if self.row(head, MOVED) & LONG == 0
+            && narrow < width
+            && self.move_floor(head, self.row(head, PUBLISHED), floor, narrow)
+        {
             self.set_row(head, WIDTH, narrow);
             let given = (width - narrow) * self.row(head, LONGEST);
             self.set_row(0, spare_of(head), self.row(0, spare_of(head)) + given);
