@@ -106,12 +106,11 @@ export let dataOf
 /** @type {(memory: Pages) => number} */
 export let limitOf
 
-/** @type {(memory: Pages, known: number) => number} pages that others have added to the `known` ones of this process */
-let missingOf
+/** @type {(memory: Pages) => void} grows a memory as far as other processes have grown theirs */
+let growAlong
 
 /**
- * Notes who knows what other processes do with a memory: `missingPages(known)`, by how many pages they have grown it, and
- * what peerOf is for.
+ * Notes who knows what other processes do with a memory: `growAlong()`, and what peerOf is for.
  *
  * @type {(memory: Pages, peer: () => object) => void}
  */
@@ -152,10 +151,8 @@ export const refreshNow = (memory) => {
 // By what other processes have grown a memory that several have: none grows it for another one. Another thread may have done
 // so, which growing by nothing tells. If the engine refuses, that is all.
 const growToo = (memory) => {
-  const missing = missingOf(memory, grow.call(memory, 0))
-  try {
-    if (missing > 0) grow.call(memory, missing)
-  } catch {}
+  grow.call(memory, 0)
+  growAlong(memory)
 }
 
 /** A WebAssembly.Memory that keeps views over its own bytes. */
@@ -166,7 +163,7 @@ export class Pages extends Memory {
   #limit = NO_VIEWS.limit
 
   static {
-    missingOf = (memory, known) => peerOf(memory.#views.buffer)?.missingPages(known) ?? 0
+    growAlong = (memory) => peerOf(memory.#views.buffer)?.growAlong()
 
     shareWith = (memory, peer) => {
       refresh(memory)

@@ -171,6 +171,7 @@ pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
         define::<Recover>(env.raw(), object.raw())?;
         define::<UndoCutShort>(env.raw(), object.raw())?;
         define::<MissingPages>(env.raw(), object.raw())?;
+        define::<GrowAlong>(env.raw(), object.raw())?;
         define::<Wait>(env.raw(), object.raw())?;
         define::<Wake>(env.raw(), object.raw())?;
         debug_calls::define_all(env.raw(), object.raw())?;
@@ -338,8 +339,12 @@ callbacks! {
     UndoCutShort c"undoCutShort" (heap, _arguments) -> u32 {
         heap.undo_cut_short().map(|()| 0)
     }
-    MissingPages c"missingPages" (heap, arguments) -> u32 {
-        Ok(heap.missing_pages(arguments.number(0)))
+    MissingPages c"missingPages" (heap, _arguments) -> u32 {
+        Ok(heap.missing_pages())
+    }
+    GrowAlong c"growAlong" (heap, _arguments) -> u32 {
+        heap.grow_along();
+        Ok(0)
     }
     Wait c"wait" (heap, arguments) -> u32 {
         let [index, value, micros] = [0, 1, 2].map(|index| arguments.number(index));

@@ -72,6 +72,7 @@ pub struct Entry {
     pub live_blocks: LiveBlocks,
     /// The file that it lies in, iff several processes can have it.
     pub attachment: Option<Arc<Attachment>>,
+    growing: Mutex<()>,
     state: Mutex<Guarded>,
 }
 
@@ -139,7 +140,7 @@ impl Entry {
         let state = Guarded::new(bounds, words.byte_length() as usize, book);
         let formatted = Heap::open(words, bounds.start).is_some();
         let state = Mutex::new(Guarded { formatted, ..state });
-        Ok(Self { live_blocks, attachment: None, state })
+        Ok(Self { live_blocks, attachment: None, growing: Mutex::new(()), state })
     }
 
     /// What a thread knows of the memory in a file that its process has just attached.
@@ -154,7 +155,7 @@ impl Entry {
         let live_blocks = LiveBlocks::attached(Arc::clone(&attachment));
         let state = Guarded { formatted: true, entered: true, ..Guarded::new(bounds, 0, None) };
         let state = Mutex::new(state);
-        Self { live_blocks, attachment: Some(attachment), state }
+        Self { live_blocks, attachment: Some(attachment), growing: Mutex::new(()), state }
     }
 
     /// Notes how many bytes a thread sees of the memory. In a file there is to be room for all of
@@ -165,6 +166,13 @@ impl Entry {
         if let Some(attachment) = self.attachment.as_ref().filter(|_| is_news) {
             attachment.reserve((byte_length / PAGE as usize) as u32);
         }
+    }
+
+    /// Has the threads of this process grow a memory in a file one after the other: how much is
+    /// lacking is known from how much there is, and pages that two of them add are never given back.
+    /// The engine's own code runs meanwhile, and nobody else's. The heap's lock is taken after it.
+    pub fn growing(&self) -> MutexGuard<'_, ()> {
+        sync::lock(&self.growing)
     }
 
     /// The pages that there is room for in the file; 0 when the memory lies in none.

@@ -67,7 +67,9 @@ impl<B: Bytes> SharedHeap<B> {
 
     // Has the engine grow the memory. Returns the pages that there were and that there are.
     fn grow_memory(&self, pages: u32) -> Option<(u32, u32)> {
-        let pages = match &self.entry.attachment {
+        let attachment = self.entry.attachment.as_ref();
+        let _alone = attachment.map(|_| self.entry.growing());
+        let pages = match attachment {
             Some(attachment) => self.growth_of(attachment, pages)?,
             None => pages,
         };
@@ -76,25 +78,31 @@ impl<B: Bytes> SharedHeap<B> {
     }
 
     // How much a memory that several processes have is grown by here, so that it has `pages` more
-    // than this process knew of: as far as another one has grown it; else further, and there is
-    // room in the file before there are pages. Where there was none, this process may have pages
-    // already. If two threads do this at the same moment, the memory becomes longer than they
-    // wanted, and all of it is the heap's: see [`Entry::see`](crate::process::registry::Entry::see).
+    // than this thread knew of: not at all when another thread has grown it, as far as another
+    // process has grown its own; else further, and there is room in the file before there are
+    // pages. Where there was none, this process may have pages already.
     fn growth_of(&self, attachment: &Attachment, pages: u32) -> Option<u32> {
-        // What this thread has seen may be less.
         let (here, reserved) = (self.memory.grow(0)?, attachment.pages());
-        if here < reserved {
-            return Some(reserved - here);
+        let known = (self.memory.byte_length() / PAGE as usize) as u32;
+        if here > known || here < reserved {
+            return Some(reserved.saturating_sub(here));
         }
         let wanted = reserved.saturating_add(pages);
         attachment.reserve(wanted).then(|| wanted.saturating_sub(here))
     }
 
-    /// How many pages other processes have added to the memory beyond those that this thread sees,
-    /// and the `known` first ones.
-    pub fn missing_pages(&self, known: u32) -> u32 {
+    /// Grows the memory as far as other processes have grown theirs.
+    pub fn grow_along(&self) {
+        let _alone = self.entry.growing();
+        if let Some(here) = self.memory.grow(0) {
+            self.memory.grow(self.entry.reserved().saturating_sub(here));
+        }
+    }
+
+    /// How many pages other processes have added to the memory beyond those that this thread sees.
+    pub fn missing_pages(&self) -> u32 {
         let seen = (self.memory.byte_length() / PAGE as usize) as u32;
-        self.entry.reserved().saturating_sub(seen.max(known))
+        self.entry.reserved().saturating_sub(seen)
     }
 
     // Other threads may have grown the memory, and added pages, further up.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 use crate::attached::Wish;
 use crate::heap::{PAGE, Words};
@@ -58,6 +59,8 @@ impl Bytes for Pages {
     unsafe fn extend(&self, _byte_length: usize) {}
 
     fn grow(&self, pages: u32) -> Option<u32> {
+        // The engine takes its time.
+        thread::yield_now();
         let most = WISH.maximum as usize;
         let more = |before: usize| Some(before + pages as usize).filter(|&pages| pages <= most);
         self.0.fetch_update(Relaxed, Relaxed, more).ok().map(|before| before as u32)

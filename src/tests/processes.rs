@@ -3,7 +3,7 @@
 
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -49,22 +49,53 @@ fn a_memory_grows_for_all_that_have_it() {
     let file = TestFile::new("growth");
     let (mine, theirs) = (open(&file), open(&file));
     let bytes = |pages: u32| (pages * PAGE) as usize;
-    assert_eq!((mine.byte_length(), mine.missing_pages(0)), (bytes(2), 0));
+    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(2), 0));
     let block = mine.malloc(100, GRAIN, Search::Quick).unwrap();
     // One of them died when there was room in the file, but before the heap had it.
     assert!(file_of(&theirs).reserve(5));
     assert_eq!(mine.grow_behind(block, 100_000), Ok(0));
-    assert_eq!((mine.byte_length(), mine.missing_pages(0)), (bytes(2), 3));
+    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(2), 3));
     assert_eq!(mine.grow_for(100_000, GRAIN), Ok(3));
-    assert_eq!((mine.byte_length(), mine.missing_pages(0)), (bytes(5), 0));
+    assert_eq!((mine.byte_length(), mine.missing_pages()), (bytes(5), 0));
     assert_eq!(file_of(&mine).pages(), 5);
     let grown = mine.grow_for(100_000, GRAIN).unwrap();
     assert!(grown > 0);
     assert_eq!((mine.byte_length(), file_of(&mine).pages()), (bytes(5 + grown), 5 + grown));
     assert_eq!(theirs.stats().err(), Some(Fault::Stale));
-    theirs.memory().grow(theirs.missing_pages(0));
+    theirs.memory().grow(theirs.missing_pages());
     theirs.look();
     assert_eq!(theirs.stats().unwrap(), mine.stats().unwrap());
+}
+
+#[test]
+fn threads_of_a_process_grow_its_memory_as_far_as_is_due_and_no_further() {
+    const THREADS: usize = 8;
+    let file = TestFile::new("along");
+    let (mine, theirs) = (open(&file), open(&file));
+    let memory = mine.memory();
+    let turn = Barrier::new(THREADS + 1);
+    let lengths = WISH.initial + 1..=WISH.maximum / 2;
+    let grown = thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let memory = memory.clone();
+            scope.spawn(|| {
+                let heap = join(memory).expect("a heap");
+                for _ in lengths.clone() {
+                    turn.wait();
+                    heap.grow_along();
+                    turn.wait();
+                }
+            });
+        }
+        let lengthen = |pages: u32| {
+            assert!(file_of(&theirs).reserve(pages));
+            turn.wait();
+            turn.wait();
+            memory.byte_length() / PAGE as usize
+        };
+        lengths.clone().map(lengthen).collect::<Vec<_>>()
+    });
+    assert_eq!(grown, lengths.map(|pages| pages as usize).collect::<Vec<_>>());
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl User {
         loop {
             match call(&self.heap) {
                 Err(Fault::Stale) => {
-                    let missing = self.heap.missing_pages(0);
+                    let missing = self.heap.missing_pages();
                     self.heap.memory().grow(missing);
                     self.heap.look();
                 }
