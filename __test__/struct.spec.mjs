@@ -265,7 +265,7 @@ test('a struct in a struct is live, and is copied from another', (t) => {
   elsewhere.y = 4
   line.from = elsewhere
   t.deepEqual([line.from.x, line.from.y], [0, 4])
-  for (const bad of [undefined, {}, { x: 1, y: 2 }, line])
+  for (const bad of [undefined, {}, { x: 1, y: 2 }, line, Object.create(Point.prototype)])
     t.throws(() => (line.to = bad), INVALID_TYPE)
 })
 
@@ -500,7 +500,8 @@ test('a place where no such struct can be is refused', (t) => {
     t.throws(() => count.set(bad, 0), INVALID_TYPE)
     t.throws(() => count.add(bad, 0), INVALID_TYPE)
   }
-  for (const bad of [undefined, {}, new WebAssembly.Memory({ initial: 1 })]) {
+  const alike = [Object.create(memory), new Proxy(memory, {})]
+  for (const bad of [undefined, {}, new WebAssembly.Memory({ initial: 1 }), ...alike]) {
     t.throws(() => Wide.at(bad, 16), INVALID_TYPE)
     t.throws(() => Wide.create(bad), INVALID_TYPE)
     t.throws(() => Wide.array(bad, 1), INVALID_TYPE)

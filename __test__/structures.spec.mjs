@@ -111,6 +111,17 @@ test('another kind of block, another version and other options are refused', (t)
   t.throws(() => Sample.at(memory, block + 16), INVALID_POINTER)
 })
 
+test('a block with the words of a destroyed structure is none', (t) => {
+  const memory = newMemory()
+  const { ptr } = Sample.create(memory)
+  const size = memory.sizeof(ptr)
+  const used = memory.calloc(size)
+  memory.memcpy(used + 4, ptr + 4, size - 4)
+  t.throws(() => Sample.at(memory, used), NOT_A_STRUCTURE)
+  memory.setUint32(used, 1)
+  t.is(Sample.at(memory, used).value, 0)
+})
+
 test('a block that is too short for a structure is none, whatever its first words say', (t) => {
   const memory = new LocalSharedMemory(2)
   for (const Kind of [structures.Mutex, structures.Channel]) {
@@ -122,7 +133,8 @@ test('a block that is too short for a structure is none, whatever its first word
 test('bad arguments are refused', (t) => {
   const memory = newMemory()
   const plain = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
-  for (const bad of [undefined, null, {}, plain, new LocalSharedMemory(1, 2, false)]) {
+  const alike = [Object.create(memory), new Proxy(memory, {})]
+  for (const bad of [undefined, null, {}, plain, ...alike, new LocalSharedMemory(1, 2, false)]) {
     t.throws(() => Sample.create(bad), INVALID_TYPE)
     t.throws(() => Sample.at(bad, 16), INVALID_TYPE)
     t.throws(() => Sample.open(bad, 'name'), INVALID_TYPE)

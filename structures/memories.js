@@ -1,12 +1,13 @@
 // Which memories structures can lie in.
 
 import { LocalSharedMemory } from '../index.js'
+import { hasHeap } from '../lib/blocks.js'
 import { bufferOf, isShared } from '../lib/engine.js'
 import { invalidArgType } from '../lib/errors.js'
 
 /** @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory with a heap */
 export const checkMemory = (memory) => {
-  if (!(memory instanceof LocalSharedMemory)) {
+  if (!(memory instanceof LocalSharedMemory && hasHeap(memory))) {
     throw invalidArgType('memory', 'a LocalSharedMemory', memory)
   }
 }

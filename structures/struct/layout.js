@@ -3,7 +3,7 @@
 import { checkObject, MAX_BYTES, outOfRange } from '../../lib/errors.js'
 import { typeOf } from './types.js'
 
-/** Fields are properties, so they have the names of some; these two a struct has already. */
+/** Fields are properties, so they have the names of some; these a struct, or any object, has already. */
 const NAME = /^[A-Za-z_$][\w$]*$/
 const TAKEN = new Set(['memory', 'ptr', 'constructor', '__proto__'])
 
