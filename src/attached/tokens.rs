@@ -7,7 +7,7 @@
 //! token all the same, the second one is refused.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 
 use crate::fault::{Fault, Result};
 
@@ -33,10 +33,11 @@ impl Tokens<'_> {
     /// [`Fault::OutOfMemory`] when there are too many, or another process has the token.
     pub fn enter(self, slot: u8, token: u32, is_alive: impl Fn(u8) -> bool) -> Result<()> {
         let free = |word: &&AtomicU64| {
-            word.compare_exchange(0, entry(slot, token), AcqRel, Relaxed).is_ok()
+            word.compare_exchange(0, entry(slot, token), SeqCst, Relaxed).is_ok()
         };
         let entered = self.0.iter().find(free).ok_or(Fault::OutOfMemory)?;
-        // Looked for afterwards: of two that enter at the same moment one finds the other.
+        // Looked for afterwards, in the one order of all entries and looks: of two that enter at the
+        // same moment one at least finds the other.
         if self.has(token, |other| other != slot && is_alive(other)) {
             entered.store(0, Relaxed);
             return Err(Fault::OutOfMemory);
@@ -59,7 +60,7 @@ impl Tokens<'_> {
 
     /// Whether a token was entered by a process of a slot that counts.
     pub fn has(self, token: u32, counts: impl Fn(u8) -> bool) -> bool {
-        let mut entries = self.0.iter().map(|word| word.load(Acquire));
+        let mut entries = self.0.iter().map(|word| word.load(SeqCst));
         entries.any(|entry| entry as u32 == token && entry != 0 && counts(slot_of(entry)))
     }
 }
