@@ -446,6 +446,7 @@ for (const shared of [true, false]) {
     }
     for (const [index, all] of writers.entries()) {
       if (index < 7) all[names[index]] = expected(3)[index]
+      if (names[index] === 'on') t.is(memory.getUint8(all.ptr + All.offsets.on), 1)
       write(all, 3)
       t.deepEqual(read(All.at(memory, all.ptr)), expected(3))
     }
@@ -541,6 +542,7 @@ test('a description that makes no sense is refused', (t) => {
   ]
   for (const bad of [...TYPES, ...MORE])
     t.throws(() => struct({ field: bad }), OUT_OF_RANGE, inspect(bad))
+  if (!('Float16Array' in globalThis)) t.throws(() => struct({ field: 'f16' }), OUT_OF_RANGE)
   for (const name of ['ptr', 'memory', 'constructor', '__proto__', '', '1', 'a b', 'a;b']) {
     t.throws(() => struct({ [name]: 'u8' }), OUT_OF_RANGE, name)
   }
@@ -556,6 +558,7 @@ test('it shows itself', (t) => {
   order.name = 'three'
   t.is(inspect(order), `Order { ptr: ${order.ptr}, id: 3, name: 'three' }`)
   t.is(inspect([[[order]]], { depth: 2 }), '[ [ [ [Order] ] ] ]')
+  t.regex(inspect([[order]], { depth: 2 }), /id: 3/)
   t.regex(
     inspect(Order.array(memory, 2)),
     /^StructArray \{ ptr: \d+, length: 2, byteLength: 24 \}$/,

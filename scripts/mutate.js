@@ -1,4 +1,4 @@
-// Puts small faults into index.js and lib/, one at a time, and runs the tests that should notice: `npm run mutate`, or
+// Puts small faults into index.js, lib/ and structures/, one at a time, and runs the tests that should notice: `npm run mutate`, or
 // `npm run mutate -- --count 200 --seed 2 --only lib/heap.js`. Survivors are printed. Those that no test can notice are listed in
 // mutants-equivalent.json with the reason. It works in a copy; nothing in the checkout changes.
 
