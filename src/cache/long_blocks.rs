@@ -90,10 +90,11 @@ impl LongBlocks {
         self.rows.set_figure(LONG_KEPT, 0);
         self.rows.set_figure(LONG_SPARE, self.bytes.get());
         self.indices.borrow_mut().retain(|&index| {
-            if kept & long_bit(index) == 0 {
-                return true;
-            }
             let row = self.rows.row(index);
+            let is_long = row.length() != 0;
+            if !is_long || kept & long_bit(index) == 0 {
+                return is_long;
+            }
             let stays = row_bytes(index) > longest || row.blocks().len() < LEAST_BLOCKS as usize;
             if let Err(fault) = free_blocks.put_whole_row(&row, index) {
                 outcome = Err(fault);

@@ -305,7 +305,6 @@ impl ThreadCache {
 
     fn empty(&self) {
         for row in ROWS.map(|index| self.rows.row(index)) {
-            row.set_width(0);
             row.set_length(0);
             row.fill(0);
         }

@@ -691,6 +691,29 @@ fn what_was_long_for_the_heap_is_not_once_it_has_grown_and_there_are_many() {
 }
 
 #[test]
+fn a_row_that_is_not_long_any_more_keeps_its_room_when_long_blocks_go_back() {
+    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let mut small = Fixture::of_pages(20, [cache.rows(), other.rows()]);
+    keep_large(&cache, &mut small, 100_000).unwrap();
+    cache.put_long(&mut small.free_blocks(0)).unwrap();
+    let mut grown = Fixture::of_pages(400, [cache.rows(), other.rows()]);
+    let index = large_row(units_for(100_000, GRAIN)).unwrap();
+    let row = cache.rows.row(index);
+    cache.make_room(&mut grown.free_blocks(0), index).unwrap();
+    let found = || (row.length(), row.width(), cache.rows.figure(LARGE_SPARE));
+    let before = found();
+    assert!(before.0 == 0 && before.1 > 0);
+    for _ in 0..3 {
+        // Of a row that has the same bit.
+        keep_large(&cache, &mut grown, 1_600_000).unwrap();
+        keep_large(&cache, &mut grown, 100_000).unwrap();
+        cache.put_long(&mut grown.free_blocks(0)).unwrap();
+        assert_eq!((found(), row.own()), (before, 1));
+        js(&cache, &grown).pop_large(100_000).unwrap();
+    }
+}
+
+#[test]
 fn blocks_that_are_long_for_the_heap_go_back_before_a_span_is_cut() {
     let (cache, _, mut fixture) = pair();
     assert!(cache.update_budget(&mut fixture.free_blocks(0)).unwrap() < 4 * 60_000);
