@@ -306,6 +306,23 @@ test('however often the stack ends no block is lost: realloc', (t) => {
   }
 })
 
+test('a block that could not be freed at the end of the stack is live', (t) => {
+  for (const byteLength of [24, 34_000, 300_000]) {
+    const memory = new LocalSharedMemory(20, 20)
+    // A large part of the memory is anyone's as soon as it is free, without a native call.
+    for (let time = 0; time < 3; time++) memory.free(memory.malloc(byteLength))
+    for (let freed = 0; freed < DIVES; freed++) {
+      const ptr = memory.malloc(byteLength)
+      const { errors } = atTheEnd(() => memory.free(ptr) ?? true)
+      t.true(
+        errors.every(({ code }) => code === undefined),
+        `${byteLength}`,
+      )
+    }
+    t.is(memory.stats().blockCount, 0)
+  }
+})
+
 for (const [name, make] of Object.entries(MAKING)) {
   test(`at the end of the stack no block is lost: ${name}`, (t) => {
     const memory = new LocalSharedMemory(10, 200)

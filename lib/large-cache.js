@@ -4,8 +4,9 @@
 import { Stacks } from './stacks.js'
 
 const LARGE_HEADS = 3080
-/** The word of a head that has the part that is everyone's. */
-const PUBLISHED = 3
+// Words of a head, and of that of no class.
+const [LIMITS, PUBLISHED, WIDTH, END] = [1, 3, 4, 5]
+const LONG_KEPT = 7
 const LIVE = -128
 /** The states around a live block's pointer as a word: of the grain before it, its own, and the higher two digits. */
 const LIVE_WORD = 0x70708000
@@ -73,12 +74,22 @@ export class LargeCache extends Stacks {
     if (head === 0) return false
     const { words, rows, states } = this
     if (!this.hasRoom(head) && !this.raise(head)) return false
+    // There is no call from here on but to Atomics, which needs less of the stack than those before.
     const own = rows[head]
+    const top = (own & 65_535) + 1
     states[ptr >>> 4] = this.kept
     words[(ptr - 8) >>> 2] = 0
-    rows[own & 65_535] = ptr
-    rows[head] = (own + 1) | 0
-    this.publish(head)
+    rows[top - 1] = ptr
+    if (rows[head + WIDTH] !== 0) {
+      rows[head] = (own + 1) | 0
+      return true
+    }
+    // The thread has none of them to itself: top and floor go up together, and others only move the bottom. There is room for the
+    // next one then.
+    rows[LONG_KEPT] |= 1 << (head >>> 3)
+    rows[head] = (own + 65_537) | 0
+    rows[head + LIMITS] = (top < rows[head + END] ? top + 1 : top) << 16
+    Atomics.add(rows, head + PUBLISHED, 65_536)
     return true
   }
 

@@ -1,6 +1,6 @@
 // The stacks of free blocks that one thread keeps, in memory that the native side owns: it fills and empties them. The
 // newer part of a stack is the thread's own; the older part any thread may take, so that the border between them moves
-// by a compare-exchange. src/process/rows.rs says where things lie, and its numbers are written out here, for speed.
+// by one atomic operation. src/process/rows.rs says where things lie, and its numbers are written out here, for speed.
 
 import binding from './binding.js'
 import { isShared } from './engine.js'
@@ -185,14 +185,6 @@ export class Stacks {
     if (width === 0 || (rows[head + MOVED] & LONG) !== 0) return false
     const floor = (rows[head] >>> 16) + this.#step(head, width, RAISED)
     return this.#moveFloor(head, rows[head + PUBLISHED], floor, width)
-  }
-
-  /** Lets all threads have every block of a stack of which the thread has none to itself. There is room for the next one then. */
-  publish(head) {
-    const { rows } = this
-    if (rows[head + WIDTH] !== 0) return
-    rows[LONG_KEPT] |= 1 << (head >>> 3)
-    while (!this.#moveFloor(head, rows[head + PUBLISHED], rows[head] & 65_535, 1));
   }
 
   // By how many blocks the floor moves: half of the width, so that it need not move back at once; all of it when it moves on

@@ -2,7 +2,7 @@
 //! the thread's own and whose lower part, the older blocks, any thread may take.
 //!
 //! JavaScript pops and pushes the upper part without a lock and without atomics. It moves the
-//! border by one compare-exchange of a word that holds both ends of the lower part, and whoever has
+//! border by one atomic operation on a word that holds both ends of the lower part, and whoever has
 //! the heap's lock takes the lower part by one. So what a thread has to itself is little, though
 //! what it has is not.
 //!
@@ -332,7 +332,7 @@ impl<'r> Row<'r> {
     /// heap's lock.
     pub fn take_published(&self) -> &'r [AtomicU32] {
         let published = &self.head[PUBLISHED];
-        // Acquire: JavaScript's compare-exchange comes after its writes of the blocks.
+        // Acquire: JavaScript moves the floor, by an atomic, after its writes of the blocks.
         let taken =
             published.fetch_update(AcqRel, Acquire, |word| Some(word >> 16 | word & !0xffff));
         let (bottom, end) = ends(taken.unwrap_or_default());
