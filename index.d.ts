@@ -1160,11 +1160,11 @@ export class LocalSharedMemory extends EngineMemory {
    * Fills bytes with a byte.
    *
    * @param dst bytes
-   * @param byte a 32-bit integer, of which the low 8 bits are taken
+   * @param byte a signed 32-bit integer, of which the low 8 bits are taken
    * @param byteLength bytes
    * @returns `dst`
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory, or the byte not an integer of 32 bits
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory, or the byte not a signed integer of 32 bits
    */
   memset(dst: number, byte: number, byteLength: number): number
 
