@@ -740,6 +740,21 @@ test('a map is found by its pointer and its name, and by its options only', (t) 
   )
 })
 
+test('the block of an entry waits for the next one, unless it is longer than 2 KiB', (t) => {
+  for (const [byteLength, waits] of [
+    [2016, true],
+    [2017, false],
+  ]) {
+    const memory = newHeap()
+    const map = SharedMap.create(memory)
+    map.set('k', true)
+    const before = memory.length
+    map.set('k', new Uint8Array(byteLength))
+    map.set('k', true)
+    t.is(memory.length > before, waits)
+  }
+})
+
 test('it shows itself in a line', (t) => {
   const map = SharedMap.create(newHeap())
   map.set('key', 'x'.repeat(200))
