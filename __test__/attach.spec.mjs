@@ -285,6 +285,26 @@ onLinux('a heap that was closed refuses, and its file is as it was', (t) => {
   t.is(again.stats().cachedBytes, 0)
 })
 
+onLinux('a constructor that throws leaves the file closed', (t) => {
+  class Early extends LocalSharedMemory {
+    constructor() {
+      super(undefined.absent)
+    }
+  }
+  class Late extends LocalSharedMemory {
+    constructor() {
+      super()
+      throw new TypeError('late')
+    }
+  }
+  for (const Class of [Early, Late]) {
+    const [path, copy] = [newPath(), newPath()]
+    t.throws(() => Class.attach(path, SMALL), { instanceOf: TypeError })
+    fs.copyFileSync(path, copy)
+    t.notThrows(() => attachTo(copy).close())
+  }
+})
+
 test('a heap that one process has to itself can be closed too', (t) => {
   const memory = new LocalSharedMemory(2)
   const other = LocalSharedMemory.from(structuredClone(memory))

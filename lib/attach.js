@@ -65,6 +65,16 @@ const openFile = (memory, file) => {
   return nativeOf(opened)
 }
 
+// What nobody gets, nobody can close.
+const adoptOrClose = (Class, memory, opened) => {
+  try {
+    return adopt(Class, memory, opened)
+  } catch (error) {
+    binding.closeHeap(opened.native.number)
+    throw error
+  }
+}
+
 /**
  * The memory in a file, which other processes may have too.
  *
@@ -89,7 +99,7 @@ export const attachMemory = (Class, path, options, usual) => {
   if (code) throw attachRefused(code, path, reason)
   try {
     const memory = makeMemory({ initial: pages, maximum, shared: true })
-    return adopt(Class, memory, {
+    return adoptOrClose(Class, memory, {
       options: { initial: pages, maximum, madeHere: false },
       native: openFile(memory, file),
     })
