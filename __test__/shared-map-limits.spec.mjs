@@ -202,6 +202,21 @@ for (const [maxBytes, length] of [
   })
 }
 
+test('values that others are evicted for are found, and no byte is lost', (t) => {
+  const memory = newMemory()
+  const random = randomFrom(5)
+  for (let round = 0; round < 20; round++) {
+    const map = SharedMap.create(memory, { maxBytes: 6000 })
+    for (let each = 0; each < 500; each++) {
+      const [key, value] = [random(40), 'x'.repeat(20 + random(500))]
+      t.is(map.set(key, value).get(key), value)
+    }
+    t.is([...map.keys()].length, map.size)
+    map.destroy()
+  }
+  t.is(memory.length, 0)
+})
+
 test('bytes are those of the blocks, counted the same however they came to be', (t) => {
   const memory = newMemory()
   const map = SharedMap.create(memory)
