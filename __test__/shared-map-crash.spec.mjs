@@ -20,6 +20,7 @@ import {
   STALE,
   UPDATING,
   DIRTY,
+  EXPIRES,
   VERSION,
 } from '../structures/shared-map/layout.js'
 import { Table } from '../structures/shared-map/table.js'
@@ -459,4 +460,32 @@ test('buckets of a thread that ended are found by one that has not seen the memo
     t.is(unpack(table.get(2)), 2, `before store ${number}`)
     checkBooks(t, table)
   }
+})
+
+test('what a dead owner left is put in order by who only reads', (t) => {
+  const { map, open } = newTables({ maxEntries: MOST })
+  const table = open(Table)
+  const { words, floats } = table
+  const [shard] = table.shards
+  put(table, 'key', 1)
+  put(table, 'late', 1, HOUR)
+  floats[(table.findLocked(shard) + EXPIRES) >>> 1] = 1
+  const reads = {
+    'get, which marks the entry': [() => table.get('key'), 1],
+    'has of a key': [() => table.has('key'), true],
+    'has of none': [() => table.has('none'), false],
+    'has of one that has expired': [() => table.has('late'), false],
+  }
+  for (const [name, [read, expected]] of Object.entries(reads)) {
+    const isMoving = name.startsWith('has')
+    words[shard + LOCK] = DEAD
+    words[shard + UPDATING] = 1
+    if (isMoving) {
+      words[shard + DIRTY] = 1
+      words[shard + VERSION] |= 1
+    }
+    t.is(read(), expected, name)
+    checkBooks(t, table)
+  }
+  map.destroy()
 })

@@ -3,7 +3,13 @@
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { SharedMap } from '../structures/index.js'
+import { SELF } from '../structures/liveness.js'
+import { FIRST_STRIPE, STRIPE_OWNER } from '../structures/shared-map/layout.js'
+import { wordsOf } from '../structures/structure.js'
 import { randomFrom } from './fixtures/random.mjs'
+
+/** A token that no thread has. */
+const DEAD = 2 ** 31 - 2
 
 const newMemory = (initial = 40, maximum = 2000) => {
   const memory = new LocalSharedMemory(initial, maximum)
@@ -248,6 +254,16 @@ test('hits and misses are counted', (t) => {
     { hits, misses, evictions, expiries },
     { hits: 6, misses: 4, evictions: 0, expiries: 0 },
   )
+})
+
+test('a thread counts on where one that has ended had counted', (t) => {
+  const map = SharedMap.create(newMemory())
+  map.get('none')
+  const words = wordsOf(map)
+  words[FIRST_STRIPE + STRIPE_OWNER] = DEAD
+  SharedMap.at(map.memory, map.ptr).get('none')
+  t.is(words[FIRST_STRIPE + STRIPE_OWNER], SELF)
+  t.is(map.stats().misses, 2)
 })
 
 test('a map in a memory that is full throws, and is as it was', (t) => {
