@@ -6,12 +6,10 @@ import { AccessorMemory } from './accessors.js'
 import { bufferOf, isShared } from './engine.js'
 import { MAX_BYTES, checkInteger, invalidArgType, outOfRange, refused } from './errors.js'
 import { withNewBlock } from './new-block.js'
-import { refresh, refreshNow, viewsCovering, viewsOf } from './pages.js'
+import { bulkOf, refresh, refreshNow, viewsCovering, viewsOf } from './pages.js'
 
-/** Bytes from which on it pays to fill them by words, and elements where the word has to be made of one first. */
-const LEAST_BY_WORDS = 256
+/** Elements from which on it pays to fill them by words. */
 const LEAST_ELEMENTS = 2048
-const EACH_BYTE = 0x0101010101010101n
 
 /** The view of that type; throws ERR_INVALID_ARG_TYPE when it is no typed array constructor. */
 export const viewOfType = (views, TypedArray) => {
@@ -114,9 +112,6 @@ const fillByWords = ({ u64 }, array, value, word, start, end) => {
   array.fill(value, last * elements, end)
 }
 
-const fillBytesByWords = (views, byte, start, end) =>
-  fillByWords(views, views.u8, byte, BigInt(byte & 255) * EACH_BYTE, start, end)
-
 // Nothing is converted here: that could run code which makes the memory grow.
 const fillMany = (memory, TypedArray, value, start, end) => {
   refresh(memory)
@@ -143,11 +138,7 @@ const fillBytes = (memory, dst, byte, byteLength) => {
   checkInteger('byte', byte, -(2 ** 31), 2 ** 31 - 1, '(an integer of 32 bits)')
   checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
   const views = viewsCovering(memory, dst, byteLength, 'dst')
-  if (byteLength >= LEAST_BY_WORDS && isShared(views.buffer)) {
-    fillBytesByWords(views, byte, dst, dst + byteLength)
-  } else {
-    views.u8.fill(byte, dst, dst + byteLength)
-  }
+  bulkOf(memory, views).memset(views.u8, dst, byte, byteLength)
 }
 
 const copyBytes = (memory, dst, buffer, srcOffset = 0, byteLength = undefined) => {
@@ -290,7 +281,8 @@ export class ArrayMemory extends AccessorMemory {
   memcpy(dst, src, byteLength) {
     checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
     viewsCovering(this, src, byteLength, 'src')
-    viewsCovering(this, dst, byteLength, 'dst').u8.copyWithin(dst, src, src + byteLength)
+    const views = viewsCovering(this, dst, byteLength, 'dst')
+    bulkOf(this, views).memcpy(views.u8, dst, src, byteLength)
     return dst
   }
 

@@ -2,6 +2,7 @@
 // here when the memory has grown; nothing in this file reads or writes a byte.
 
 import binding from './binding.js'
+import { Bulk } from './bulk.js'
 import { bufferOf, EngineMemory, grow, isShared } from './engine.js'
 import { invalidArgType, outOfRange } from './errors.js'
 import { nameUnshared } from './unshared.js'
@@ -38,8 +39,9 @@ class Views {
     this.f16 = Float16Array && new Float16Array(buffer, 0, byteLength / 2)
     this.f32 = new Float32Array(buffer, 0, byteLength / 4)
     this.f64 = new Float64Array(buffer, 0, byteLength / 8)
-    // A Buffer, once someone needs one.
+    // A Buffer, and what copies, once someone needs them.
     this.bytes = undefined
+    this.bulk = undefined
   }
 
   /** @returns the view of that type over the whole memory; undefined when it is no typed array constructor */
@@ -179,6 +181,7 @@ export class Pages extends Memory {
       const views = memory.#views
       if (buffer === views.buffer && buffer.byteLength === views.byteLength) return false
       const renewed = new Views(buffer)
+      renewed.bulk = views.bulk
       memory.#views = renewed
       memory.#data = renewed.data
       memory.#limit = renewed.limit
@@ -188,6 +191,15 @@ export class Pages extends Memory {
     }
   }
 }
+
+/**
+ * What copies and fills bytes of a memory.
+ *
+ * @param {Pages} memory
+ * @param {Views} views those of the memory
+ * @returns {Bulk}
+ */
+export const bulkOf = (memory, views) => (views.bulk ??= new Bulk(memory, isShared(views.buffer)))
 
 /**
  * The cached views' bytes with the methods that a Buffer alone has.

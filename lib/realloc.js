@@ -4,7 +4,7 @@
 import { DEFAULT_ALIGN } from './align.js'
 import { growBehind } from './growth.js'
 import { withNewBlock } from './new-block.js'
-import { viewsCovering } from './pages.js'
+import { bulkOf, viewsCovering } from './pages.js'
 
 // A small block that could stay where it is has done so in the cache.
 const resizedHere = (heap, ptr, byteLength) =>
@@ -40,8 +40,8 @@ const giveUp = (heap, ptr) => {
 const move = (heap, ptr, moved, byteLength, before) => {
   const count = Math.min(before, byteLength)
   // The native side may have seen more of the memory than this thread's views show.
-  const { u8 } = viewsCovering(heap.memory, moved, byteLength)
-  u8.copyWithin(moved, ptr, ptr + count)
+  const views = viewsCovering(heap.memory, moved, byteLength)
+  bulkOf(heap.memory, views).memcpy(views.u8, moved, ptr, count)
   giveUp(heap, ptr)
   return moved
 }
