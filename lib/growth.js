@@ -1,6 +1,7 @@
 // Growing a memory whose heap is full.
 
 import { grow } from './engine.js'
+import { Fault } from './faults.js'
 
 // Before there is a heap.
 const growAlone = (memory, pages) => {
@@ -33,8 +34,8 @@ const growFirst = (heap) => {
  */
 export const growFor = (heap, byteLength, alignBytes) => {
   const native = heap.current()
-  const grown = native === undefined ? growFirst(heap) : native.grow(byteLength, alignBytes) > 0
-  return heap.catchUp() || grown
+  const pages = native === undefined ? +growFirst(heap) : native.grow(byteLength, alignBytes)
+  return pages !== Fault.OutOfMemory && (heap.catchUp() || pages > 0)
 }
 
 /**

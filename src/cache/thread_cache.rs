@@ -224,7 +224,7 @@ impl ThreadCache {
     /// Those of [`FreeBlocks::put`]; all of them left the cache and the depot.
     pub fn give_back(&self, free_blocks: &mut FreeBlocks<'_>, part: usize) -> Result<bool> {
         let (mut any, mut outcome) = (false, free_blocks.collect(part));
-        for index in ROWS {
+        for index in self.rows.kept() {
             let oldest = self.rows.row(index).blocks().len() / part;
             if oldest == 0 {
                 continue;

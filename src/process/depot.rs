@@ -265,20 +265,22 @@ impl Depot {
     /// Takes one part in `part` of the blocks, the oldest, and all that threads have left behind; if
     /// that is all of them, those too that caches have published.
     pub fn take_oldest(&mut self, part: usize) -> Vec<Vec<u32>> {
-        let mut taken = vec![self.take_left_behind()];
+        let mut taken = Vec::new();
+        if !self.left_behind.is_empty() {
+            taken.push(self.take_left_behind());
+        }
         for shelf in self.shelves.iter_mut().flatten() {
-            taken.extend(shelf.blocks.iter_mut().map(|blocks| {
+            for blocks in shelf.blocks.iter_mut().filter(|blocks| !blocks.is_empty()) {
                 let oldest = blocks.len().div_ceil(part);
-                blocks.drain(..oldest).collect()
-            }));
+                taken.push(blocks.drain(..oldest).collect());
+            }
             if part == 1 {
-                taken.extend(ROWS.map(|row| {
+                taken.extend(shelf.rows.published().map(|row| {
                     let published = shelf.rows.row(row).take_published();
                     published.iter().map(|block| block.load(Relaxed)).collect()
                 }));
             }
         }
-        taken.retain(|blocks: &Vec<u32>| !blocks.is_empty());
         taken
     }
 

@@ -224,6 +224,23 @@ impl Rows {
         Row { head, words: &self.words, start, end: start + depth(row) }
     }
 
+    /// The rows that have blocks. Most have none, and this is asked for often.
+    pub fn kept(&self) -> impl Iterator<Item = usize> {
+        self.rows_where(|head| low(head[OWN].load(Relaxed)) != low(head[PUBLISHED].load(Relaxed)))
+    }
+
+    /// The rows of which others may take blocks.
+    pub fn published(&self) -> impl Iterator<Item = usize> {
+        self.rows_where(|head| {
+            let (bottom, end) = ends(head[PUBLISHED].load(Relaxed));
+            bottom != end
+        })
+    }
+
+    fn rows_where(&self, test: impl Fn(&[AtomicU32]) -> bool) -> impl Iterator<Item = usize> {
+        ROWS.filter(move |&row| test(&self.words[head_index(row)..][..HEAD_WORDS]))
+    }
+
     /// Bytes of the blocks of classes. A sum that is cheap, as it is asked for often.
     pub fn class_bytes(&self) -> u64 {
         let heads = self.words.chunks_exact(HEAD_WORDS).zip(&CLASSES[..DENSE_END]).skip(1);

@@ -12,10 +12,15 @@ impl<B: Bytes> SharedHeap<B> {
     /// will do. Returns by how many pages, 0 when the engine refuses.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    /// [`Fault::OutOfMemory`] when the memory is as long as it may be; [`Fault::Corrupted`],
+    /// [`Fault::Stale`].
     pub fn grow_for(&self, byte_length: u32, align: u32) -> Result<u32> {
+        let room = self.room_to_grow();
+        if room == 0 {
+            return Err(Fault::OutOfMemory);
+        }
         let (least, usual) = self.growth_for(byte_length, align)?;
-        match self.grow_by(usual)? {
+        match self.grow_by(usual.min(room.max(least)))? {
             0 => self.grow_by(least),
             pages => Ok(pages),
         }
@@ -65,8 +70,22 @@ impl<B: Bytes> SharedHeap<B> {
         Ok((self.byte_length().saturating_sub(before) / PAGE as usize) as u32)
     }
 
-    // Has the engine grow the memory. Returns the pages that there were and that there are.
+    // By how many pages the memory may grow, as far as this thread knows. In a file it may be that it
+    // can use more of what there is.
+    fn room_to_grow(&self) -> u32 {
+        let pages = (self.memory.byte_length() / PAGE as usize) as u32;
+        match self.entry.attachment {
+            Some(_) => u32::MAX,
+            None => self.entry.state().bounds.maximum.saturating_sub(pages),
+        }
+    }
+
+    // Has the engine grow the memory, unless it would refuse: its error costs microseconds. Returns the
+    // pages that there were and that there are.
     fn grow_memory(&self, pages: u32) -> Option<(u32, u32)> {
+        if pages > self.room_to_grow() {
+            return None;
+        }
         let attachment = self.entry.attachment.as_ref();
         let _alone = attachment.map(|_| self.entry.growing());
         let pages = match attachment {

@@ -18,8 +18,9 @@
 //!    back has to be fetched again. If several processes have the heap, what dead ones kept comes
 //!    last.
 //! 4. It is out of memory: lib/heap.js has malloc try what refill did not get.
-//! 5. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do. In
-//!    a file it may find that the memory is long enough, and that there is room for its pages now.
+//! 5. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do. If
+//!    it is as long as it may be, step 7 comes next. In a file it may find that the memory is long
+//!    enough, and that there is room for its pages now.
 //! 6. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
 //! 7. An exhaustive search: mixed units, and free blocks of larger classes, too. Then
 //!    ERR_OUT_OF_MEMORY.

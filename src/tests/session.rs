@@ -70,9 +70,9 @@ impl Bytes for &Memory {
     }
 
     fn grow(&self, pages: u32) -> Option<u32> {
-        assert!(pages > 0);
         let first = self.pages.get();
-        let grown = pages <= self.most_at_once.get() && pages <= MOST_PAGES - first;
+        assert!(0 < pages && pages <= MOST_PAGES - first, "an error of the engine's");
+        let grown = pages <= self.most_at_once.get();
         grown.then(|| self.pages.replace(first + pages))
     }
 
@@ -114,6 +114,21 @@ fn a_memory_grows_by_what_is_usual_or_by_what_will_do() {
     assert_eq!(heap.grow_for(100, GRAIN), Ok(0));
     assert_eq!(memory.pages.get(), 104);
     malloc(&heap, 103 * PAGE);
+}
+
+#[test]
+fn a_memory_grows_as_far_as_it_may_and_the_engine_is_asked_for_no_more() {
+    let memory = Memory::new(MOST_PAGES - 2);
+    let heap = memory.open(None, false);
+    let block = malloc(&heap, (MOST_PAGES - 6) * PAGE);
+    assert_eq!(heap.grow_for(8 * PAGE, GRAIN), Ok(0));
+    assert_eq!(heap.grow_behind(block, MOST_PAGES * PAGE), Ok(0));
+    assert_eq!(heap.grow_for(100, GRAIN), Ok(2), "less than is usual");
+    assert_eq!(memory.pages.get(), MOST_PAGES);
+    for byte_length in [1, PAGE, MOST_PAGES * PAGE] {
+        assert_eq!(heap.grow_for(byte_length, GRAIN), Err(Fault::OutOfMemory));
+    }
+    assert_eq!(heap.grow_behind(block, MOST_PAGES * PAGE), Ok(0));
 }
 
 #[test]

@@ -259,7 +259,10 @@ impl<'m> Handle<'m> {
             Err(fault) => {
                 assert!(fault == Fault::OutOfMemory || self.memory.is_settled::<()>(&Err(fault)));
                 let grown = self.ask(|heap| heap.grow_for(byte_length, align));
-                assert!(grown.is_ok_and(|pages| pages as usize <= MAXIMUM));
+                assert!(grown.map_or_else(
+                    |fault| fault == Fault::OutOfMemory,
+                    |pages| pages as usize <= MAXIMUM
+                ));
                 self.free();
             }
         }
