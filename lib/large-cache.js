@@ -36,10 +36,10 @@ const popFrom = (cache, head, byteLength) => {
   if (!isOwn && top <= (rows[head + PUBLISHED] & 65_535)) return 0
   const ptr = rows[top - 1] >>> 0
   const size = sizeOf(digits[(ptr >>> 6) + 1])
-  if (byteLength > size - 8 || (!isOwn && !cache.lower(head))) return 0
   const header = (ptr - 8) >>> 2
   // A memory that is not shared and has grown has left these words, or a stray write has met the header.
-  if (words[header + 1] !== size) return 0
+  if (byteLength > size - 8 || words[header + 1] !== size) return 0
+  if (!isOwn && !cache.lower(head)) return 0
   rows[head] = (rows[head] - 1) | 0
   // Two threads have freed it at the same time, and it was given out since.
   if (states[ptr >>> 4] !== cache.kept) return 0

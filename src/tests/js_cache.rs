@@ -136,10 +136,10 @@ impl<'a> JsCache<'a> {
         }
         let pointer = self.rows[top as usize - 1].load(Relaxed);
         let size = self.size_of(pointer);
-        if byte_length > size - HEADER || !is_own && !self.lower(head) {
+        if byte_length > size - HEADER || self.header(pointer)[1].load(Relaxed) != size {
             return None;
         }
-        if self.header(pointer)[1].load(Relaxed) != size {
+        if !is_own && !self.lower(head) {
             return None;
         }
         self.take(head, byte_length, LIVE_LARGE)
