@@ -90,7 +90,7 @@ export interface CacheLayout {
   longKept: number
   /** What a head has besides the way that the floor has moved, if the blocks are long for the heap. */
   long: number
-  /** What it has if they are everyone's at once. */
+  /** What it has if there may be more of them that are everyone's. */
   common: number
   /** Index of the sizes. */
   sizes: number

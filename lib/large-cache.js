@@ -73,6 +73,7 @@ export class LargeCache extends Stacks {
     const head = this.headOfLarge(ptr)
     if (head === 0) return false
     const { words, rows, states } = this
+    if (rows[head + WIDTH] === 0) this.widen(head)
     if (!this.hasRoom(head) && !this.raise(head)) return false
     // There is no call from here on but to Atomics, which needs less of the stack than those before.
     const own = rows[head]

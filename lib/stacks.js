@@ -221,7 +221,7 @@ export class Stacks {
   widen(head) {
     const { rows } = this
     const width = rows[head + WIDTH]
-    if ((rows[head + MOVED] & LONG) !== 0) return this.#widenLong(head, width)
+    if (rows[head + MOVED] >= LONG) return this.#widenLong(head, width)
     const wide = Math.min(2 * width, rows[head + MOST])
     if (width === 0 || width >= wide) return width
     const bytes = (wide - width) * rows[head + LONGEST]
@@ -235,7 +235,7 @@ export class Stacks {
     return wide
   }
 
-  // Blocks that are kept one by one have some bytes for all of them, until the native side takes them out.
+  // Blocks that are long for the heap have some bytes for all of them, until the native side takes them out.
   #widenLong(head, width) {
     const { rows } = this
     const bytes = rows[head + LONGEST]
@@ -267,7 +267,7 @@ export class Stacks {
     const { rows } = this
     const width = rows[head + WIDTH]
     const narrow = (width + 1) >>> 1
-    if (narrow === width || (rows[head + MOVED] & LONG) !== 0) return
+    if (narrow === width || rows[head + MOVED] >= LONG) return
     const spare = spareOf(head)
     const floor = Math.max(rows[head] >>> 16, (rows[head] & 65_535) - (narrow >>> 1))
     if (!this.#moveFloor(head, rows[head + PUBLISHED], floor, narrow)) return

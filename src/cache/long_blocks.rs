@@ -1,8 +1,8 @@
 //! Blocks that are long for their heap: there is no room for many of them in what a thread may have
 //! to itself, and they would lie in the way of others. They are kept all the same, for as long as the
 //! thread does not ask the heap for room: a program that takes and frees some of them goes on without
-//! a native call. Large ones are everyone's as soon as they are free. Those of size classes are kept
-//! one by one, and few; so are large ones if other processes have the heap, which cannot get at them.
+//! a native call. There are some bytes for those that it has to itself. Large ones may be more, and
+//! the others are everyone's, unless other processes have the heap, which cannot get at them.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::process::rows::{
     COMMON, LONG, LONG_KEPT, LONG_SPARE, OVER_IDLE, Row, Rows, long_bit, row_bytes,
 };
 
-/// Bytes of them that a thread which has the heap to itself may keep one by one, at most.
-const SOLE_LONG_BYTES: u32 = 2 * 1024 * 1024;
+/// Bytes of them that a thread may have to itself which has the heap to itself, at most.
+pub const SOLE_LONG_BYTES: u32 = 2 * 1024 * 1024;
 
 /// Those of one thread's cache.
 pub struct LongBlocks {
     rows: Arc<Rows>,
     /// The rows that have some, or had.
     indices: RefCell<Vec<usize>>,
-    /// Bytes of them that may be kept one by one.
+    /// Bytes of them that the thread may have to itself.
     bytes: Cell<u32>,
 }
 
@@ -33,7 +33,7 @@ impl LongBlocks {
         Self { rows: Arc::clone(rows), indices: RefCell::new(Vec::new()), bytes: Cell::new(0) }
     }
 
-    /// Bytes of them that may be kept one by one.
+    /// Bytes of them that the thread may have to itself.
     pub const fn bytes(&self) -> u32 {
         self.bytes.get()
     }
@@ -43,9 +43,9 @@ impl LongBlocks {
         self.rows.figure(LONG_KEPT) != 0
     }
 
-    /// Lets the thread have those of a row in common with others, and returns it; or lets JavaScript keep
-    /// them one by one, if there is room for one in a quarter of the heap, or, where several threads have
-    /// it, in `budget`. Puts back what was kept. Those of `longest` bytes are not long.
+    /// Lets the thread have those of a row in common with others too, and returns it; or none but its own,
+    /// if there is room for one in a quarter of the heap, or, where several threads have it, in `budget`.
+    /// Puts back what was kept. Those of `longest` bytes are not long.
     ///
     /// # Errors
     /// As [`LongBlocks::put`]; [`Fault::Corrupted`](crate::fault::Fault::Corrupted).

@@ -255,8 +255,8 @@ impl ThreadCache {
         self.empty();
     }
 
-    // Lets the thread have blocks of a row to itself, or those that are long for the heap in common with
-    // others. None when it keeps these one by one.
+    // Lets the thread have blocks of a row to itself. None when they are long for the heap, and it may have
+    // none in common with others.
     fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
         let budget = self.update_budget(free_blocks)?;
         let row = self.rows.row(index);

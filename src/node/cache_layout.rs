@@ -65,7 +65,7 @@ pub struct CacheLayout {
     pub long_kept: i32,
     /// What a head has besides the way that the floor has moved, if the blocks are long for the heap.
     pub long: i32,
-    /// What it has if they are everyone's at once.
+    /// What it has if there may be more of them that are everyone's.
     pub common: i32,
     /// Index of the sizes.
     pub sizes: i32,

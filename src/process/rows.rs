@@ -82,10 +82,10 @@ pub const END: usize = 5;
 pub const MOVED: usize = 6;
 /// The words that it may have room for.
 pub const MOST: usize = 7;
-/// Blocks of this row are long for the heap: they are kept one by one, as many as there are bytes to
+/// Blocks of this row are long for the heap: the thread has as many to itself as there are bytes to
 /// spare for.
 pub const LONG: u32 = 4;
-/// They are, and each of them becomes everyone's at once.
+/// They are, and there may be more of them that are everyone's.
 pub const COMMON: u32 = 8;
 
 /// In the head of class 0: whether the cache is larger than that of an idle thread may be.
@@ -101,8 +101,8 @@ pub const SHORT: usize = 3;
 pub const LARGE_SPARE: usize = 4;
 /// How often an own part could not be widened since the last time that all were narrowed.
 pub const REFUSALS: usize = 5;
-/// Bytes of blocks that are long for the heap that may still be kept one by one until the heap is next
-/// asked for room.
+/// Bytes of blocks that are long for the heap that the thread may still have to itself until it next
+/// asks the heap for room.
 pub const LONG_SPARE: usize = 6;
 /// Which rows may have some of them: see [`long_bit`].
 pub const LONG_KEPT: usize = 7;

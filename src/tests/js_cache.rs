@@ -100,7 +100,13 @@ impl<'a> JsCache<'a> {
     /// Keeps a live large block, if there is room.
     pub fn push_large(&self, pointer: u32) -> bool {
         let head = self.head_of_large(pointer);
-        if head == 0 || !self.has_room(head) && !self.raise(head) {
+        if head == 0 {
+            return false;
+        }
+        if self.row(head, WIDTH) == 0 {
+            self.widen(head);
+        }
+        if !self.has_room(head) && !self.raise(head) {
             return false;
         }
         self.keep(pointer, head);
@@ -278,7 +284,7 @@ impl<'a> JsCache<'a> {
     /// Doubles what the thread has to itself of a stack, if there is enough to spare. Returns that.
     pub fn widen(&self, head: usize) -> u32 {
         let (width, figure) = (self.row(head, WIDTH), spare_of(head));
-        if self.row(head, MOVED) & LONG != 0 {
+        if self.row(head, MOVED) >= LONG {
             return self.widen_long(head, width);
         }
         let wide = (2 * width).min(self.row(head, MOST));
@@ -330,7 +336,7 @@ impl<'a> JsCache<'a> {
         let narrow = width.div_ceil(2);
         let (top, floor) = self.own(head);
         let floor = floor.max(top.saturating_sub(narrow / 2));
-        if self.row(head, MOVED) & LONG == 0
+        if self.row(head, MOVED) < LONG
             && narrow < width
             && self.move_floor(head, self.row(head, PUBLISHED), floor, narrow)
         {
