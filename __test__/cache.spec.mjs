@@ -606,30 +606,12 @@ const callsOf = (memory, run) => {
       },
     },
   ]
-  const names = ['refill', 'makeRoom', 'malloc', 'free', 'sizeof', 'lengthof']
+  const names = ['refill', 'makeRoom', 'malloc', 'free']
   heap.native = Object.create(native, Object.fromEntries(names.map(counted)))
   run()
   heap.native = native
   return calls
 }
-
-test('how long a block is takes no native call', (t) => {
-  const memory = new LocalSharedMemory(100, 1000)
-  for (const byteLength of [1, 500, 32_000, 50_000, 1_000_000, 30_000_000]) {
-    const ptr = memory.malloc(byteLength)
-    const lengths = []
-    const calls = callsOf(memory, () => {
-      lengths.push(memory.sizeof(ptr), memory.lengthof(ptr))
-    })
-    t.is(calls, 0)
-    t.is(lengths[0], byteLength)
-    t.is(lengths[1], memory.allocs().find(({ byteOffset }) => byteOffset === ptr).bufferSize)
-    memory.setUint32(ptr - 4, lengths[1] ^ 16)
-    t.throws(() => memory.sizeof(ptr), { code: 'ERR_HEAP_CORRUPTED' })
-    memory.setUint32(ptr - 4, lengths[1])
-    memory.free(ptr)
-  }
-})
 
 test('a small memory that can grow does so rather than ask native code again and again', (t) => {
   const churn = (maximum) => {

@@ -158,7 +158,7 @@ export class Heap extends Session {
    * @returns {number} the bytes that were asked for
    */
   sizeof(ptr) {
-    if (this.cache.headFor(ptr) !== 0) return this.cache.byteLengthOf(ptr)
+    if (this.cache.isSmall(ptr)) return this.cache.byteLengthOf(ptr)
     return this.ask((native) => native.sizeof(ptr), ptr)
   }
 
@@ -167,7 +167,7 @@ export class Heap extends Session {
    * @returns {number} the bytes that the block takes, header and padding included
    */
   lengthof(ptr) {
-    if (this.cache.headFor(ptr) !== 0) return this.cache.bufferSizeOf(ptr)
+    if (this.cache.isSmall(ptr)) return this.cache.bufferSizeOf(ptr)
     return this.ask((native) => native.lengthof(ptr), ptr)
   }
 

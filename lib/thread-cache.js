@@ -218,23 +218,19 @@ const makeClass = (kept, classBits) =>
       return headOf(this, ptr) !== 0
     }
 
-    /**
-     * The head of the stack that the live block at a pointer goes to, if that is plain to see.
-     *
-     * @returns {number} for the native side; 0 when there is none, or on any doubt
-     */
-    headFor(ptr) {
-      return headOf(this, ptr) || this.headOfLarge(ptr)
-    }
-
-    /** @returns {number} the bytes that were asked for in a block that has such a head */
+    /** @returns {number} the bytes that were asked for in such a block */
     byteLengthOf(ptr) {
-      return this.words[(ptr >>> 2) - 2] >>> 0
+      return this.words[(ptr >>> 2) - 2]
     }
 
     /** @returns {number} the bytes that such a block takes */
     bufferSizeOf(ptr) {
-      return this.words[(ptr >>> 2) - 1] >>> 0
+      return this.words[(ptr >>> 2) - 1]
+    }
+
+    /** @returns {number} the head of the stack that the live block at a pointer goes to, for the native side; 0 when there is none */
+    headFor(ptr) {
+      return headOf(this, ptr) || this.headOfLarge(ptr)
     }
 
     /** @returns {number} the head of the class for a length, for the native side; 0 when blocks of that length have none */
