@@ -17,6 +17,7 @@ const COSTS = [
   'replace random',
   'sizes',
   'sizes small',
+  'large',
   'traces',
 ]
 const THROUGHPUTS = ['threads private', 'threads exchange', 'threads pipeline']

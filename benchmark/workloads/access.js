@@ -89,6 +89,27 @@ function viewCase(most, target) {
   return accessCase({ title: 'add (an arrayView)', raw, own }, most, target, view, 0)
 }
 
+const BLOCK_SIZES = [64, 1024, 16 * 1024, 1024 * 1024]
+
+function bytesCases(most, target) {
+  const view = new Uint8Array(target.buffer)
+  return BLOCK_SIZES.flatMap((size) => {
+    const block = target.malloc(2 * size)
+    const [title, ops] = [`${size.toLocaleString('en')} B`, Math.ceil(most / (16 + size / 64))]
+    const copy = {
+      title: `memcpy, ${title}`,
+      raw: `view.copyWithin(base, base + ${size}, base + ${2 * size})`,
+      own: `target.memcpy(base, base + ${size}, ${size})`,
+    }
+    const fill = {
+      title: `memset, ${title}`,
+      raw: `view.fill(i, base, base + ${size})`,
+      own: `target.memset(base, i, ${size})`,
+    }
+    return [copy, fill].map((each) => accessCase(each, ops, target, view, block))
+  })
+}
+
 const shared = { unit: 'ns per call', transposed: true, reference: 'raw' }
 
 export const groups = [
@@ -105,6 +126,12 @@ export const groups = [
       const most = 8_000_000 * scale
       return [...getters, ...setters].map((each) => accessCase(each, most, memory, view, base))
     },
+  },
+  {
+    ...shared,
+    name: 'bytes',
+    title: 'memcpy and memset against copyWithin and fill',
+    cases: ({ scale }) => (ours ? bytesCases(20_000_000 * scale, ours.open()) : []),
   },
   {
     ...shared,

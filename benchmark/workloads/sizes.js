@@ -1,6 +1,6 @@
 // Many sizes at once, large blocks, and few blocks in a memory that begins with one page.
 
-import { logUniform, slots } from '../harness/random.js'
+import { constant, cyclic, logUniform, slots } from '../harness/random.js'
 import { heapCase } from './heap.js'
 
 const KIB = 1024
@@ -16,6 +16,19 @@ function sizesCase(title, { live, least, most, ops, small }) {
     small,
     bytes: (live * (most - least)) / Math.log(most / least),
     stream: () => ({ script: slots(ops, live), sizes, live }),
+  })
+}
+
+function largeCase(title, { live, size, ops }) {
+  return heapCase({
+    title,
+    kernel: 'drain',
+    ops,
+    step: live,
+    live,
+    small: MOST_PAGES,
+    bytes: live * size,
+    stream: () => ({ script: cyclic(live, live), sizes: constant(live, size), live }),
   })
 }
 
@@ -52,5 +65,17 @@ export const groups = [
       ].map(([title, blocks]) =>
         sizesCase(title, { small: MOST_PAGES, ...blocks, ops: 200_000 * scale }),
       ),
+  },
+  {
+    name: 'large',
+    title:
+      'Large blocks: take some, then free all in FIFO order, in a memory that begins with one page',
+    unit: 'ns per pair',
+    cases: ({ scale }) =>
+      [
+        ['40 of 64 KiB', { live: 40, size: 64 * KIB }],
+        ['3 of 1.2 MB', { live: 3, size: 1_200_000 }],
+        ['1 of 8 MB', { live: 1, size: 8_000_000 }],
+      ].map(([title, blocks]) => largeCase(title, { ...blocks, ops: 120_000 * scale })),
   },
 ]
