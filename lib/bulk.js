@@ -60,16 +60,15 @@ export class Bulk {
    * @param {number} byteLength bytes
    */
   memcpy(u8, dst, src, byteLength) {
-    if (this.#copy === undefined && !this.#prepare()) {
-      u8.copyWithin(dst, src, src + byteLength)
-      return
+    if (this.#copy !== undefined || this.#prepare()) {
+      try {
+        this.#copy(dst, src, byteLength)
+        return
+      } catch {
+        // What another thread has grown the instance may see a moment later than others. It has copied nothing then.
+      }
     }
-    try {
-      this.#copy(dst, src, byteLength)
-    } catch {
-      // What another thread has grown the instance may see a moment later than others. It has copied nothing then.
-      u8.copyWithin(dst, src, src + byteLength)
-    }
+    u8.copyWithin(dst, src, src + byteLength)
   }
 
   /**
@@ -81,15 +80,15 @@ export class Bulk {
    * @param {number} byteLength bytes
    */
   memset(u8, dst, byte, byteLength) {
-    if (this.#fill === undefined && !this.#prepare()) {
-      u8.fill(byte, dst, dst + byteLength)
-      return
+    if (this.#fill !== undefined || this.#prepare()) {
+      try {
+        this.#fill(dst, byte, byteLength)
+        return
+      } catch {
+        // As in memcpy.
+      }
     }
-    try {
-      this.#fill(dst, byte, byteLength)
-    } catch {
-      u8.fill(byte, dst, dst + byteLength)
-    }
+    u8.fill(byte, dst, dst + byteLength)
   }
 
   #prepare() {
