@@ -18,10 +18,10 @@ const addPages = (heap, first, end) => heap.answerOf((native) => native.addPages
 // A memory of no pages: its first one is where the heap can be opened.
 const growFirst = (heap) => {
   const first = growAlone(heap.memory, 1)
-  if (first < 0) return false
+  if (first < 0) return 0
   heap.attach()
   addPages(heap, first, first + 1)
-  return true
+  return 1
 }
 
 /**
@@ -34,7 +34,7 @@ const growFirst = (heap) => {
  */
 export const growFor = (heap, byteLength, alignBytes) => {
   const native = heap.current()
-  const pages = native === undefined ? +growFirst(heap) : native.grow(byteLength, alignBytes)
+  const pages = native === undefined ? growFirst(heap) : native.grow(byteLength, alignBytes)
   return pages !== Fault.OutOfMemory && (heap.catchUp() || pages > 0)
 }
 

@@ -52,8 +52,7 @@ for (const [name, value] of Object.entries(LAYOUT)) {
 
 // Words of a head; its first one is what the thread has to itself.
 const { limits: LIMITS, longest: LONGEST, published: PUBLISHED } = LAYOUT
-const { width: WIDTH, end: END, moved: MOVED, most: MOST } = LAYOUT
-const { long: LONG } = LAYOUT
+const { width: WIDTH, end: END, moved: MOVED, most: MOST, long: LONG } = LAYOUT
 // Figures of the whole cache, in the head of no class.
 const { overIdle: OVER_IDLE, overIdleBelow: OVER_IDLE_BELOW, short: SHORT } = LAYOUT
 const { refusals: REFUSALS, longSpare: LONG_SPARE, longKept: LONG_KEPT } = LAYOUT

@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use crate::cache::budget::{LEAST_BLOCKS, sole_bytes};
+use crate::cache::budget::{LEAST_BLOCKS, longest_of, sole_bytes};
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::heap::DENSE_END;
@@ -43,9 +43,9 @@ impl LongBlocks {
         self.rows.figure(LONG_KEPT) != 0
     }
 
-    /// Lets the thread have those of a row in common with others too, and returns it; or none but its own,
-    /// if there is room for one in a quarter of the heap, or, where several threads have it, in `budget`.
-    /// Puts back what was kept. Those of `longest` bytes are not long.
+    /// Lets the thread have those of a row in common with others too, and returns it; or none but its
+    /// own, if there is room for one in a quarter of the heap, or, where several threads have it, in
+    /// `budget`. Puts back what was kept.
     ///
     /// # Errors
     /// As [`LongBlocks::put`]; [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
@@ -54,7 +54,6 @@ impl LongBlocks {
         free_blocks: &mut FreeBlocks<'_>,
         index: usize,
         budget: u32,
-        longest: u32,
     ) -> Result<Option<Row<'_>>> {
         let row = self.rows.row(index);
         if row.length() != COMMON {
@@ -64,7 +63,7 @@ impl LongBlocks {
                 budget
             };
             self.bytes.set(bytes);
-            let put = self.put(free_blocks, longest);
+            let put = self.put(free_blocks, longest_of(budget));
             self.rows.set_figure(OVER_IDLE, 1);
             let is_common = index >= DENSE_END && free_blocks.attachment.is_none();
             if row.length() == 0 && (is_common || row_bytes(index) <= bytes) {

@@ -266,7 +266,7 @@ impl ThreadCache {
             row.set_length(0);
             row.set_width(self.budget.first_width(index, budget));
         } else {
-            return self.long.open(free_blocks, index, budget, longest_of(budget));
+            return self.long.open(free_blocks, index, budget);
         }
         Ok(Some(row))
     }

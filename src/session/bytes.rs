@@ -22,7 +22,8 @@ pub trait Bytes {
     unsafe fn extend(&self, byte_length: usize);
 
     /// Has the engine grow the memory, and looks at all of it unless it is shared. Returns the
-    /// pages that there were; `None` when the engine refuses. JavaScript may run: the heap's lock is not held.
+    /// pages that there were; `None` when the engine refuses. JavaScript may run: the heap's lock is
+    /// not held.
     fn grow(&self, pages: u32) -> Option<u32>;
 
     /// Gives whole pages inside `bytes` back to the operating system; they read as zero afterwards.
