@@ -479,7 +479,7 @@ fn a_large_block_that_another_thread_has_published_serves_and_the_others_come_al
         mine.take_large(&mut fixture.free_blocks(0), byte_length).unwrap()
     };
     let keep = |fixture: &mut Fixture, byte_length: u32| -> Vec<u32> {
-        let blocks = [byte_length; 20].map(|byte_length| live_large(fixture, byte_length));
+        let blocks = [byte_length; 20].map(|byte_length| live_block(fixture, byte_length));
         blocks.iter().for_each(|&block| free_into(&theirs, fixture, 1, block));
         blocks.into()
     };
@@ -529,14 +529,14 @@ fn a_thread_has_at_most_half_of_a_stack_to_itself_from_the_first() {
 fn no_large_block_is_lost_when_others_cannot_be_put_back() {
     let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
     let mut fixture = Fixture::of_pages(400, [mine.rows(), theirs.rows()]);
-    let blocks = [300_000; 6].map(|byte_length| live_large(&mut fixture, byte_length));
+    let blocks = [300_000; 6].map(|byte_length| live_block(&mut fixture, byte_length));
     blocks.iter().for_each(|&block| free_into(&theirs, &mut fixture, 1, block));
     let published =
         blocks.len() - theirs.rows.row(large_row(units_for(300_000, GRAIN)).unwrap()).own();
     assert!(published > 1);
 
     // Long for the heap once two threads are busy, as those are; freed twice, it is in use again.
-    let twice = live_large(&mut fixture, 400_000);
+    let twice = live_block(&mut fixture, 400_000);
     free_into(&mine, &mut fixture, 0, twice);
     let (_, size) = fixture.free_blocks(0).heap.read_header(twice).unwrap();
     fixture.live_blocks.set_large(twice, size);
@@ -581,15 +581,13 @@ fn large_blocks_are_kept_and_given_back() {
 
 /// Takes a block from the heap and frees it. Returns it if the cache keeps it then.
 fn keep_large(cache: &ThreadCache, fixture: &mut Fixture, byte_length: u32) -> Option<u32> {
-    let free_blocks = &mut fixture.free_blocks(0);
-    let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
-    give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
+    let block = live_block(fixture, byte_length);
     let row = Rows::row_at(js(cache, fixture).head_of_large(block)).unwrap();
     cache.make_room(&mut fixture.free_blocks(0), row).unwrap();
     js(cache, fixture).push_large(block).then_some(block)
 }
 
-fn live_large(fixture: &mut Fixture, byte_length: u32) -> u32 {
+fn live_block(fixture: &mut Fixture, byte_length: u32) -> u32 {
     let free_blocks = fixture.free_blocks(0);
     let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
     give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
@@ -609,7 +607,7 @@ fn large_blocks_that_are_long_for_the_heap_are_kept_and_most_in_common_until_it_
         keep_large(&cache, &mut fixture, 60_000).unwrap();
         let (before, most) = (kept(&cache), [SOLE_LONG_BYTES, budget][threads - 1]);
         for (round, byte_length) in [300_000, 340_000].into_iter().enumerate() {
-            let block = live_large(&mut fixture, byte_length);
+            let block = live_block(&mut fixture, byte_length);
             let index = Rows::row_at(js(&cache, &fixture).head_of_large(block)).unwrap();
             let row = cache.rows.row(index);
             assert!(!js(&cache, &fixture).push_large(block), "not known to be long");
@@ -619,7 +617,7 @@ fn large_blocks_that_are_long_for_the_heap_are_kept_and_most_in_common_until_it_
             assert_eq!(cache.rows.figure(OVER_IDLE), 1);
             let mut blocks = vec![block];
             loop {
-                let next = live_large(&mut fixture, byte_length);
+                let next = live_block(&mut fixture, byte_length);
                 if !js(&cache, &fixture).push_large(next) {
                     break;
                 }
@@ -659,12 +657,7 @@ fn other_blocks_that_are_long_for_the_heap_are_kept_one_by_one_up_to_a_quarter_o
     let most = cache.update_budget(&mut fixture.free_blocks(0)).unwrap();
     let class = class_for(9_000, GRAIN).unwrap();
     assert!(row_bytes(class) > most / 4);
-    let blocks = [(); 10].map(|()| {
-        let free_blocks = fixture.free_blocks(0);
-        let block = free_blocks.heap.malloc(9_000, GRAIN, Search::Quick).unwrap();
-        give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
-        block
-    });
+    let blocks = [9_000; 10].map(|byte_length| live_block(&mut fixture, byte_length));
     cache.make_room(&mut fixture.free_blocks(0), class).unwrap();
     let push =
         |&&block: &&u32| js(&cache, &fixture).push(block) || js(&cache, &fixture).push_newer(block);
@@ -684,7 +677,7 @@ fn what_was_long_for_the_heap_is_not_once_it_has_grown_and_there_are_many() {
         cache.put_long(&mut fixture.free_blocks(0)).unwrap();
         assert_eq!((row.length(), row.width()), (COMMON, 0));
         let mut grown = Fixture::of_pages(400, [cache.rows(), other.rows()]);
-        let blocks = (0..count).map(|_| live_large(&mut grown, 100_000)).collect::<Vec<_>>();
+        let blocks = (0..count).map(|_| live_block(&mut grown, 100_000)).collect::<Vec<_>>();
         assert!(blocks.iter().all(|&block| js(&cache, &grown).push_large(block)));
         cache.update_budget(&mut grown.free_blocks(0)).unwrap();
         cache.put_long(&mut grown.free_blocks(0)).unwrap();
