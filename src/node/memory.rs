@@ -148,8 +148,7 @@ impl Memory {
         if bytes.end > byte_length {
             return 0;
         }
-        // SAFETY: the range was just checked against the accessible bytes that `self` keeps.
-        unsafe { os::resident_bytes(base.as_ptr().cast(), bytes) }
+        os::resident_bytes(base.as_ptr().cast(), bytes)
     }
 
     /// The bytes seen so far as words.

@@ -22,10 +22,13 @@ pub fn remember(_base: *mut u8) {}
 
 /// Whether the page at `base` is an object's: V8's own pages are private, and only private pages
 /// can be wiped in a forked process.
-pub fn is_remembered(base: *mut u8) -> bool {
+///
+/// # Safety
+/// The page is one of a memory that is kept for as long as the call lasts.
+pub unsafe fn is_remembered(base: *mut u8) -> bool {
     let advise = |advice: c_int| {
-        // SAFETY: the first page of the memory is mapped, as the caller vouches, and neither advice
-        // below changes what this process finds there.
+        // SAFETY: the caller vouches for the page, and neither advice below changes what this process
+        // finds there.
         unsafe { libc::madvise(base.cast(), host_page(), advice) == 0 }
     };
     let private = advise(libc::MADV_WIPEONFORK);
@@ -37,9 +40,12 @@ pub fn is_remembered(base: *mut u8) -> bool {
 
 /// Drops what pages hold, on which nobody may rely. Shared pages are punched out of their object;
 /// for V8's private ones that is refused, and dropping them does.
-pub fn discard(address: *mut u8, length: usize) -> bool {
+///
+/// # Safety
+/// The pages are a memory's, and nobody relies on what they hold.
+pub unsafe fn discard(address: *mut u8, length: usize) -> bool {
     let advise = |advice: c_int| {
-        // SAFETY: nobody relies on what the range holds, as the caller vouches.
+        // SAFETY: the caller vouches for the pages.
         check(unsafe { libc::madvise(address.cast(), length, advice) } == 0)
     };
     let private = |error: io::Error| match error.raw_os_error() {

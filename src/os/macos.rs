@@ -35,7 +35,10 @@ pub fn remember(base: *mut u8) {
 
 /// Whether an object was mapped at `base`. An address that V8 uses again, for a memory that was not
 /// made by this package, is taken for one too: the system cannot be asked.
-pub fn is_remembered(base: *mut u8) -> bool {
+///
+/// # Safety
+/// Nothing is asked of the system.
+pub unsafe fn is_remembered(base: *mut u8) -> bool {
     overlays().contains(&(base as usize))
 }
 
@@ -45,6 +48,9 @@ fn overlays() -> MutexGuard<'static, BTreeSet<usize>> {
 }
 
 /// Drops nothing: macOS has no advice after which pages are sure to read as zero.
-pub fn discard(_address: *mut u8, _length: usize) -> bool {
+///
+/// # Safety
+/// Nothing is done.
+pub unsafe fn discard(_address: *mut u8, _length: usize) -> bool {
     false
 }

@@ -98,7 +98,8 @@ pub fn overlay_file(reservation: Reservation, file: &File, offset: usize) -> Out
 /// # Safety
 /// `base` is the address of a memory that V8 keeps for as long as the call lasts.
 pub unsafe fn is_overlaid(base: *mut u8) -> bool {
-    platform::is_overlaid(base)
+    // SAFETY: the caller's promise is the same.
+    unsafe { platform::is_overlaid(base) }
 }
 
 /// Gives the pages wholly inside `bytes` back to the operating system; they read as zero
@@ -108,14 +109,12 @@ pub unsafe fn is_overlaid(base: *mut u8) -> bool {
 /// `bytes` are accessible bytes of a memory at `base` that V8 keeps for as long as the call lasts,
 /// and nobody relies on what they hold.
 pub unsafe fn give_back(base: *mut u8, bytes: Range<usize>) -> usize {
-    platform::give_back(base, bytes)
+    // SAFETY: the caller's promise is the same.
+    unsafe { platform::give_back(base, bytes) }
 }
 
-/// How many of `bytes` take up memory, in pages that lie wholly inside them; all of them where the
-/// system does not tell.
-///
-/// # Safety
-/// `bytes` are accessible bytes of a memory at `base` that V8 keeps for as long as the call lasts.
-pub unsafe fn resident_bytes(base: *mut u8, bytes: Range<usize>) -> usize {
+/// How many of `bytes` of a memory at `base` take up memory, in pages that lie wholly inside them;
+/// all of them where the system does not tell, none where nothing is mapped.
+pub fn resident_bytes(base: *mut u8, bytes: Range<usize>) -> usize {
     platform::resident_in(base, bytes)
 }

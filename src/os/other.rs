@@ -15,11 +15,15 @@ pub fn overlay_file(_range: Reservation, _file: &File, _offset: usize) -> Outcom
     Err((Step::CreateObject, io::ErrorKind::Unsupported.into()))
 }
 
-pub fn is_overlaid(_base: *mut u8) -> bool {
+/// # Safety
+/// Nothing is done.
+pub unsafe fn is_overlaid(_base: *mut u8) -> bool {
     false
 }
 
-pub fn give_back(_base: *mut u8, _bytes: Range<usize>) -> usize {
+/// # Safety
+/// Nothing is done.
+pub unsafe fn give_back(_base: *mut u8, _bytes: Range<usize>) -> usize {
     0
 }
 

@@ -180,10 +180,14 @@ fn is_readable(address: *const u8) -> bool {
     status == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EFAULT)
 }
 
-pub fn give_back(base: *mut u8, bytes: Range<usize>) -> usize {
+/// # Safety
+/// As for [`super::give_back`].
+pub unsafe fn give_back(base: *mut u8, bytes: Range<usize>) -> usize {
     let (address, length) = whole_pages(base, bytes);
     let resident = resident_bytes(address, length);
-    if length > 0 && system::discard(address, length) { resident } else { 0 }
+    // SAFETY: whole pages inside `bytes`, for which the caller vouches.
+    let is_discarded = length > 0 && unsafe { system::discard(address, length) };
+    if is_discarded { resident } else { 0 }
 }
 
 pub fn resident_in(base: *mut u8, bytes: Range<usize>) -> usize {
@@ -191,8 +195,7 @@ pub fn resident_in(base: *mut u8, bytes: Range<usize>) -> usize {
     resident_bytes(address, length)
 }
 
-// Address and length of the pages that lie wholly inside `bytes`, which are accessible bytes at
-// `base`.
+// Address and length of the pages that lie wholly inside `bytes` at `base`.
 fn whole_pages(base: *mut u8, bytes: Range<usize>) -> (*mut u8, usize) {
     let page = host_page();
     let (start, end) = (bytes.start.next_multiple_of(page), bytes.end / page * page);
@@ -202,7 +205,8 @@ fn whole_pages(base: *mut u8, bytes: Range<usize>) -> (*mut u8, usize) {
 fn resident_bytes(address: *mut u8, length: usize) -> usize {
     let page = host_page();
     let mut pages = vec![0; length / page];
-    // SAFETY: `pages` has one byte for each page of the range, which is mapped.
+    // SAFETY: `pages` has one byte for each page of the range, and no more is written. Of a range that
+    // is not mapped the kernel says so.
     let status = unsafe { libc::mincore(address.cast(), length, pages.as_mut_ptr()) };
     if status == 0 { pages.iter().filter(|&&page| page & 1 != 0).count() * page } else { 0 }
 }
@@ -240,6 +244,11 @@ mod tests {
             unsafe { std::slice::from_raw_parts(self.0.cast(), INITIAL) }
         }
 
+        fn is_overlaid(&self) -> bool {
+            // SAFETY: the range is mapped while `self` lives.
+            unsafe { is_overlaid(self.0) }
+        }
+
         fn guarded(&self) -> bool {
             !is_readable(self.0.wrapping_add(INITIAL))
         }
@@ -255,9 +264,9 @@ mod tests {
     #[test]
     fn overlaid_pages_are_shared_zero_and_guarded() {
         let reserved = Reserved::new();
-        assert!(!is_overlaid(reserved.0));
+        assert!(!reserved.is_overlaid());
         overlay(reserved.reservation(), |_| Ok(())).expect("an overlay");
-        assert!(is_overlaid(reserved.0));
+        assert!(reserved.is_overlaid());
         assert!(reserved.bytes().iter().all(|byte| byte.load(SeqCst) == 0));
         assert!(reserved.guarded());
     }
@@ -279,7 +288,7 @@ mod tests {
             };
             let (step, _) = overlay(reserved.reservation(), permit).expect_err("refused");
             assert_eq!(step, refused);
-            assert!(!is_overlaid(reserved.0), "{refused:?}");
+            assert!(!reserved.is_overlaid(), "{refused:?}");
             assert!(reserved.bytes().iter().all(|byte| byte.load(SeqCst) == 0));
             reserved.bytes()[INITIAL - 1].store(1, SeqCst);
             assert!(reserved.guarded(), "{refused:?}");
@@ -317,10 +326,10 @@ mod tests {
                 overlay(reserved.reservation(), |_| Ok(())).expect("an overlay");
             }
             reserved.bytes().iter().for_each(|byte| byte.store(7, SeqCst));
-            let middle = 100..INITIAL - 100;
+            // SAFETY: bytes of a range that is mapped while `reserved` lives; they may be lost.
+            let give_back = || unsafe { give_back(reserved.0, 100..INITIAL - 100) };
             let whole_pages = INITIAL - 2 * host_page();
-            assert_eq!(give_back(reserved.0, middle.clone()), whole_pages);
-            assert_eq!(give_back(reserved.0, middle), 0);
+            assert_eq!([give_back(), give_back()], [whole_pages, 0]);
             let kept = reserved.bytes().iter().filter(|byte| byte.load(SeqCst) == 7).count();
             assert_eq!(kept, INITIAL - whole_pages);
         }
