@@ -15,6 +15,7 @@ const {
   EXPIRES,
   EXPIRING,
   FRESH,
+  GRAIN,
   HASH,
   KEY,
   TAG_BITS,
@@ -32,7 +33,6 @@ const {
 
 /** Bytes of a block's header: first the bytes that were asked for, then those that the block takes. */
 const HEADER = 8
-const GRAIN = 16
 const NUMBER = Tag.Number
 const ASKED = -2
 const TAKEN = -1

@@ -9,6 +9,9 @@
 //   entry      a block: next | hash | what key and value are, and the key's length | value's length | when it expires (f64, ms)
 //              | key, filled up to 8 bytes | value. Pointers are multiples of 16: bit 0 of `next` says that the entry was read
 
+/** Bytes that the places and lengths of blocks are multiples of. */
+export const GRAIN = 16
+
 /** How many bits of a hash choose the shard. */
 export const SHARD_BITS = 4
 /** Two words. */
@@ -46,7 +49,7 @@ export const BUCKETS = 4
 export const FRESH = 5
 /** An entry that is being taken out, or was. */
 export const STALE = 6
-/** Grains of 16 bytes: no block of the shard reaches beyond. */
+/** Grains: no block of the shard reaches beyond. */
 export const REACH = 7
 /** f64: bytes of the blocks of all entries, headers included. */
 export const BYTES_USED = 8

@@ -15,6 +15,7 @@ const {
   DIRTY,
   EXPIRING,
   FRESH,
+  GRAIN,
   LOCK,
   MOVING,
   NEXT,
@@ -24,8 +25,6 @@ const {
   STALE,
   UPDATING,
 } = layout
-
-const GRAIN = 16
 
 /** The words of the memory, and the one that says so, while this thread runs a user's code with a lock in hand. */
 let updating
