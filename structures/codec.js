@@ -1,17 +1,8 @@
 // JavaScript values as bytes. Numbers, strings, bigints, booleans, null and bytes are stored as they are; everything else that
 // structured clone takes goes through v8.serialize. `undefined` is no value, nor is what belongs to one thread or to one process.
 //
-//   const byteLength = prepare(value)    measures, and remembers the value until the next prepare of this thread; throws
-//                                        ERR_INVALID_ARG_TYPE. It may run the value's getters: call it before you lock
-//   prepared.tag                         what kind of bytes they are, 1 to 15: keep it beside them
-//   prepared.byteLength                  the same number once more
-//   write(memory, ptr)                   writes them to ptr, any offset; runs nobody's code, allocates nothing in the heap
-//   retain()                             what prepare remembers, to be given to recall after others have called prepare
-//   recall(retained)                     remembers it again
-//   forget()                             lets go of the value
-//   read(memory, ptr, byteLength, tag)   the value. It copies first and then decodes, so that bytes which another thread
-//                                        writes meanwhile give another value or ERR_HEAP_CORRUPTED, and no more
-//   unclone(bytes)                       the second half of that: the value, of bytes that were read with Tag.Bytes
+// A value is prepared first, which measures it and may run its getters, so before anything is locked; then written, which runs nobody's
+// code and allocates nothing in the heap. Its tag is kept beside its bytes.
 
 import { types } from 'node:util'
 import { deserialize, serialize } from 'node:v8'
@@ -25,7 +16,7 @@ const GETTERS = ['buffer', 'byteOffset', 'length'].map(
   (name) => Object.getOwnPropertyDescriptor(TypedArrayPrototype, name).get,
 )
 
-/** What bytes are. */
+/** What bytes are: 1 to 15. */
 export const Tag = {
   Null: 1,
   False: 2,
@@ -146,7 +137,7 @@ const prepareOther = (value) => {
 }
 
 /**
- * Measures a value, and remembers it for write.
+ * Measures a value, and remembers it for write, until the next one of this thread is prepared.
  *
  * @param {unknown} value
  * @returns {number} bytes
@@ -155,7 +146,7 @@ const prepareOther = (value) => {
 export const prepare = (value) =>
   typeof value === 'number' ? keep(Tag.Number, 8, value) : prepareOther(value)
 
-/** @returns {object} the value that was prepared; bytes as they are now */
+/** @returns {object} the value that was prepared, for recall after others were; bytes as they are now */
 export const retain = () => {
   const { tag, byteLength, value } = prepared
   return { tag, byteLength, value: tag === Tag.Bytes ? new Uint8Array(value) : value }
@@ -287,7 +278,8 @@ const readOther = (memory, ptr, byteLength, tag) => {
 }
 
 /**
- * Reads a value.
+ * Reads a value. It copies first and then decodes, so that bytes which another thread writes meanwhile give another value or
+ * ERR_HEAP_CORRUPTED, and no more.
  *
  * @param {import('../index.js').LocalSharedMemory} memory
  * @param {number} ptr byte offset

@@ -1,12 +1,6 @@
 // Those of one thread that wait for a structure without sleeping. They stand in a line, and the engine waits once for all of
 // them: a notification costs one look for each that is served and one more, however many wait.
 //
-//   const line = new Line(words)
-//   line.until(index, value)               what an attempt answers that has to wait while a word holds a value: LATER
-//   line.attemptInTurn(attempt)            what an attempt answers; LATER, and none is made, when others stand in the line
-//   line.wait(attempt, options, late)      a promise of what an attempt answers in the end. An attempt that has to wait
-//                                          was made just before
-//
 // Attempts are made from the first of the line on until one has to wait. Where no notification comes for a slice, all are made: one that
 // was lost with a terminated thread keeps nobody for ever, and neither does a long message that has no room yet.
 //
@@ -36,7 +30,7 @@ export class Line {
     this.#words = words
   }
 
-  /** Says what to wait for: that a word no longer holds a value. */
+  /** What an attempt answers that has to wait while a word holds a value: LATER. */
   until(index, value) {
     this.#index = index
     this.#value = value
@@ -47,7 +41,7 @@ export class Line {
    * Makes an attempt, unless others stand in the line, whom it would overtake.
    *
    * @param {() => unknown} attempt
-   * @returns {unknown} what it answers
+   * @returns {unknown} what it answers; LATER when it is not made
    */
   attemptInTurn(attempt) {
     if (this.#waiters.size === 0) return attempt()
@@ -55,7 +49,8 @@ export class Line {
   }
 
   /**
-   * Waits until an attempt answers something else than LATER. It is not made for a caller that gave up before.
+   * Waits until an attempt answers something else than LATER, which the caller was answered just before. None is made for a caller
+   * that gave up.
    *
    * @param {() => unknown} attempt
    * @param {{ timeout?: number, signal?: AbortSignal }} options of checkWait

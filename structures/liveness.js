@@ -1,9 +1,6 @@
 // Who is alive. What a structure keeps of a thread is its token: a number from 1 to 2^31 - 1 that no other thread of the
 // process has or had. The native side knows which tokens are those of running threads; it learns of a thread's end, in
 // whichever way it comes, from the thread itself, once no JavaScript runs in it any more.
-//
-//   SELF            the token of this thread
-//   isAlive(token)  whether its thread runs; false for a number that is nobody's token. A native call, some 100 ns
 
 import binding from '../lib/binding.js'
 
@@ -11,7 +8,9 @@ import binding from '../lib/binding.js'
 export const SELF = binding.threadToken()
 
 /**
+ * A native call, which takes some 100 ns.
+ *
  * @param {number} token
- * @returns {boolean} whether its thread runs
+ * @returns {boolean} whether its thread runs; false for a number that is nobody's token
  */
 export const isAlive = (token) => binding.isAlive(token)

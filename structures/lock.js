@@ -4,17 +4,6 @@
 // When the owner's thread has ended, whoever comes next gets the lock and is told: what the lock guards may be half changed,
 // and has to be repaired before anything else is done. If that thread ends too, the next one is told again.
 //
-//   tryLock(words, index)                        'locked' | 'ownerDied' | false; false also when this thread holds it
-//   lock(words, index, deadline = Infinity)      'locked' | 'ownerDied' | false when the deadline has passed; throws
-//                                                ERR_DEADLOCK when this thread holds it
-//   lockOrResume(words, index, busy)             'locked' | 'ownerDied'; the latter also when this thread holds it, unless
-//                                                the word `busy` says that code of others runs with it in hand
-//   lockAsync(words, index, line, options, late)    a promise of the same, as a Line makes it; what another task of this
-//                                                thread holds is waited for
-//   unlock(words, index)                         throws ERR_NOT_LOCKED when this thread does not hold it
-//   isMine(words, index)                         whether this thread holds it
-//   ownerOf(words, index)                        the token of who holds it, 0 for nobody
-//
 // `words` is an Int32Array over shared bytes: the whole memory, or a structure's block from its header on. In the second case
 // waiting ends with ERR_NOT_A_STRUCTURE when the block is destroyed meanwhile. No function here runs anyone else's code.
 //
@@ -51,7 +40,7 @@ const takeOver = (words, index, word) => {
  *
  * @param {Int32Array} words
  * @param {number} index
- * @returns {'locked' | 'ownerDied' | false}
+ * @returns {'locked' | 'ownerDied' | false} false when a thread holds it, this one included
  */
 export const tryLock = (words, index) => {
   checkRoom(index)
@@ -143,7 +132,7 @@ export const lockOrResume = (words, index, busy = undefined) => {
 }
 
 /**
- * The same without putting the thread to sleep.
+ * Takes the lock without putting the thread to sleep. Where another task of this thread holds it, that is waited for, too.
  *
  * @param {Int32Array} words
  * @param {number} index

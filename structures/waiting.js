@@ -1,16 +1,6 @@
 // Waiting on a word of the memory, in slices: whoever waits looks around every now and then, so that no notification that
 // was lost with a terminated thread, and no owner that died, keeps it for ever. In a memory that other processes have too, a
 // thread sleeps by the operating system, so that they can wake it.
-//
-//   checkWait(options)         { timeout, signal } of them; throws for what is no number of milliseconds, or no AbortSignal
-//   deadlineOf(timeout)        the moment when it has passed, to give to the next two
-//   nap(words, index, value, deadline)                 sleeps while the word holds the value, for a slice at the most;
-//                                                      false, at once, when the deadline has passed. Look again after it
-//   wake(words, index, count)                          wakes those who sleep on it, all of them unless told how many
-//   looksAfter(words)          milliseconds after which those look around that wait without sleeping, in line.js
-//   turnDue()                  a promise to be awaited when tasks of this thread that never had to wait have kept the event loop from
-//                              its turn for long, else undefined
-//   tookTurn()                 says that it has had its turn
 
 import { now, setImmediate } from '../lib/engine.js'
 import { checkObject, invalidArgType, outOfRange } from '../lib/errors.js'
@@ -85,7 +75,12 @@ const makeTurn = () =>
     })
   })
 
-/** @returns {Promise<void> | undefined} the same for all who ask before the turn, so that nobody overtakes those who await it */
+/**
+ * What to await before a task goes on, where tasks of this thread that never had to wait have kept the event loop from its turn for long.
+ *
+ * @returns {Promise<void> | undefined} the same for all who ask before the turn, so that nobody overtakes those who await it;
+ * undefined where none is due
+ */
 export const turnDue = () => {
   if (nextTurn === undefined && now() - lastTurn < TURN_MS) return undefined
   nextTurn ??= makeTurn()
@@ -99,13 +94,13 @@ const napAmongProcesses = (peer, words, index, value, slice) =>
   peer.wait(wordOf(words, index), value >>> 0, Math.ceil(slice * 1000)) >= 0
 
 /**
- * Sleeps while a word holds a value, for a slice at the most.
+ * Sleeps while a word holds a value, for a slice at the most. The caller looks again after it.
  *
  * @param {Int32Array} words
  * @param {number} index
  * @param {number} value
- * @param {number} deadline
- * @returns {boolean} false when the deadline has passed
+ * @param {number} deadline as deadlineOf makes it
+ * @returns {boolean} false, at once, when the deadline has passed
  */
 export const nap = (words, index, value, deadline) => {
   const slice = sliceUntil(deadline)
@@ -122,7 +117,7 @@ export const nap = (words, index, value, deadline) => {
  *
  * @param {Int32Array} words
  * @param {number} index
- * @param {number} [count] the most of them
+ * @param {number} [count] the most of them, all when left out
  */
 export const wake = (words, index, count = Infinity) => {
   Atomics.notify(words, index, count)
