@@ -36,6 +36,7 @@ const TESTS = {
   'lib/attach.js': ['attach'],
   'lib/binding.js': ['environments'],
   'lib/blocks.js': ['heap', 'roots', 'errors'],
+  'lib/bulk.js': ['bulk'],
   'lib/debug-heap.js': ['debug', 'check', 'structures'],
   'lib/disposable.js': ['alloc', 'hostile'],
   'lib/engine.js': ['hostile', 'environments', 'growth'],
@@ -96,7 +97,7 @@ const TESTS = {
   'structures/struct': ['struct'],
 }
 
-const testsOf = (file) => TESTS[file] ?? TESTS[dirname(file)] ?? []
+const testsOf = (file) => TESTS[file] ?? TESTS[dirname(file)]
 
 const FILES = ['index.js', 'lib', 'structures'].flatMap((path) =>
   path === 'index.js'
@@ -118,13 +119,25 @@ const { values } = parseArgs({
 const equivalents = JSON.parse(
   readFileSync(new URL('mutants-equivalent.json', import.meta.url), 'utf8'),
 )
-const isEquivalent = ({ file, before, after }) =>
-  equivalents.some((each) => each.file === file && each.before === before && each.after === after)
+const isSame = (mutant) => (other) =>
+  ['file', 'before', 'after'].every((name) => mutant[name] === other[name])
+
+const allMutants = values.only.flatMap((file) =>
+  mutantsOf(file, readFileSync(join(ROOT, file), 'utf8')),
+)
+
+// Of a mutant without tests a run says that it survives, and of a listed one that has changed too.
+const checkLists = () => {
+  const untested = allMutants.find(({ file }) => testsOf(file) === undefined)
+  if (untested !== undefined) throw new Error(`${untested.file} has no tests in TESTS`)
+  const gone = equivalents.find(
+    (each) => values.only.includes(each.file) && !allMutants.some(isSame(each)),
+  )
+  if (gone !== undefined) throw new Error(`no such mutant any more: ${JSON.stringify(gone)}`)
+}
 
 const chosen = () => {
-  const all = values.only
-    .flatMap((file) => mutantsOf(file, readFileSync(join(ROOT, file), 'utf8')))
-    .filter((mutant) => !isEquivalent(mutant))
+  const all = allMutants.filter((mutant) => !equivalents.some(isSame(mutant)))
   const random = randomFrom(Number(values.seed))
   const ranked = all.map((mutant) => ({ mutant, rank: random(2 ** 31) }))
   ranked.sort((a, b) => a.rank - b.rank)
@@ -178,6 +191,7 @@ const isKilled = async (copy, { file, text }) => {
 
 const shown = ({ file, line, before, after }) => `${file}:${line}\n  - ${before}\n  + ${after}`
 
+checkLists()
 const mutants = chosen()
 if (values.list) for (const mutant of mutants) console.log(shown(mutant))
 else {
