@@ -281,7 +281,9 @@ export interface HeapArea {
  * the engine gives a memory works as always, and a module can import it.
  *
  * A pointer is a byte offset into the memory: 0 is null and never valid, and pointers go up to 2^32 - 1. A page is 65,536
- * bytes. Bad input throws an error with an {@link ErrorCode} as its `code` and changes nothing.
+ * bytes. Bad input throws an error with an {@link ErrorCode} as its `code` and changes nothing. Besides what its comment lists,
+ * every call on blocks may throw ERR_HEAP_CLOSED, on a handle that was closed, and, in a heap of several processes,
+ * ERR_HEAP_BUSY, while another process has stopped in the middle of a call.
  */
 export class LocalSharedMemory extends EngineMemory {
   // Making and finding a memory
@@ -549,8 +551,8 @@ export class LocalSharedMemory extends EngineMemory {
    * @param name 1 to 256 characters
    * @returns the pointer that was last given that name, in whichever thread, or undefined; its block may have been freed
    * since
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
+   * @throws {TypeError} ERR_INVALID_ARG_TYPE: the name is not a string
+   * @throws {RangeError} ERR_OUT_OF_RANGE: it has another length
    */
   getRoot(name: string): number | undefined
 

@@ -222,7 +222,7 @@ export class Channel<T = any> {
   /** Bytes of the longest message: the option, rounded up to a multiple of 8. */
   readonly capacity: number
 
-  /** Whether nothing can be sent any more. */
+  /** Whether nothing can be sent any more. Throws ERR_NOT_A_STRUCTURE when it was destroyed. */
   readonly closed: boolean
 
   /**
