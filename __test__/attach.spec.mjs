@@ -499,8 +499,23 @@ onLinux('127 can have a file, and no more', (t) => {
 })
 
 onLinux('a limit of file sizes is out of memory, not the end of the process', async (t) => {
-  const { code, stdout } = await runChild('attached-limit.mjs', [newPath()], { limit: '-f 4000' })
+  const args = [newPath(), '100']
+  const { code, stdout } = await runChild('attached-limit.mjs', args, { limit: '-f 4000' })
   t.deepEqual([code, stdout], [0, 'ERR_OUT_OF_MEMORY'])
+})
+
+onLinux('a file is mapped only where the engine has reserved all of its addresses', async (t) => {
+  const path = newPath()
+  const flags = ['--disable-wasm-trap-handler']
+  const attempt = async (...args) => {
+    const { code, stdout } = await runChild('attached-limit.mjs', args, { flags })
+    return [code, stdout]
+  }
+  t.deepEqual(await attempt(path, '100'), [0, 'ERR_STORAGE_UNAVAILABLE'])
+  t.deepEqual(await attempt(newPath(), '2'), [0, 'native'])
+  const memory = attachTo(path)
+  t.deepEqual(memory.check(), [])
+  memory.close()
 })
 
 onLinux(
