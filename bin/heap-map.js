@@ -1,10 +1,10 @@
 // Draws a heap map that a program wrote with JSON.stringify(memory.heapMap()): to the terminal, or to a file as SVG.
 
 import { readFile, writeFile } from 'node:fs/promises'
+import { KINDS } from '../lib/heap-map.js'
 import { drawSvg } from '../lib/heap-picture/svg.js'
 import { drawText } from '../lib/heap-picture/text.js'
 
-const KINDS = new Set(['outside', 'table', 'free', 'large', 'span'])
 const NUMBERS = ['byteLength', 'trimmedBytes', 'blockBytes', 'slots', 'live', 'cached', 'free']
 
 /** Whether the bytes of an area suffice for what it says of them. */
@@ -12,7 +12,7 @@ const isPossible = ({ byteLength, trimmedBytes, blockBytes, slots, live, cached,
   slots === live + cached + free && slots * blockBytes + trimmedBytes <= byteLength
 
 const isArea = (area, start) =>
-  KINDS.has(area?.kind) &&
+  KINDS.includes(area?.kind) &&
   area.byteOffset === start &&
   area.byteLength > 0 &&
   NUMBERS.every((name) => Number.isSafeInteger(area[name]) && area[name] >= 0) &&

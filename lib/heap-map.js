@@ -1,7 +1,7 @@
 // The heap as a map, for whoever wants to see or draw it: what the native side counted, as objects.
 
-/** In the order of the native side's numbers. */
-const KINDS = ['outside', 'table', 'free', 'large', 'span']
+/** What an area can be, in the order of the native side's numbers. */
+export const KINDS = ['outside', 'table', 'free', 'large', 'span']
 const COLUMNS = 8
 
 /**
