@@ -31,6 +31,7 @@ onNode(
       same: true,
       byteLength: 200_000,
       blocks: 1,
+      disposed: ['locked', 'behind it'],
     })
   },
 )

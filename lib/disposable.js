@@ -1,12 +1,10 @@
 // Arrays that own their block, for `using`: disposing of one frees it, once.
 
 import { newArray, viewOfType } from './arrays.js'
+import { dispose } from './engine.js'
 import { invalidPointer } from './errors.js'
 import { once } from './once.js'
 import { viewsOf } from './pages.js'
-
-/** A realm of its own, as a vm context has it, may lack what Node.js adds to the first one. */
-const { dispose = Symbol.for('nodejs.dispose') } = Symbol
 
 // The array may have outlived the block, if someone freed it by its pointer: then the bytes are another's, or nobody's.
 const freeOwn = (memory, ptr, byteLength) => {

@@ -42,6 +42,9 @@ export const cloneOf = (memory) => {
   return receiveMessageOnPort(receiver).message
 }
 
+/** Symbol.dispose, which Node.js 20 and 22 add to the first realm alone: others, as vm contexts have them, find it by its key. */
+export const { dispose = Symbol.for('nodejs.dispose') } = Symbol
+
 /** Timers, and milliseconds of a clock that nobody sets: those of a test stand still. */
 export const { clearTimeout, setImmediate, setInterval, setTimeout } = timers
 export const now = performance.now.bind(performance)

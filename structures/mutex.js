@@ -1,5 +1,6 @@
 // A lock that no thread takes with it when it ends: the next one gets it, and is told. What it guards is the user's.
 
+import { dispose } from '../lib/engine.js'
 import { invalidArgType, timedOut } from '../lib/errors.js'
 import { once } from '../lib/once.js'
 import { Line } from './line.js'
@@ -28,7 +29,7 @@ class Guard {
     return this.#outcome === 'ownerDied'
   }
 
-  [Symbol.dispose]() {
+  [dispose]() {
     this.#unlock()
   }
 }

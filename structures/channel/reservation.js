@@ -1,5 +1,6 @@
 // A message that its sender fills where it lies, in the channel.
 
+import { dispose } from '../../lib/engine.js'
 import { once } from '../../lib/once.js'
 import { Tag } from '../codec.js'
 import { checkAlive } from '../structure.js'
@@ -29,7 +30,7 @@ export class Reservation {
   }
 
   /** Drops the message, unless it was sent. */
-  [Symbol.dispose]() {
+  [dispose]() {
     this.#settle()
   }
 }
