@@ -341,8 +341,9 @@ export class LocalSharedMemory extends EngineMemory {
    * it is, whatever the class and the options say.
    *
    * Copies of the package in one process, as npm installs them for dependencies that ask for it themselves, work on one
-   * heap when they are of the same version. A memory that another version has open, or made the heap of, is refused, here
-   * and by the first call that needs the heap.
+   * heap when they are of the same version. A memory has one class: where another copy gave it its own, the other one's
+   * structures refuse it from then on, so give this copy a clone, `from(structuredClone(memory))`. A memory that another
+   * version has open, or made the heap of, is refused, here and by the first call that needs the heap.
    *
    * @param memory as it was received
    * @param options `heapBase`, in bytes, says where the heap of a memory without one may begin, as in the constructor; it
