@@ -25,7 +25,7 @@ const rangeAt = (memory, offset, length, elementBytes) => {
   refresh(memory)
   viewsCovering(memory, offset, 0)
   const count = length === undefined ? Math.floor(memory.sizeof(offset) / elementBytes) : length
-  checkInteger('length', count, 0, MAX_BYTES, 'elements')
+  checkInteger('length', count, 0, MAX_BYTES, elementBytes === 1 ? 'bytes' : 'elements')
   const views = viewsCovering(memory, offset, count * elementBytes)
   return { views, count }
 }

@@ -36,6 +36,8 @@ export const struct = (description) => {
   const layout = plan(description)
   const { fields, byteLength, alignBytes } = layout
   const offsets = offsetsOf(fields)
+  const most = Math.floor(MAX_BYTES / byteLength)
+  const checkLength = (length) => checkInteger('length', length, 1, most, 'elements')
 
   class Struct extends View {
     constructor(memory, ptr) {
@@ -72,6 +74,7 @@ export const struct = (description) => {
     /** New ones, one behind the other, in a block of their own, all zero. */
     static array(memory, length) {
       checkMemory(memory)
+      checkLength(length)
       const make = () => memory.calloc(length, byteLength)
       return withNewBlock(memory, make, (ptr) => new StructArray(this, memory, ptr, length))
     }
@@ -79,7 +82,7 @@ export const struct = (description) => {
     /** Those from a pointer on. */
     static arrayAt(memory, ptr, length) {
       checkMemory(memory)
-      checkInteger('length', length, 1, Math.floor(MAX_BYTES / byteLength), 'elements')
+      checkLength(length)
       return new StructArray(this, memory, ptr, length)
     }
 
