@@ -237,3 +237,13 @@ test('heapBase at the initial size, in every kind of memory', (t) => {
     }
   }
 })
+
+test('heapBase at the end of a memory as long as can be leaves no byte to the heap', (t) => {
+  const pages = 65_536
+  for (const heapBase of [pages * PAGE, pages * PAGE - 16]) {
+    const memory = make(heapBase, { initial: pages, maximum: pages })
+    t.throws(() => memory.malloc(1), OUT_OF_MEMORY)
+    t.throws(() => LocalSharedMemory.from(structuredClone(memory)).malloc(1), OUT_OF_MEMORY)
+    t.true(allBytes(memory, 0, PAGE, 0))
+  }
+})
