@@ -1,7 +1,8 @@
-// What realloc does when the native side has seen more of the memory than this thread's views show, as it happens when
-// another thread grows it.
+// Where realloc moves large blocks: into pages that another thread has just grown, which this thread's views do not show yet, and to
+// where a block can go on growing.
 
 import test from 'ava'
+import LocalSharedMemory from '../index.js'
 import { Pages, refresh, viewsOf } from '../lib/pages.js'
 import { realloc } from '../lib/realloc.js'
 import { PAGE } from './fixtures/pages.mjs'
@@ -38,4 +39,19 @@ test('a block that moves into pages which another thread has just grown takes it
   t.true(moved.subarray(0, 100).every((byte) => byte === 7))
   t.is(moved[100], 0)
   t.deepEqual(heap.freed, [OLD])
+})
+
+test('a block that grows little by little does not move into one free block after the other', (t) => {
+  const memory = new LocalSharedMemory(1000)
+  const lengths = Array.from({ length: 600 }, (_, index) => 33_000 + 100 * index)
+  const blocks = lengths.map((byteLength) => memory.malloc(byteLength))
+  for (const ptr of blocks) memory.free(ptr)
+  let ptr = memory.malloc(33_000)
+  memory.malloc(33_000)
+  const places = new Set([ptr])
+  for (let byteLength = 33_256; byteLength < 90_000; byteLength += 256) {
+    ptr = memory.realloc(ptr, byteLength)
+    places.add(ptr)
+  }
+  t.true(places.size <= 3, `${places.size} places`)
 })
