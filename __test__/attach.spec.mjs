@@ -498,6 +498,17 @@ onLinux('127 can have a file, and no more', (t) => {
   t.deepEqual({ blockCount, cachedBytes }, { blockCount: 0, cachedBytes: 0 })
 })
 
+onLinux('a file has room for 4,096 handles, and no more', (t) => {
+  const memory = attachTo(newPath())
+  const another = () => LocalSharedMemory.from(structuredClone(memory))
+  const handles = Array.from({ length: 4095 }, another)
+  t.throws(another, { instanceOf: RangeError, code: 'ERR_OUT_OF_MEMORY' })
+  t.is(memory.sizeof(handles[7].malloc(100)), 100)
+  handles[7].close()
+  t.is(memory.sizeof(another().malloc(100)), 100)
+  for (const handle of [memory, ...handles]) handle.close()
+})
+
 onLinux('a limit of file sizes is out of memory, not the end of the process', async (t) => {
   const args = [newPath(), '100']
   const { code, stdout } = await runChild('attached-limit.mjs', args, { limit: '-f 4000' })
