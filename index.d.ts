@@ -727,9 +727,9 @@ export class LocalSharedMemory extends EngineMemory {
    * `array[Symbol.dispose]()`. All versions of Node.js that the package runs on have the symbol.
    *
    * The array owns its block: free it by disposing of the array, not with `free`. Disposing a second time does nothing, so
-   * it never frees a block that was allocated since. When the block was freed by its pointer, disposing throws
-   * ERR_INVALID_POINTER and frees nothing, unless the same bytes are in use again for a block of the same length: these two
-   * cannot be told apart. Arrays made from it, with `subarray` or `map`, own nothing.
+   * it never frees a block that was allocated since. When the block was freed or resized by its pointer, disposing
+   * throws ERR_INVALID_POINTER and frees nothing, unless the same bytes are in use again for a block of the same length:
+   * these two cannot be told apart. Arrays made from it, with `subarray` or `map`, own nothing.
    *
    * @param TypedArray a typed array constructor
    * @param source length in elements, or the values to copy in: an iterable, an array-like or a typed array
@@ -760,9 +760,9 @@ export class LocalSharedMemory extends EngineMemory {
    * `array[Symbol.dispose]()`. All versions of Node.js that the package runs on have the symbol.
    *
    * The array owns its block: free it by disposing of the array, not with `free`. Disposing a second time does nothing, so
-   * it never frees a block that was allocated since. When the block was freed by its pointer, disposing throws
-   * ERR_INVALID_POINTER and frees nothing, unless the same bytes are in use again for a block of the same length: these two
-   * cannot be told apart. Arrays made from it, with `subarray` or `map`, own nothing.
+   * it never frees a block that was allocated since. When the block was freed or resized by its pointer, disposing
+   * throws ERR_INVALID_POINTER and frees nothing, unless the same bytes are in use again for a block of the same length:
+   * these two cannot be told apart. Arrays made from it, with `subarray` or `map`, own nothing.
    *
    * @param TypedArray a typed array constructor
    * @param source length in elements, or the values to copy in: an iterable, an array-like or a typed array

@@ -86,6 +86,17 @@ test('a block of another length is not freed', (t) => {
   t.is(memory.sizeof(reused), 79)
 })
 
+test('a block that was resized by its pointer is not freed', (t) => {
+  const memory = newMemory()
+  for (const byteLength of [84, 50_000]) {
+    const array = memory.alloc(Float64Array, 10)
+    const ptr = memory.realloc(array.byteOffset, byteLength)
+    t.throws(() => dispose(array), INVALID_POINTER)
+    t.is(memory.sizeof(ptr), byteLength)
+    memory.free(ptr)
+  }
+})
+
 test('a block whose array was detached by growth is freed', (t) => {
   const memory = newMemory(false)
   const array = memory.alloc(Int32Array, [7])
