@@ -388,8 +388,9 @@ export class LocalSharedMemory extends EngineMemory {
    * @param options the pages of a memory that is made
    * @returns a memory of its own for each call; all are over the same bytes
    * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE: the path is empty, the pages are not from 1 to 65,536, or `heapBase` is given;
-   * ERR_OUT_OF_MEMORY: the file system has no room, or a limit of the process stands against it
+   * @throws {RangeError} ERR_OUT_OF_RANGE: the path is empty or has a NUL in it, the pages are not from 1 to 65,536, `initial` is
+   * above `maximum`, or `heapBase` is given; ERR_OUT_OF_MEMORY: the file system has no room, or a limit of the process stands
+   * against it
    * @throws {Error} ERR_ATTACH_REFUSED: the file cannot be opened, is another user's, writable by others, a symbolic link, no
    * heap, cut short, of another version or of another maximum: the message says which; ERR_HEAP_UNCLEAN: it was in use when
    * the system stopped, or is a copy of one that had not been closed; ERR_HEAP_BUSY: a process that has it has stopped;
