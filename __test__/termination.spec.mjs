@@ -1,5 +1,10 @@
 // Threads and processes that end in the middle of anything: the heap stays whole, no block is lost, nothing hangs.
 
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { runChild } from './fixtures/child.mjs'
@@ -105,3 +110,24 @@ for (const [how, { code, signal = null, stderr = /^$/ }] of Object.entries(ENDS)
     }
   })
 }
+
+/** Fills what is freed, so that whoever uses it then does not get far. Of glibc. */
+const FREED_IS_FILLED = { MALLOC_PERTURB_: '165', GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0' }
+const HAS_GLIBC = process.report.getReport().header.glibcVersionRuntime !== undefined
+
+const onGlibc = HAS_GLIBC ? test.serial : test.serial.skip
+
+onGlibc(
+  'a thread that ends while its heaps are collected uses nothing that was freed',
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'collecting-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    const addon = join(folder, 'collecting.node')
+    const source = fileURLToPath(new URL('fixtures/collecting.c', import.meta.url))
+    execFileSync('cc', ['-shared', '-fPIC', '-o', addon, source])
+    const options = { flags: ['--expose-gc'], env: FREED_IS_FILLED }
+    const child = await runChild('collected-at-end.mjs', [addon], options)
+    t.deepEqual([child.code, child.signal], [0, null], child.stderr)
+    t.is(child.stdout, 'ended\n')
+  },
+)

@@ -179,16 +179,24 @@ impl Handle {
             unsafe { sys::napi_remove_env_cleanup_hook(self.env, Some(end), self.as_data()) };
         }
         self.let_go();
-    }
-
-    // Gives up all that belongs to the environment.
-    fn let_go(&self) {
-        self.close();
         let token = self.token.replace(null_mut());
         if !token.is_null() {
             // SAFETY: `refer_to` made the reference, and it is given up here only.
             unsafe { sys::napi_delete_reference(self.env, token) };
         }
+    }
+
+    // Keeps `token` until all of the environment is gone. Node.js uses an environment once more
+    // after it has freed it, if objects with finalizers are collected while it ends.
+    fn keep_token(&self) {
+        // SAFETY: `self` has the reference, as it has not been given up. The new count is not
+        // asked for.
+        unsafe { sys::napi_reference_ref(self.env, self.token.get(), null_mut()) };
+    }
+
+    // Closes the heap, and gives up what is lent and the number.
+    fn let_go(&self) {
+        self.close();
         drop(self.loans.take());
         let left = HANDLES.with(|handles| handles.borrow_mut().leave(self.number.replace(0)));
         if left.is_some() {
@@ -257,5 +265,7 @@ unsafe extern "C" fn collected(_env: sys::napi_env, data: *mut c_void, _hint: *m
 unsafe extern "C" fn end(handle: *mut c_void) {
     // SAFETY: it is what `new` registered, and `give_up` removes this hook. The hook runs
     // once, and `collected` has a count of the handle until then at least.
-    unsafe { &*handle.cast_const().cast::<Handle>() }.let_go();
+    let handle = unsafe { &*handle.cast_const().cast::<Handle>() };
+    handle.keep_token();
+    handle.let_go();
 }
