@@ -498,6 +498,18 @@ onLinux('127 can have a file, and no more', (t) => {
   t.deepEqual({ blockCount, cachedBytes }, { blockCount: 0, cachedBytes: 0 })
 })
 
+onLinux('trim leaves the file what it has: there might be no room for it later', (t) => {
+  const path = newPath()
+  const memory = attachTo(path, { initial: 40 })
+  const ptr = memory.malloc(2_000_000)
+  memory.memset(ptr, 1, 2_000_000)
+  memory.free(ptr)
+  const { blocks } = fs.statSync(path)
+  t.is(memory.trim(), 0)
+  t.is(fs.statSync(path).blocks, blocks)
+  memory.close()
+})
+
 onLinux('a file has room for 4,096 handles, and no more', (t) => {
   const memory = attachTo(newPath())
   const another = () => LocalSharedMemory.from(structuredClone(memory))
