@@ -208,6 +208,29 @@ fn what_a_dead_process_kept_is_put_back_once() {
 }
 
 #[test]
+fn a_block_that_a_process_was_freeing_when_it_was_killed_goes_back() {
+    let file = TestFile::new("freeing");
+    let (mine, theirs) = (open(&file), open(&file));
+    let block = theirs.malloc(100, GRAIN, Search::Quick).unwrap();
+    // JavaScript writes the state before the header.
+    theirs.entry().live_blocks.set_kept(block, CLASS);
+    die(theirs);
+    assert_eq!(mine.recover(), Ok(1));
+    let stats = mine.stats().unwrap();
+    assert_eq!((stats.block_count, stats.used_bytes, stats.cached_bytes), (0, 0, 0));
+}
+
+#[test]
+fn what_a_process_kept_is_everyone_s_once_it_has_come_to_rest() {
+    let file = TestFile::new("rest");
+    let (mine, theirs) = (open(&file), open(&file));
+    mine.refill(HEAD).unwrap();
+    assert!(theirs.stats().unwrap().cached_bytes > 0);
+    mine.rest().unwrap();
+    assert_eq!(theirs.stats().unwrap().cached_bytes, 0);
+}
+
+#[test]
 fn a_heap_is_not_full_before_it_has_what_dead_processes_kept() {
     let file = TestFile::new("full");
     let (mine, theirs) = (open(&file), open(&file));
