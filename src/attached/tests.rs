@@ -131,6 +131,9 @@ fn a_thread_lives_where_others_look_until_it_leaves_or_its_process_does() {
     assert_eq!(alive(&theirs), [false, true]);
     mine.leave(true);
     assert_eq!(alive(&theirs), [false; 2]);
+    // Nor does it live again with whoever has the slot next.
+    let next = attached(&file);
+    assert_eq!((next.slot(), alive(&theirs)), (mine.slot(), [false; 2]));
 }
 
 #[test]
