@@ -18,8 +18,7 @@ const grownElsewhere = () => {
     memory,
     freed,
     cache: { isSmall: () => false, popSmall: () => 0, keep: () => false },
-    resize: () => false,
-    sizeof: () => 100,
+    resize: () => 100,
     makeRoomFor: () => 0,
     attempt() {
       memory.grow(7)

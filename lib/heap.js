@@ -144,13 +144,12 @@ export class Heap extends Session {
     return realloc(this, ptr, byteLength)
   }
 
-  /** Gives a block another length where it is; `stay` says that even a bad fit is better than to move. */
+  /**
+   * Gives a block another length where it is; `stay` says that even a bad fit is better than to move. Returns 0, or the bytes
+   * that were asked for in a block that must move.
+   */
   resize(ptr, byteLength, stay) {
-    const answer = this.ready()
-      ? this.answerOf((native) => native.resize(ptr, byteLength, stay ? 1 : 0))
-      : Fault.NeverAllocated
-    if (answer === 0 || answer === Fault.MustMove) return answer === 0
-    throw this.errorOf(answer, ptr)
+    return this.ask((native) => native.resize(ptr, byteLength, stay ? 1 : 0), ptr)
   }
 
   /**

@@ -6,15 +6,11 @@ import { growBehind } from './growth.js'
 import { withNewBlock } from './new-block.js'
 import { bulkOf, viewsCovering } from './pages.js'
 
-// A small block that could stay where it is has done so in the cache.
-const resizedHere = (heap, ptr, byteLength) =>
-  !heap.cache.isSmall(ptr) && heap.resize(ptr, byteLength, false)
-
 // A small block never ends where the memory does.
 const extended = (heap, ptr, byteLength) =>
   !heap.cache.isSmall(ptr) &&
   growBehind(heap, ptr, byteLength) &&
-  heap.resize(ptr, byteLength, false)
+  heap.resize(ptr, byteLength, false) === 0
 
 // A block for the bytes; 0 when the old one has the new length after all.
 const placeFor = (heap, ptr, byteLength) => {
@@ -24,7 +20,7 @@ const placeFor = (heap, ptr, byteLength) => {
   try {
     return heap.malloc(byteLength, DEFAULT_ALIGN, true)
   } catch (error) {
-    if (heap.resize(ptr, byteLength, true)) return 0
+    if (heap.resize(ptr, byteLength, true) === 0) return 0
     throw error
   }
 }
@@ -54,8 +50,11 @@ const move = (heap, ptr, moved, byteLength, before) => {
  * @throws {RangeError} ERR_OUT_OF_MEMORY; the block is as it was
  */
 export const realloc = (heap, ptr, byteLength) => {
-  if (resizedHere(heap, ptr, byteLength)) return ptr
-  const before = heap.sizeof(ptr)
+  // A small block that could stay where it is has done so in the cache.
+  const before = heap.cache.isSmall(ptr)
+    ? heap.cache.byteLengthOf(ptr)
+    : heap.resize(ptr, byteLength, false)
+  if (before === 0) return ptr
   const make = () => placeFor(heap, ptr, byteLength)
   const use = (moved) => move(heap, ptr, moved, byteLength, before)
   return withNewBlock(heap, make, use) || ptr

@@ -284,7 +284,7 @@ callbacks! {
         heap.free(arguments.number(0)).map(|()| 0)
     }
     Resize c"resize" (heap, arguments) -> u32 {
-        heap.resize(arguments.number(0), arguments.number(1), arguments.number(2) != 0).map(|()| 0)
+        heap.resize(arguments.number(0), arguments.number(1), arguments.number(2) != 0)
     }
     Sizeof c"sizeof" (heap, arguments) -> u32 {
         heap.inspect(arguments.number(0)).map(|(byte_length, _)| byte_length)

@@ -118,23 +118,37 @@ impl<B: Bytes> SharedHeap<B> {
         })
     }
 
-    /// Resizes a block where it is; see [`Heap::resize`].
+    /// Resizes a block where it is; see [`Heap::resize`]. Returns 0, or the requested bytes of a
+    /// block that must move.
     ///
     /// # Errors
-    /// The faults of [`Heap::resize`]; [`Fault::Stale`].
-    pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
+    /// The faults of [`Heap::resize`], but for [`Fault::MustMove`]; [`Fault::Stale`].
+    pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<u32> {
         let mut state = self.entry.lock()?;
-        if state.book.is_some() {
-            return self.debug_resize(&mut state, pointer, byte_length, stay);
+        match self.resize_in(&mut state, pointer, byte_length, stay) {
+            Err(Fault::MustMove) => Ok(self.inspect_in(&mut state, pointer)?.0),
+            resized => resized.map(|()| 0),
         }
-        let resized = self.resize_live(&mut state, pointer, byte_length, stay);
+    }
+
+    fn resize_in(
+        &self,
+        state: &mut Guarded,
+        pointer: u32,
+        byte_length: u32,
+        stay: bool,
+    ) -> Result<()> {
+        if state.book.is_some() {
+            return self.debug_resize(state, pointer, byte_length, stay);
+        }
+        let resized = self.resize_live(state, pointer, byte_length, stay);
         if resized != Err(Fault::MustMove) || class_for(byte_length, GRAIN).is_some() {
             return resized;
         }
         // A block that is kept may lie behind this one. If it cannot be put back, that is no fault
         // of this call's.
-        drop(self.with_free_blocks(&mut state, |free_blocks| self.cache.put_long(free_blocks)));
-        self.resize_live(&mut state, pointer, byte_length, stay)
+        drop(self.with_free_blocks(state, |free_blocks| self.cache.put_long(free_blocks)));
+        self.resize_live(state, pointer, byte_length, stay)
     }
 
     fn resize_live(
@@ -158,11 +172,14 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`Heap::inspect`]; [`Fault::Stale`].
     pub fn inspect(&self, pointer: u32) -> Result<(u32, u32)> {
-        let mut state = self.entry.lock()?;
+        self.inspect_in(&mut *self.entry.lock()?, pointer)
+    }
+
+    fn inspect_in(&self, state: &mut Guarded, pointer: u32) -> Result<(u32, u32)> {
         if state.book.is_some() {
-            return self.debug_inspect(&mut state, pointer);
+            return self.debug_inspect(state, pointer);
         }
-        self.with_live(&mut state, pointer, |heap, _| heap.read_header(pointer))
+        self.with_live(state, pointer, |heap, _| heap.read_header(pointer))
     }
 
     fn with_free_blocks<T>(

@@ -146,7 +146,7 @@ fn the_block_at_the_end_grows_with_the_memory() {
         let grown = heap.grow_behind(last, 300_000).unwrap();
         assert_eq!((grown, memory.pages.get()), (4, 12));
         say();
-        assert_eq!(heap.resize(last, 300_000, true), Ok(()), "debug: {debug}");
+        assert_eq!(heap.resize(last, 300_000, true), Ok(0), "debug: {debug}");
         assert_eq!(heap.inspect(last).unwrap().0, 300_000);
         assert_eq!(heap.grow_behind(last + 16, 300_000), Err(Fault::InsideBlock));
     }

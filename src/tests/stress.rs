@@ -317,13 +317,9 @@ impl<'m> Handle<'m> {
         let Some((block, old)) = self.live.pop() else { return };
         let byte_length = 1 + self.random.below(LONGEST);
         self.memory.owners.replace(block, old, self.name, 0);
-        let kept = match self.ask(|heap| heap.resize(block, byte_length, false)) {
-            Ok(()) => byte_length,
-            Err(fault) => {
-                assert_eq!(fault, Fault::MustMove);
-                old
-            }
-        };
+        let moving = self.ask(|heap| heap.resize(block, byte_length, false)).expect("a live block");
+        assert!(moving == 0 || moving == old, "{moving} of {old}");
+        let kept = if moving == 0 { byte_length } else { old };
         self.memory.owners.replace(block, kept, 0, self.name);
         self.live.push((block, kept));
     }
