@@ -5,8 +5,9 @@ import { Stacks } from './stacks.js'
 
 const LARGE_HEADS = 3080
 // Words of a head, and of that of no class.
-const [LIMITS, PUBLISHED, WIDTH, END] = [1, 3, 4, 5]
-const LONG_KEPT = 7
+const [LONGEST, PUBLISHED, WIDTH, END, MOVED] = [2, 3, 4, 5, 6]
+const [LONG_SPARE, LONG_KEPT] = [6, 7]
+const COMMON = 8
 const LIVE = -128
 /** The states around a live block's pointer as a word: of the grain before it, its own, and the higher two digits. */
 const LIVE_WORD = 0x70708000
@@ -28,6 +29,16 @@ const sizeOf = (digits) => {
   return ((((pairs & 0xff00ff) | ((pairs & 0xff00ff) >>> 8)) & 0xffff) << 10) - 16
 }
 
+// Takes the newest block of those that are everyone's back, where the thread has none of the stack to itself.
+const unpublish = (rows, head) => {
+  const published = rows[head + PUBLISHED]
+  if (published >>> 16 <= (published & 65_535)) return false
+  const rest = (published - 65_536) | 0
+  if (Atomics.compareExchange(rows, head + PUBLISHED, published, rest) !== published) return false
+  rows[head] = (rows[head] - 65_536) | 0
+  return true
+}
+
 // The newest block of a stack, if it is long enough.
 const popFrom = (cache, head, byteLength) => {
   const { words, rows, states, digits } = cache
@@ -39,7 +50,7 @@ const popFrom = (cache, head, byteLength) => {
   const header = (ptr - 8) >>> 2
   // A memory that is not shared and has grown has left these words, or a stray write has met the header.
   if (byteLength > size - 8 || words[header + 1] !== size) return 0
-  if (!isOwn && !cache.lower(head)) return 0
+  if (!isOwn && !(rows[head + WIDTH] === 0 ? unpublish(rows, head) : cache.lower(head))) return 0
   rows[head] = (rows[head] - 1) | 0
   // Two threads have freed it at the same time, and it was given out since.
   if (states[ptr >>> 4] !== cache.kept) return 0
@@ -73,23 +84,32 @@ export class LargeCache extends Stacks {
     const head = this.headOfLarge(ptr)
     if (head === 0) return false
     const { words, rows, states } = this
-    if (rows[head + WIDTH] === 0) this.widen(head)
+    if (rows[head + WIDTH] === 0) {
+      if (rows[head + MOVED] >= COMMON && rows[head + LONGEST] > rows[LONG_SPARE])
+        return this.#publish(head, ptr)
+      this.widen(head)
+    }
     if (!this.hasRoom(head) && !this.raise(head)) return false
-    // There is no call from here on but to Atomics, which needs less of the stack than those before.
     const own = rows[head]
-    const top = (own & 65_535) + 1
     states[ptr >>> 4] = this.kept
     words[(ptr - 8) >>> 2] = 0
-    rows[top - 1] = ptr
-    if (rows[head + WIDTH] !== 0) {
-      rows[head] = (own + 1) | 0
-      return true
-    }
-    // The thread has none of them to itself: top and floor go up together, and others only move the bottom. There is room for the
-    // next one then.
+    rows[own & 65_535] = ptr
+    rows[head] = (own + 1) | 0
+    return true
+  }
+
+  // Puts a block where all threads may take it, on a stack of which the thread has none to itself: top and floor go up together,
+  // and others only move the bottom. There is no call but to Atomics, which needs less of the stack than those before.
+  #publish(head, ptr) {
+    const { words, rows, states } = this
+    const own = rows[head]
+    const top = own & 65_535
+    if (top >= rows[head + END]) return false
+    states[ptr >>> 4] = this.kept
+    words[(ptr - 8) >>> 2] = 0
+    rows[top] = ptr
     rows[LONG_KEPT] |= 1 << (head >>> 3)
     rows[head] = (own + 65_537) | 0
-    rows[head + LIMITS] = (top < rows[head + END] ? top + 1 : top) << 16
     Atomics.add(rows, head + PUBLISHED, 65_536)
     return true
   }

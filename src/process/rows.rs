@@ -392,15 +392,9 @@ impl<'r> Row<'r> {
         let width = self.width() as usize;
         let floor = bottom.max(top - width.div_ceil(2).min(top));
         self.head[OWN].store((floor << 16 | top) as u32, Relaxed);
-        // JavaScript makes the next block everyone's as soon as it has it.
-        let next = usize::from(self.length() == COMMON);
-        self.set_ceiling(self.end.min(floor + width.max(next)));
-        self.head[PUBLISHED].store((floor << 16 | bottom) as u32, Release);
-    }
-
-    fn set_ceiling(&self, ceiling: usize) {
-        let stride = low(self.head[LIMITS].load(Relaxed));
+        let (ceiling, stride) = (self.end.min(floor + width), low(self.head[LIMITS].load(Relaxed)));
         self.head[LIMITS].store((ceiling << 16 | stride) as u32, Relaxed);
+        self.head[PUBLISHED].store((floor << 16 | bottom) as u32, Release);
     }
 }
 

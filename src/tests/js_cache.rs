@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use crate::heap::{DENSE_END, GRAIN, HEADER, UNIT};
 use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE, LiveBlocks};
 use crate::process::rows::{
-    END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONG, LONG_KEPT,
+    COMMON, END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONG, LONG_KEPT,
     LONG_SPARE, LONGEST, MOST, MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED,
     REFUSALS, SHORT, SIZES, SPARE, STACKS, WIDTH, large_row,
 };
@@ -104,13 +104,16 @@ impl<'a> JsCache<'a> {
             return false;
         }
         if self.row(head, WIDTH) == 0 {
+            let is_too_long = self.row(head, LONGEST) > self.row(0, LONG_SPARE);
+            if self.row(head, MOVED) >= COMMON && is_too_long {
+                return self.publish(pointer, head);
+            }
             self.widen(head);
         }
         if !self.has_room(head) && !self.raise(head) {
             return false;
         }
         self.keep(pointer, head);
-        self.publish(head);
         true
     }
 
@@ -145,7 +148,12 @@ impl<'a> JsCache<'a> {
         if byte_length > size - HEADER || self.header(pointer)[1].load(Relaxed) != size {
             return None;
         }
-        if !is_own && !self.lower(head) {
+        let is_taken_back = match self.row(head, WIDTH) {
+            _ if is_own => true,
+            0 => self.unpublish(head),
+            _ => self.lower(head),
+        };
+        if !is_taken_back {
             return None;
         }
         self.take(head, byte_length, LIVE_LARGE)
@@ -247,15 +255,31 @@ impl<'a> JsCache<'a> {
             }
     }
 
-    // Lets everyone have the newest block of a stack of which the thread has none to itself.
-    fn publish(&self, head: usize) {
-        if self.row(head, WIDTH) != 0 {
-            return;
+    // Keeps a block where everyone may take it, in a stack of which the thread has none to itself.
+    fn publish(&self, pointer: u32, head: usize) -> bool {
+        if self.own(head).0 >= self.row(head, END) {
+            return false;
         }
+        self.keep(pointer, head);
         self.note_long(head);
         self.set_row(head, OWN, self.row(head, OWN) + (1 << 16));
-        self.set_ceiling(head, self.own(head).1 + 1);
         self.rows[head + PUBLISHED].fetch_add(1 << 16, AcqRel);
+        true
+    }
+
+    // Takes the newest block of such a stack back.
+    fn unpublish(&self, head: usize) -> bool {
+        let published = self.row(head, PUBLISHED);
+        let (bottom, end) = halves(published);
+        if end <= bottom {
+            return false;
+        }
+        let word = &self.rows[head + PUBLISHED];
+        if word.compare_exchange(published, published - (1 << 16), AcqRel, Relaxed).is_err() {
+            return false;
+        }
+        self.set_row(head, OWN, self.row(head, OWN) - (1 << 16));
+        true
     }
 
     fn step_of(&self, head: usize, width: u32, way: u32) -> u32 {
