@@ -51,10 +51,10 @@ const DEEPEST_STRIDE: u32 = 128;
 const DEEPEST: usize = 2048;
 const DEEP_STRIDE: u32 = 512;
 const DEEP: usize = 1024;
-const SHALLOW: usize = 296;
+const SHALLOW: usize = 288;
 /// So have large blocks up to this many bytes than longer ones.
 const LARGE_STRIDE: u32 = 1024 * 1024;
-const LARGE_DEPTH: usize = 32;
+const LARGE_DEPTH: usize = 48;
 const LARGEST_DEPTH: usize = 8;
 /// Words between stacks, so that their bottoms do not compete for the same lines of the processor's
 /// cache.
