@@ -4,7 +4,7 @@
 //! a native call. There are some bytes for those that it has to itself. Large ones may be more, and
 //! the others are everyone's, unless other processes have the heap, which cannot get at them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::cache::budget::{LEAST_BLOCKS, longest_of, sole_bytes};
@@ -12,7 +12,7 @@ use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::heap::DENSE_END;
 use crate::process::rows::{
-    COMMON, LONG, LONG_KEPT, LONG_SPARE, OVER_IDLE, Row, Rows, long_bit, row_bytes,
+    COMMON, LONG, LONG_KEPT, LONG_SPARE, OVER_IDLE, Row, Rows, long_bit, row_bytes, rows_with_bits,
 };
 
 /// Bytes of them that a thread may have to itself which has the heap to itself, at most.
@@ -21,8 +21,6 @@ pub const SOLE_LONG_BYTES: u32 = 2 * 1024 * 1024;
 /// Those of one thread's cache.
 pub struct LongBlocks {
     rows: Arc<Rows>,
-    /// The rows that have some, or had.
-    indices: RefCell<Vec<usize>>,
     /// Bytes of them that the thread may have to itself.
     bytes: Cell<u32>,
 }
@@ -30,7 +28,7 @@ pub struct LongBlocks {
 impl LongBlocks {
     /// None, of a cache that has `rows`.
     pub fn new(rows: &Arc<Rows>) -> Self {
-        Self { rows: Arc::clone(rows), indices: RefCell::new(Vec::new()), bytes: Cell::new(0) }
+        Self { rows: Arc::clone(rows), bytes: Cell::new(0) }
     }
 
     /// Bytes of them that the thread may have to itself.
@@ -68,7 +66,6 @@ impl LongBlocks {
             let is_common = index >= DENSE_END && free_blocks.attachment.is_none();
             if row.length() == 0 && (is_common || row_bytes(index) <= bytes) {
                 row.set_length(if is_common { COMMON } else { LONG });
-                self.indices.borrow_mut().push(index);
             }
             put?;
         }
@@ -88,25 +85,20 @@ impl LongBlocks {
         let kept = self.rows.figure(LONG_KEPT);
         self.rows.set_figure(LONG_KEPT, 0);
         self.rows.set_figure(LONG_SPARE, self.bytes.get());
-        self.indices.borrow_mut().retain(|&index| {
+        for index in rows_with_bits(kept) {
             let row = self.rows.row(index);
-            let is_long = row.length() != 0;
-            if !is_long || kept & long_bit(index) == 0 {
-                return is_long;
+            if row.length() == 0 {
+                continue;
             }
             let stays = row_bytes(index) > longest || row.blocks().len() < LEAST_BLOCKS as usize;
-            if let Err(fault) = free_blocks.put_whole_row(&row, index) {
-                outcome = Err(fault);
-            }
+            outcome = outcome.and(free_blocks.put_whole_row(&row, index));
             row.set_length(if stays { row.length() } else { 0 });
-            stays
-        });
+        }
         outcome
     }
 
     /// None any more.
     pub fn clear(&self) {
-        self.indices.borrow_mut().clear();
         self.bytes.set(0);
     }
 }

@@ -143,6 +143,13 @@ pub const fn long_bit(row: usize) -> u32 {
     1 << (head_index(row) / HEAD_WORDS % u32::BITS as usize)
 }
 
+/// The rows that have one of these bits.
+pub fn rows_with_bits(bits: u32) -> impl Iterator<Item = usize> {
+    let bits = (0..u32::BITS as usize).filter(move |bit| bits >> bit & 1 != 0);
+    let heads = bits.flat_map(|bit| (bit..STACKS / HEAD_WORDS).step_by(u32::BITS as usize));
+    heads.filter_map(|head| Rows::row_at(head * HEAD_WORDS))
+}
+
 /// The row of large blocks of so many units, if they are kept.
 pub const fn large_row(units: u32) -> Option<usize> {
     if units < FIRST_LARGE_UNITS || units > MOST_LARGE_UNITS {
@@ -408,6 +415,8 @@ const fn low(word: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -425,6 +434,15 @@ mod tests {
         for units in [0, 1, FIRST_LARGE_UNITS - 1, MOST_LARGE_UNITS + 1, u32::MAX] {
             assert_eq!(large_row(units), None);
         }
+    }
+
+    #[test]
+    fn each_row_has_one_bit() {
+        let rows = |bits: u32| rows_with_bits(bits).collect::<HashSet<_>>();
+        for bits in [0, 1, 0x8000_0001, 0x0f0f_0f0f, u32::MAX] {
+            assert_eq!(rows(bits), ROWS.filter(|&row| bits & long_bit(row) != 0).collect());
+        }
+        assert_eq!(rows(u32::MAX), ROWS.collect());
     }
 
     #[test]
