@@ -87,6 +87,23 @@ test('a block that realloc moves keeps its bytes', (t) => {
   t.deepEqual(memory.check(), [])
 })
 
+test('memories of which nothing is known yet do not share what copies', (t) => {
+  const memories = Array.from({ length: 3 }, () => new LocalSharedMemory(1))
+  for (const [index, memory] of memories.entries()) {
+    let ptr = memory.realloc(0, 1000)
+    memory.memset(ptr, index + 1, 1000)
+    for (let time = 0; time < MANY; time++) ptr = memory.realloc(ptr, 1000 + (time % 2) * 2000)
+    t.is(memory.getUint8(ptr + 999), index + 1)
+  }
+  const [first, received] = [memories[0], LocalSharedMemory.from(structuredClone(memories[0]))]
+  const ptr = first.malloc(1000)
+  t.not(received.realloc(ptr, 3000), 0)
+  t.deepEqual(
+    memories.map((memory) => memory.check()),
+    [[], [], []],
+  )
+})
+
 test('what another thread has grown can be copied to at once', async (t) => {
   const memory = new LocalSharedMemory(2, 50)
   warm(memory)

@@ -7,7 +7,7 @@ import { checkInteger, checkSize, MAX_BYTES } from './errors.js'
 import { areasOf } from './heap-map.js'
 import { Heap } from './heap.js'
 import { checkName } from './names.js'
-import { Pages } from './pages.js'
+import { bulkOf, Pages, viewsOf } from './pages.js'
 import { CLASS_BITS, KEPT, NO_ROWS, NO_STATES, NO_WORDS } from './stacks.js'
 import { storageOf } from './storage.js'
 import { threadCacheFor } from './thread-cache.js'
@@ -31,11 +31,21 @@ const release = outOfLine((heap, ptr) => {
   if (ptr !== 0) heap.free(ptr)
 })
 
-// realloc, when the cache cannot do it.
+// A move of more than a few words within the cache. Before the heap is open there are no views of this memory.
+const moveInCache = (memory, { cache }, ptr, byteLength) => {
+  if (!cache.isOpen) return 0
+  const views = viewsOf(memory)
+  return cache.realloc(ptr, byteLength, bulkOf(memory, views), views.u8)
+}
+
+// realloc, when the cache cannot do it with a few words.
 const reallocate = outOfLine((memory, ptr, byteLength) => {
+  const heap = heapOf(memory)
+  const moved = moveInCache(memory, heap, ptr, byteLength)
+  if (moved !== 0) return moved
   checkPointer(ptr)
   checkSize('byteLength', byteLength)
-  return ptr === 0 ? memory.malloc(byteLength) : heapOf(memory).realloc(ptr, byteLength)
+  return ptr === 0 ? memory.malloc(byteLength) : heap.realloc(ptr, byteLength)
 })
 
 /**

@@ -165,9 +165,11 @@ const makeClass = (kept, classBits) =>
      *
      * @param {unknown} ptr pointer
      * @param {unknown} byteLength bytes
+     * @param {import('./bulk.js').Bulk} [bulk] what copies more than 512 bytes: without it a block of more stays where it is
+     * @param {Uint8Array} [u8] the whole memory, for it
      * @returns {number} pointer; 0 when that cannot be done, or is not plain to see: the block is as it was
      */
-    realloc(ptr, byteLength) {
+    realloc(ptr, byteLength, bulk, u8) {
       if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
       if ((byteLength - 1) >>> 0 >= 32_776) return 0
       const { words, rows, states } = this
@@ -182,16 +184,19 @@ const makeClass = (kept, classBits) =>
         return ptr
       }
       const count = ((before < byteLength ? before : byteLength) + 3) >>> 2
-      if (count > 128) return 0
+      if (count > 128 && bulk === undefined) return 0
       if (!this.hasRoom(head) && !this.raise(head)) return 0
       const moved = this.pop(byteLength) || this.popOlder(byteLength)
       if (moved === 0) return 0
       const to = moved >>> 2
       try {
-        // Every block has an even number of words.
-        for (let word = 0; word < count; word += 2) {
-          words[to + word] = words[from + word]
-          words[to + word + 1] = words[from + word + 1]
+        if (count > 128) bulk.memcpy(u8, moved, ptr, count << 2)
+        else {
+          // Every block has an even number of words.
+          for (let word = 0; word < count; word += 2) {
+            words[to + word] = words[from + word]
+            words[to + word + 1] = words[from + word + 1]
+          }
         }
       } catch (error) {
         // The engine looks for the end of the stack in loops, too, now and then. The new block goes back without a loop or a
