@@ -366,7 +366,6 @@ test('large blocks that are long for the heap are everyone’s as soon as they a
   const ptrs = [1, 3, 5].map((index) => makeLarge(cache, 16 + index * 128 * 1024, 65 + index))
   t.false(push(cache, ptrs[0]), 'not known to be long')
   rows[BIG + MOVED] = COMMON
-  rows[BIG + LIMITS] += 1 << 16
   const parts = () =>
     [rows[BIG + PUBLISHED] & 0xffff, rows[BIG + PUBLISHED] >>> 16, rows[BIG + OWN] & 0xffff].map(
       (at) => at - rows[BIG + END] + DEPTH,
@@ -396,6 +395,9 @@ test('large blocks that are long for the heap are everyone’s as soon as they a
   states[ptrs[2] / 16] = LIVE_LARGE
   t.is(cache.pop(66 * 1024), 0, 'freed by two threads, and given out since')
   t.is(cache.pop(65 * 1024), ptrs[1])
+  rows[BIG + END] = rows[BIG + OWN] & 0xffff
+  t.false(push(cache, makeLarge(cache, ptrs[1], 67)), 'a stack ends')
+  t.is(states[ptrs[1] / 16], LIVE_LARGE)
 })
 
 test('where the heap is short of room blocks of the next four classes serve', (t) => {
