@@ -366,10 +366,14 @@ test('large blocks that are long for the heap are everyone’s as soon as they a
   const ptrs = [1, 3, 5].map((index) => makeLarge(cache, 16 + index * 128 * 1024, 65 + index))
   t.false(push(cache, ptrs[0]), 'not known to be long')
   rows[BIG + MOVED] = COMMON
-  const parts = () =>
-    [rows[BIG + PUBLISHED] & 0xffff, rows[BIG + PUBLISHED] >>> 16, rows[BIG + OWN] & 0xffff].map(
-      (at) => at - rows[BIG + END] + DEPTH,
-    )
+  const parts = () => {
+    t.is(rows[BIG + OWN] >>> 16, rows[BIG + PUBLISHED] >>> 16)
+    return [
+      rows[BIG + PUBLISHED] & 0xffff,
+      rows[BIG + PUBLISHED] >>> 16,
+      rows[BIG + OWN] & 0xffff,
+    ].map((at) => at - rows[BIG + END] + DEPTH)
+  }
   for (const [index, ptr] of ptrs.entries()) {
     t.true(push(cache, ptr))
     t.deepEqual(parts(), [0, index + 1, index + 1])
@@ -398,6 +402,24 @@ test('large blocks that are long for the heap are everyone’s as soon as they a
   rows[BIG + END] = rows[BIG + OWN] & 0xffff
   t.false(push(cache, makeLarge(cache, ptrs[1], 67)), 'a stack ends')
   t.is(states[ptrs[1] / 16], LIVE_LARGE)
+})
+
+test('of large blocks that are long for the heap the thread has to itself what there are bytes for', (t) => {
+  const cache = makeCache({ width: 0 })
+  const { rows } = cache
+  const ptrs = [1, 3, 5].map((index) => makeLarge(cache, 16 + index * 128 * 1024, 65))
+  const [longest, floor] = [72 * 1024, rows[BIG + OWN] >>> 16]
+  rows[BIG + MOVED] = COMMON
+  rows[LONG_SPARE] = longest - 1
+  t.true(push(cache, ptrs[0]))
+  t.is(rows[BIG + OWN] >>> 16, floor + 1)
+  t.is(cache.pop(64 * 1024), ptrs[0])
+  rows[LONG_SPARE] = longest
+  t.true(push(cache, ptrs[1]))
+  t.deepEqual([rows[BIG + OWN] >>> 16, rows[BIG + WIDTH], rows[LONG_SPARE]], [floor, 1, 0])
+  t.true(push(cache, ptrs[2]))
+  t.is(rows[BIG + PUBLISHED] >>> 16, floor + 1)
+  for (const ptr of [ptrs[2], ptrs[1]]) t.is(cache.pop(64 * 1024), ptr)
 })
 
 test('where the heap is short of room blocks of the next four classes serve', (t) => {

@@ -29,10 +29,9 @@ const sizeOf = (digits) => {
   return ((((pairs & 0xff00ff) | ((pairs & 0xff00ff) >>> 8)) & 0xffff) << 10) - 16
 }
 
-// Takes the newest block of those that are everyone's back, where the thread has none of the stack to itself.
-const unpublish = (rows, head) => {
-  const published = rows[head + PUBLISHED]
-  if (published >>> 16 <= (published & 65_535)) return false
+// Takes the newest block of those that are everyone's back, where the thread has none of the stack to itself. `published` as it
+// was when there was one.
+const unpublish = (rows, head, published) => {
   const rest = (published - 65_536) | 0
   if (Atomics.compareExchange(rows, head + PUBLISHED, published, rest) !== published) return false
   rows[head] = (rows[head] - 65_536) | 0
@@ -44,13 +43,15 @@ const popFrom = (cache, head, byteLength) => {
   const { words, rows, states, digits } = cache
   const top = rows[head] & 65_535
   const isOwn = top > rows[head] >>> 16
-  if (!isOwn && top <= (rows[head + PUBLISHED] & 65_535)) return 0
+  const published = rows[head + PUBLISHED]
+  if (!isOwn && top <= (published & 65_535)) return 0
   const ptr = rows[top - 1] >>> 0
   const size = sizeOf(digits[(ptr >>> 6) + 1])
   const header = (ptr - 8) >>> 2
   // A memory that is not shared and has grown has left these words, or a stray write has met the header.
   if (byteLength > size - 8 || words[header + 1] !== size) return 0
-  if (!isOwn && !(rows[head + WIDTH] === 0 ? unpublish(rows, head) : cache.lower(head))) return 0
+  if (!isOwn && !(rows[head + WIDTH] === 0 ? unpublish(rows, head, published) : cache.lower(head)))
+    return 0
   rows[head] = (rows[head] - 1) | 0
   // Two threads have freed it at the same time, and it was given out since.
   if (states[ptr >>> 4] !== cache.kept) return 0

@@ -139,8 +139,8 @@ impl<'a> JsCache<'a> {
 
     fn pop_from(&self, head: usize, byte_length: u32) -> Option<u32> {
         let (top, floor) = self.own(head);
-        let is_own = top > floor;
-        if !is_own && top <= halves(self.row(head, PUBLISHED)).0 {
+        let (is_own, published) = (top > floor, self.row(head, PUBLISHED));
+        if !is_own && top <= halves(published).0 {
             return None;
         }
         let pointer = self.rows[top as usize - 1].load(Relaxed);
@@ -150,7 +150,7 @@ impl<'a> JsCache<'a> {
         }
         let is_taken_back = match self.row(head, WIDTH) {
             _ if is_own => true,
-            0 => self.unpublish(head),
+            0 => self.unpublish(head, published),
             _ => self.lower(head),
         };
         if !is_taken_back {
@@ -267,13 +267,8 @@ impl<'a> JsCache<'a> {
         true
     }
 
-    // Takes the newest block of such a stack back.
-    fn unpublish(&self, head: usize) -> bool {
-        let published = self.row(head, PUBLISHED);
-        let (bottom, end) = halves(published);
-        if end <= bottom {
-            return false;
-        }
+    // Takes the newest block of such a stack back, `published` as it was when there was one.
+    fn unpublish(&self, head: usize, published: u32) -> bool {
         let word = &self.rows[head + PUBLISHED];
         if word.compare_exchange(published, published - (1 << 16), AcqRel, Relaxed).is_err() {
             return false;
