@@ -553,6 +553,29 @@ test('large blocks come out for lengths that they are long enough for, and not m
   t.is(pop(cache, 66 * 1024 - 24), ptr)
 })
 
+test('a large block takes another length where it is if that takes as many units, in a heap of one process', (t) => {
+  const [ptr, room] = [16 + 1024, 66 * 1024 - 24]
+  const lengthOf = ({ words }) => words[ptr / 4 - 2]
+  const cache = makeCache()
+  makeLarge(cache, ptr, 66)
+  for (const byteLength of [room - 1023, room - 7, room]) {
+    t.true(cache.resizeLarge(ptr, byteLength))
+    t.is(lengthOf(cache), byteLength)
+  }
+  for (const byteLength of [0, 40, room - 1024, room + 1, 2 ** 32 - 1])
+    t.false(cache.resizeLarge(ptr, byteLength))
+  for (const other of [0, 1024, ptr + 1024, 'x']) t.false(cache.resizeLarge(other, room))
+  t.is(lengthOf(cache), room)
+  makeLarge(cache, ptr, 32)
+  t.false(cache.resizeLarge(ptr, 32_744), 'a class serves it')
+  t.true(push(cache, makeLarge(cache, ptr, 66)))
+  t.false(cache.resizeLarge(ptr, room), 'it was freed')
+  const attached = makeCache({ own: [-5, 0] })
+  makeLarge(attached, ptr, 66)
+  t.false(attached.resizeLarge(ptr, room - 1))
+  t.is(lengthOf(attached), room)
+})
+
 test('a block that moves is not large, and blocks of any kind come by way of the native side', (t) => {
   const cache = makeCache()
   const ptr = makeLarge(cache, 16 + 1024, 66)

@@ -1,7 +1,7 @@
 // Large blocks that one thread keeps, up to 36 MiB. They have no size class: a stack has blocks of an eighth of a
 // doubling, the length of each stands in its header, and outside the memory in the states behind that of its pointer.
 
-import { Stacks } from './stacks.js'
+import { KEPT, Stacks } from './stacks.js'
 
 const LARGE_HEADS = 3080
 // Words of a head, and of that of no class.
@@ -112,6 +112,23 @@ export class LargeCache extends Stacks {
     rows[LONG_KEPT] |= 1 << (head >>> 3)
     rows[head] = (own + 65_537) | 0
     Atomics.add(rows, head + PUBLISHED, 65_536)
+    return true
+  }
+
+  /**
+   * Changes the length of a live large block where it is, if that takes as many units as before. Not in a file, where a process
+   * that was killed may have been about to change it.
+   *
+   * @param {number} ptr pointer
+   * @param {number} byteLength bytes
+   * @returns {boolean} false when that cannot be done, or is not plain to see: the block is as it was
+   */
+  resizeLarge(ptr, byteLength) {
+    if (byteLength < LEAST_SIZE || this.kept !== KEPT || this.headOfLarge(ptr) === 0) return false
+    const header = (ptr - 8) >>> 2
+    const room = this.words[header + 1] - 8
+    if (byteLength > room || byteLength <= room - 1024) return false
+    this.words[header] = byteLength
     return true
   }
 

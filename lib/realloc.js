@@ -50,6 +50,7 @@ const move = (heap, ptr, moved, byteLength, before) => {
  * @throws {RangeError} ERR_OUT_OF_MEMORY; the block is as it was
  */
 export const realloc = (heap, ptr, byteLength) => {
+  if (heap.cache.resizeLarge(ptr, byteLength)) return ptr
   // A small block that could stay where it is has done so in the cache.
   const before = heap.cache.isSmall(ptr)
     ? heap.cache.byteLengthOf(ptr)
