@@ -7,12 +7,9 @@ use super::size_class::{CLASSES, DENSE_END};
 use super::superblock::{Heap, field};
 use crate::fault::Result;
 
-/// Units of the largest heap that is small: what a few blocks take counts, and its map is soon
-/// read.
+/// Units of the largest heap that is small: what a few blocks take counts, its map is soon read, and
+/// to grow it costs less than to give back what is kept, again and again.
 const SMALL_HEAP: u32 = 32 * UNITS_PER_PAGE;
-/// Units of a heap that is so large that growing it costs more than giving back what is kept, again
-/// and again.
-const CHEAP_HEAP: u32 = 16 * UNITS_PER_PAGE;
 /// A small heap is nearly full when less than one part in this many of it can become spans.
 const FULL_SHARE: u32 = 8;
 /// Blocks of longer classes then serve a class if they are longer by at most one part in this many,
@@ -79,7 +76,7 @@ impl Heap<'_> {
     /// # Errors
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn is_cheap_to_grow(&self) -> Result<bool> {
-        Ok(self.can_grow()? && self.total_units()? < CHEAP_HEAP)
+        Ok(self.can_grow()? && self.is_small()?)
     }
 
     /// Whether it can grow and is not as small.
@@ -87,7 +84,7 @@ impl Heap<'_> {
     /// # Errors
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn is_dear_to_grow(&self) -> Result<bool> {
-        Ok(self.can_grow()? && self.total_units()? >= CHEAP_HEAP)
+        Ok(self.can_grow()? && !self.is_small()?)
     }
 
     fn can_grow(&self) -> Result<bool> {
