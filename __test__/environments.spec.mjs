@@ -81,6 +81,14 @@ onNode('without addons, importing says so', async (t) => {
   })
 })
 
+onNode('with an addon of another version, importing says so', async (t) => {
+  const other = fileURLToPath(new URL('fixtures/other-addon.cjs', import.meta.url))
+  t.deepEqual(await report(t, 'import-report.mjs', ['--require', other]), {
+    code: 'ERR_ADDON_UNAVAILABLE',
+    caused: true,
+  })
+})
+
 onNode('without WebAssembly, importing says so', async (t) => {
   t.deepEqual(await report(t, 'import-report.mjs', ['--jitless']), {
     code: 'ERR_WEBASSEMBLY_NOT_SUPPORTED',

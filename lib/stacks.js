@@ -4,6 +4,7 @@
 
 import binding from './binding.js'
 import { isShared } from './engine.js'
+import { addonUnavailable } from './errors.js'
 
 /** What both sides have to agree on. */
 const LAYOUT = {
@@ -47,7 +48,7 @@ const LAYOUT = {
 const layout = binding.cacheLayout()
 for (const [name, value] of Object.entries(LAYOUT)) {
   if (layout[name] !== value)
-    throw new Error(`The native addon is of another version (${name}): build it again`)
+    throw addonUnavailable(new Error(`it is of another version (${name})`))
 }
 
 // Words of a head; its first one is what the thread has to itself.
