@@ -553,6 +553,23 @@ test('large blocks come out for lengths that they are long enough for, and not m
   t.is(pop(cache, 66 * 1024 - 24), ptr)
 })
 
+test('a block that grows takes one of several large blocks, not the only one', (t) => {
+  const cache = makeCache()
+  const ptrs = [0, 1, 2].map((index) => makeLarge(cache, 16 + index * 128 * 1024, 66))
+  const byteLength = 66 * 1024 - 24
+  t.true(push(cache, ptrs[0]))
+  t.is(cache.popPiled(byteLength), 0)
+  t.true(push(cache, ptrs[1]))
+  t.is(cache.popPiled(byteLength + 1), 0, 'too short')
+  t.is(cache.popPiled(59 * 1024), 0, 'much too long')
+  t.is(cache.popPiled(byteLength), ptrs[1])
+  for (const other of [0, 1000, 32_776, 33_553_385, 2 ** 32 - 1]) t.is(cache.popPiled(other), 0)
+  t.is(cache.words[ptrs[1] / 4 - 2], byteLength)
+  t.true(push(cache, ptrs[2]))
+  cache.rows[BIG + PUBLISHED] += 1
+  t.is(cache.popPiled(byteLength), 0, 'another thread has taken one')
+})
+
 test('a large block takes another length where it is if that takes as many units, in a heap of one process', (t) => {
   const [ptr, room] = [16 + 1024, 66 * 1024 - 24]
   const lengthOf = ({ words }) => words[ptr / 4 - 2]

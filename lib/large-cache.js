@@ -76,6 +76,18 @@ export class LargeCache extends Stacks {
   }
 
   /**
+   * Takes one of several large blocks of a length, for a block that grows. It may grow on and then wants room behind it, which those
+   * that wait have not; but where they pile up, blocks have grown as far and not further. As popLarge.
+   */
+  popPiled(byteLength) {
+    if (byteLength <= 32_776 || byteLength > MOST_BYTES) return 0
+    const { rows } = this
+    const head = headFor((byteLength + 1047) >>> 10)
+    const count = (rows[head] & 65_535) - (rows[head + PUBLISHED] & 65_535)
+    return count < 2 ? 0 : popFrom(this, head, byteLength)
+  }
+
+  /**
    * Puts a live large block into the cache.
    *
    * @param {unknown} ptr pointer

@@ -12,9 +12,13 @@ const extended = (heap, ptr, byteLength) =>
   growBehind(heap, ptr, byteLength) &&
   heap.resize(ptr, byteLength, false) === 0
 
+const keptFor = (cache, ptr, byteLength) =>
+  cache.popSmall(byteLength) || (cache.isSmall(ptr) ? cache.popPiled(byteLength) : 0)
+
 // A block for the bytes; 0 when the old one has the new length after all.
 const placeFor = (heap, ptr, byteLength) => {
-  const found = heap.cache.popSmall(byteLength) || heap.attempt(byteLength, DEFAULT_ALIGN, true)
+  const found =
+    keptFor(heap.cache, ptr, byteLength) || heap.attempt(byteLength, DEFAULT_ALIGN, true)
   if (found !== 0) return found
   if (extended(heap, ptr, byteLength)) return 0
   try {
