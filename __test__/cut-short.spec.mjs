@@ -64,6 +64,18 @@ onLinux('a block that the dead owner of a mutex was resizing has its old length'
   }
 })
 
+onLinux('a block that a killed process was resizing is as long as it says in the end', (t) => {
+  const { memory, cut } = attach(100)
+  const block = memory.malloc(40_000)
+  cut(() => t.is(memory.realloc(block, 60_000), block))
+  const moved = memory.realloc(block, 60_100)
+  const end = moved + memory.sizeof(moved)
+  t.is(end, moved + 60_100)
+  const others = Array.from({ length: 40 }, () => memory.malloc(33_000))
+  t.false(others.some((other) => other > moved && other < end))
+  t.deepEqual(memory.check(), [])
+})
+
 onLinux('what the dead owner of a map was just freeing is freed', (t) => {
   const { memory, cut } = attach()
   const { map, words, shard } = newTable(memory)

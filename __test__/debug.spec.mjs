@@ -322,6 +322,22 @@ test('a memory that nobody has used yet is in debug mode for all when one says s
   t.is(other.leaks()[0].byteLength, 100)
 })
 
+test('a heap that was made without debug mode, and is in it now, has a record of what it makes', (t) => {
+  const memory = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true })
+  const before = LocalSharedMemory.from(structuredClone(memory), { debug: false })
+  const ptr = before.malloc(100_000)
+  before.close()
+  const debug = LocalSharedMemory.from(memory, { debug: true })
+  debug.free(ptr)
+  t.is(debug.malloc(100_000), ptr)
+  const moved = debug.realloc(ptr, 100_100)
+  t.is(debug.sizeof(moved), 100_100)
+  debug.setUint8(moved + 100_099, 1)
+  t.deepEqual(debug.check(), [])
+  debug.free(moved)
+  t.is(debug.length, 0)
+})
+
 test('several threads at once', async (t) => {
   const memory = make({ initial: 4 })
   const launched = [1, 2, 3].map(() => launch('debug-worker.mjs', { memory, how: 'churn' }))

@@ -17,7 +17,7 @@ const grownElsewhere = () => {
   return {
     memory,
     freed,
-    cache: { resizeLarge: () => false, isSmall: () => false, popSmall: () => 0, keep: () => false },
+    cache: { isSmall: () => false, popSmall: () => 0, keep: () => false },
     resize: () => 100,
     makeRoomFor: () => 0,
     attempt() {

@@ -1,7 +1,7 @@
 // Large blocks that one thread keeps, up to 36 MiB. They have no size class: a stack has blocks of an eighth of a
 // doubling, the length of each stands in its header, and outside the memory in the states behind that of its pointer.
 
-import { KEPT, Stacks } from './stacks.js'
+import { Stacks } from './stacks.js'
 
 const LARGE_HEADS = 3080
 // Words of a head, and of that of no class.
@@ -128,15 +128,14 @@ export class LargeCache extends Stacks {
   }
 
   /**
-   * Changes the length of a live large block where it is, if that takes as many units as before. Not in a file, where a process
-   * that was killed may have been about to change it.
+   * Changes the length of a live large block where it is, if that takes as many units as before.
    *
    * @param {number} ptr pointer
    * @param {number} byteLength bytes
    * @returns {boolean} false when that cannot be done, or is not plain to see: the block is as it was
    */
   resizeLarge(ptr, byteLength) {
-    if (byteLength < LEAST_SIZE || this.kept !== KEPT || this.headOfLarge(ptr) === 0) return false
+    if (byteLength < LEAST_SIZE || this.headOfLarge(ptr) === 0) return false
     const header = (ptr - 8) >>> 2
     const room = this.words[header + 1] - 8
     if (byteLength > room || byteLength <= room - 1024) return false

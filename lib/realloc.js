@@ -6,6 +6,11 @@ import { growBehind } from './growth.js'
 import { withNewBlock } from './new-block.js'
 import { bulkOf, viewsCovering } from './pages.js'
 
+// Not in a file, where a process that was killed may have been about to change the block, which the native side undoes; nor in
+// debug mode, where the cache is not open and the native side has a record of the block.
+const resizedHere = ({ cache, native }, ptr, byteLength) =>
+  cache.isOpen && !native.attached && cache.resizeLarge(ptr, byteLength)
+
 // A small block never ends where the memory does.
 const extended = (heap, ptr, byteLength) =>
   !heap.cache.isSmall(ptr) &&
@@ -54,7 +59,7 @@ const move = (heap, ptr, moved, byteLength, before) => {
  * @throws {RangeError} ERR_OUT_OF_MEMORY; the block is as it was
  */
 export const realloc = (heap, ptr, byteLength) => {
-  if (heap.cache.resizeLarge(ptr, byteLength)) return ptr
+  if (resizedHere(heap, ptr, byteLength)) return ptr
   // A small block that could stay where it is has done so in the cache.
   const before = heap.cache.isSmall(ptr)
     ? heap.cache.byteLengthOf(ptr)
