@@ -578,6 +578,27 @@ test('a thread has what another one keeps that is long for the memory, of whatev
   checkWhole(t, memory)
 })
 
+const takeAndFree = (handle, count) => {
+  const ptrs = Array.from({ length: count }, () => handle.malloc(300_000))
+  for (const ptr of ptrs) handle.free(ptr)
+}
+
+test('a thread that has taken over what another one kept comes to rest', async (t) => {
+  const memory = new LocalSharedMemory(20, 400)
+  const other = LocalSharedMemory.from(structuredClone(memory))
+  takeAndFree(memory, 20)
+  const calls = callsOf(other, () => takeAndFree(other, 10))
+  t.true(calls < 5, `${calls} calls`)
+  const { cache } = heapOf(other)
+  t.true(cache.isOverIdle)
+  const rested = async () => {
+    // oxlint-disable-next-line no-await-in-loop
+    while (cache.isOverIdle) await sleep(20)
+  }
+  await within(30_000, 'rest', rested())
+  checkWhole(t, memory)
+})
+
 test('a block can grow into one behind it that is long for the memory and kept', (t) => {
   const memory = new LocalSharedMemory(100, 100)
   memory.free(memory.malloc(300_000))

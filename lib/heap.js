@@ -66,7 +66,10 @@ export class Heap extends Session {
       const kept = this.cache.popFrom(served, byteLength)
       if (kept !== 0) return kept
     }
-    return this.#allocate(byteLength, alignBytes, moving ? MOVING : QUICK)
+    const allocated = this.#allocate(byteLength, alignBytes, moving ? MOVING : QUICK)
+    // Others may have come along with a large block.
+    if (this.cache.isOverIdle) this.#restSoon()
+    return allocated
   }
 
   /**
