@@ -68,7 +68,7 @@ const _: () = assert!(WORDS <= 1 << 16 && LARGEST < 1 << 16);
 /// up, the oldest block, which is the floor.
 pub const OWN: usize = 0;
 /// The bytes from block to block, but 0 for large blocks; and, 16 bits up, where the thread's own
-/// part has to be cut short to take another block.
+/// part has to be cut short to take another block: of no use where it has none of [`COMMON`] blocks.
 pub const LIMITS: usize = 1;
 /// The most bytes that a block has.
 pub const LONGEST: usize = 2;
