@@ -62,13 +62,13 @@ export class Heap extends Session {
     // To ask once more would mean to wait once more.
     if (fetched === Fault.Busy) throw this.errorOf(fetched)
     if (fetched > 0) {
-      if (this.cache.isOverIdle) this.#restSoon()
+      this.#restSoon()
       const kept = this.cache.popFrom(served, byteLength)
       if (kept !== 0) return kept
     }
     const allocated = this.#allocate(byteLength, alignBytes, moving ? MOVING : QUICK)
     // Others may have come along with a large block.
-    if (this.cache.isOverIdle) this.#restSoon()
+    this.#restSoon()
     return allocated
   }
 
@@ -124,7 +124,7 @@ export class Heap extends Session {
     const head = this.cache.headFor(ptr)
     if (head === 0) return 0
     const fault = this.answerOf((native) => native.makeRoom(head))
-    if (this.cache.isOverIdle) this.#restSoon()
+    this.#restSoon()
     return fault
   }
 
@@ -244,7 +244,7 @@ export class Heap extends Session {
 
   // A busy thread keeps more than an idle one: when it comes to rest, the rest is given back.
   #restSoon() {
-    if (this.#restless) return
+    if (this.#restless || !this.cache.isOverIdle) return
     this.#restless = true
     const rest = () => {
       this.#restless = false
