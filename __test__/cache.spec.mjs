@@ -599,6 +599,19 @@ test('a thread that has taken over what another one kept comes to rest', async (
   checkWhole(t, memory)
 })
 
+test('a block is not lost where there is no room on the stack to see whether too much is kept', (t) => {
+  const memory = new LocalSharedMemory(20, 400)
+  memory.malloc(1)
+  Object.defineProperty(heapOf(memory).cache, 'isOverIdle', {
+    get() {
+      throw new RangeError('Maximum call stack size exceeded')
+    },
+  })
+  const ptr = memory.malloc(300_000)
+  t.is(memory.sizeof(ptr), 300_000)
+  t.is(memory.stats().blockCount, 2)
+})
+
 test('a block can grow into one behind it that is long for the memory and kept', (t) => {
   const memory = new LocalSharedMemory(100, 100)
   memory.free(memory.malloc(300_000))

@@ -67,8 +67,12 @@ export class Heap extends Session {
       if (kept !== 0) return kept
     }
     const allocated = this.#allocate(byteLength, alignBytes, moving ? MOVING : QUICK)
-    // Others may have come along with a large block.
-    this.#restSoon()
+    try {
+      // Others may have come along with a large block.
+      this.#restSoon()
+    } catch {
+      // At the end of the stack: the block would be lost. The next call sees to it.
+    }
     return allocated
   }
 
@@ -245,12 +249,12 @@ export class Heap extends Session {
   // A busy thread keeps more than an idle one: when it comes to rest, the rest is given back.
   #restSoon() {
     if (this.#restless || !this.cache.isOverIdle) return
-    this.#restless = true
     const rest = () => {
       this.#restless = false
       this.answerOf((native) => native.rest())
     }
     later(rest, REST_AFTER_MS)
+    this.#restless = true
   }
 
   // How much is free, stats() tells: it looks at every block, which a program that waits for room cannot have each time.
