@@ -260,6 +260,22 @@ test('a guard gives the lock up once', (t) => {
   t.is(mutex.tryLock(), false)
 })
 
+test('a guard whose lock was given up by hand leaves a later one alone', async (t) => {
+  for (const take of ['lock', 'tryLock', 'lockAsync', 'acquire']) {
+    const mutex = newMutex()
+    const guard = mutex.acquire()
+    mutex.unlock()
+    t.throws(() => dispose(guard), NOT_LOCKED, take)
+    const other = mutex.acquire()
+    mutex.unlock()
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await mutex[take]()
+    t.throws(() => dispose(other), NOT_LOCKED, take)
+    t.is(mutex.tryLock(), false, take)
+    mutex.unlock()
+  }
+})
+
 test('who waits for a mutex that is destroyed is told', async (t) => {
   const mutex = newMutex()
   mutex.lock()

@@ -106,7 +106,8 @@ export class Mutex {
   unlock(): void
 
   /**
-   * Takes the lock until the end of a scope: `using guard = mutex.acquire()`.
+   * Takes the lock until the end of a scope: `using guard = mutex.acquire()`. Disposing of the guard gives it up, once. If `unlock` did
+   * so before, disposing throws ERR_NOT_LOCKED, and a lock that was taken since stays.
    *
    * @param options of `lock`
    * @throws as `lock` does

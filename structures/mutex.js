@@ -1,7 +1,7 @@
 // A lock that no thread takes with it when it ends: the next one gets it, and is told. What it guards is the user's.
 
 import { dispose } from '../lib/engine.js'
-import { invalidArgType, timedOut } from '../lib/errors.js'
+import { invalidArgType, notLocked, timedOut } from '../lib/errors.js'
 import { once } from '../lib/once.js'
 import { Line } from './line.js'
 import { isMine, lock, lockAsync, ownerOf, tryLock, unlock } from './lock.js'
@@ -14,14 +14,22 @@ const LOCK = HEADER_WORDS
 
 const late = (timeout) => timedOut(`The mutex could not be had within ${timeout} ms`)
 
-/** A lock that is held from here on until it is disposed of, once. */
+/** @type {(mutex: Mutex) => number} how often it has given the lock up */
+let unlocksOf
+
+/** A lock that is held from here on until it is disposed of, once. If it was given up by hand, a later one is not this guard's. */
 class Guard {
   #unlock
   #outcome
+  #unlocks
 
   constructor(mutex, options) {
-    this.#unlock = once(() => mutex.unlock())
+    this.#unlock = once(() => {
+      if (unlocksOf(mutex) !== this.#unlocks) throw notLocked('The lock was given up by hand')
+      mutex.unlock()
+    })
     this.#outcome = mutex.lock(options)
+    this.#unlocks = unlocksOf(mutex)
   }
 
   /** @returns {boolean} whether the owner before ended while it held the lock */
@@ -44,6 +52,11 @@ export class Mutex extends Structure {
 
   #words = wordsOf(this)
   #line = new Line(this.#words)
+  #unlocks = 0
+
+  static {
+    unlocksOf = (mutex) => mutex.#unlocks
+  }
 
   /**
    * Takes the lock; the thread sleeps until it can be had.
@@ -98,6 +111,7 @@ export class Mutex extends Structure {
   unlock() {
     checkAlive(this)
     unlock(this.#words, LOCK)
+    this.#unlocks++
   }
 
   /**
