@@ -3,19 +3,19 @@
 import { MAX_BYTES, outOfRange } from '../../lib/errors.js'
 import { layoutOf } from './known.js'
 
-/** The numbers: their view in lib/pages.js, the bytes of one as a power of two, and their name in accessors' names. */
+/** The numbers, by the names of their views in lib/pages.js, and the bytes of one as a power of two. */
 const NUMBERS = {
-  i8: { view: 'i8', shift: 0, accessor: 'Int8', integer: true },
-  u8: { view: 'u8', shift: 0, accessor: 'Uint8', integer: true },
-  i16: { view: 'i16', shift: 1, accessor: 'Int16', integer: true },
-  u16: { view: 'u16', shift: 1, accessor: 'Uint16', integer: true },
-  i32: { view: 'i32', shift: 2, accessor: 'Int32', integer: true },
-  u32: { view: 'u32', shift: 2, accessor: 'Uint32', integer: true },
-  i64: { view: 'i64', shift: 3, accessor: 'BigInt64', integer: true, big: true },
-  u64: { view: 'u64', shift: 3, accessor: 'BigUint64', integer: true, big: true },
-  f16: { view: 'f16', shift: 1, accessor: 'Float16' },
-  f32: { view: 'f32', shift: 2, accessor: 'Float32' },
-  f64: { view: 'f64', shift: 3, accessor: 'Float64' },
+  i8: { shift: 0, integer: true },
+  u8: { shift: 0, integer: true },
+  i16: { shift: 1, integer: true },
+  u16: { shift: 1, integer: true },
+  i32: { shift: 2, integer: true },
+  u32: { shift: 2, integer: true },
+  i64: { shift: 3, integer: true, big: true },
+  u64: { shift: 3, integer: true, big: true },
+  f16: { shift: 1 },
+  f32: { shift: 2 },
+  f64: { shift: 3 },
 }
 
 if (!('Float16Array' in globalThis)) delete NUMBERS.f16
@@ -37,7 +37,8 @@ const unknown = (text) => {
 const numberOf = (text, whole) => {
   if (!Object.hasOwn(NUMBERS, text)) throw unknown(whole)
   const number = NUMBERS[text]
-  return { ...number, kind: 'number', byteLength: 1 << number.shift, alignBytes: 1 << number.shift }
+  const byteLength = 1 << number.shift
+  return { ...number, kind: 'number', view: text, byteLength, alignBytes: byteLength }
 }
 
 const atomicOf = (text, whole) => {
