@@ -106,7 +106,7 @@ pub struct Guarded {
     /// Whether one of its threads has found the heap formatted: from then on another one is never
     /// made in its place, whatever is written there.
     pub formatted: bool,
-    /// Whether its live blocks are known.
+    /// Whether its live blocks are known. In debug mode nobody asks for them.
     pub entered: bool,
     /// Free blocks between the caches of threads.
     pub depot: Depot,

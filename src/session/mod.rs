@@ -188,7 +188,7 @@ impl<B: Bytes> SharedHeap<B> {
         };
         state.formatted = true;
         let heap = heap.current()?;
-        if !state.entered {
+        if !state.entered && state.book.is_none() {
             // Not before all of it is seen, lest some blocks stay unknown.
             self.entry.live_blocks.enter(&heap);
             state.entered = true;

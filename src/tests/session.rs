@@ -399,6 +399,21 @@ fn what_is_in_quarantine_is_free_when_debug_mode_ends() {
 }
 
 #[test]
+fn debug_mode_keeps_no_states_of_blocks_and_leaves_them_to_who_comes_later() {
+    let memory = Memory::new(4);
+    let heap = memory.open(None, false);
+    let ptr = malloc(&heap, 100);
+    drop(heap);
+    let heap = memory.open(None, true);
+    assert_eq!(heap.inspect(ptr).unwrap().0, 100);
+    assert!(heap.entry().live_blocks.is_free(ptr));
+    drop(heap);
+    let heap = memory.open(None, false);
+    assert_eq!(heap.free(ptr), Ok(()));
+    assert_eq!(heap.stats().unwrap().block_count, 0);
+}
+
+#[test]
 fn a_thread_is_shown_as_much_as_another_one_has_seen() {
     let memory = Memory::new(2);
     let (heap, other) = (memory.open(None, false), memory.open(None, false));
