@@ -124,26 +124,13 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`Heap::resize`], but for [`Fault::MustMove`]; [`Fault::Stale`].
     pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<u32> {
-        let mut state = self.entry.lock()?;
-        match self.resize_in(&mut state, pointer, byte_length, stay) {
-            Err(Fault::MustMove) => Ok(self.inspect_in(&mut state, pointer)?.0),
-            resized => resized.map(|()| 0),
-        }
-    }
-
-    fn resize_in(
-        &self,
-        state: &mut Guarded,
-        pointer: u32,
-        byte_length: u32,
-        stay: bool,
-    ) -> Result<()> {
+        let state = &mut *self.entry.lock()?;
         if state.book.is_some() {
             return self.debug_resize(state, pointer, byte_length, stay);
         }
-        let resized = self.resize_live(state, pointer, byte_length, stay);
-        if resized != Err(Fault::MustMove) || class_for(byte_length, GRAIN).is_some() {
-            return resized;
+        let before = self.resize_live(state, pointer, byte_length, stay)?;
+        if before == 0 || class_for(byte_length, GRAIN).is_some() {
+            return Ok(before);
         }
         // A block that is kept may lie behind this one. If it cannot be put back, that is no fault
         // of this call's.
@@ -157,13 +144,16 @@ impl<B: Bytes> SharedHeap<B> {
         pointer: u32,
         byte_length: u32,
         stay: bool,
-    ) -> Result<()> {
+    ) -> Result<u32> {
         self.with_live(state, pointer, |heap, live| {
-            heap.resize_live(live, byte_length, stay)?;
+            match heap.resize_live(live, byte_length, stay) {
+                Err(Fault::MustMove) => return Ok(heap.read_header(pointer)?.0),
+                resized => resized?,
+            }
             if live.class().is_none() {
                 self.entry.live_blocks.set_large(pointer, heap.read_header(pointer)?.1);
             }
-            Ok(())
+            Ok(0)
         })
     }
 
@@ -172,10 +162,7 @@ impl<B: Bytes> SharedHeap<B> {
     /// # Errors
     /// The faults of [`Heap::inspect`]; [`Fault::Stale`].
     pub fn inspect(&self, pointer: u32) -> Result<(u32, u32)> {
-        self.inspect_in(&mut *self.entry.lock()?, pointer)
-    }
-
-    fn inspect_in(&self, state: &mut Guarded, pointer: u32) -> Result<(u32, u32)> {
+        let state = &mut *self.entry.lock()?;
         if state.book.is_some() {
             return self.debug_inspect(state, pointer);
         }

@@ -52,16 +52,22 @@ impl<B: Bytes> SharedHeap<B> {
         self.with_book(state, |heap, book| book.free(heap, pointer, freed).map(|()| then()))
     }
 
-    // Resizes a block where it is; see [`Book::resize`].
+    // Resizes a block where it is; see [`Book::resize`]. Returns 0, or the requested bytes of a
+    // block that must move.
     pub(super) fn debug_resize(
         &self,
         state: &mut Guarded,
         pointer: u32,
         byte_length: u32,
         stay: bool,
-    ) -> Result<()> {
+    ) -> Result<u32> {
         let made = self.caller.take().ok_or(Fault::Internal)?;
-        self.with_book(state, |heap, book| book.resize(heap, pointer, byte_length, stay, made))
+        let resized =
+            self.with_book(state, |heap, book| book.resize(heap, pointer, byte_length, stay, made));
+        match resized {
+            Err(Fault::MustMove) => Ok(self.debug_inspect(state, pointer)?.0),
+            resized => resized.map(|()| 0),
+        }
     }
 
     // The requested bytes and the whole space of a block; see [`Book::inspect`].
