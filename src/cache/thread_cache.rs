@@ -2,6 +2,7 @@
 //! lock nor a call into native code: JavaScript pops and pushes, Rust refills and empties in
 //! batches.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -28,14 +29,19 @@ pub struct ThreadCache {
     rows: Arc<Rows>,
     budget: Budget,
     long: LongBlocks,
+    /// The classes that may have blocks: the bit of each.
+    classes: Cell<u128>,
 }
+
+// As many bits as classes.
+const _: () = assert!(DENSE_END <= u128::BITS as usize);
 
 impl ThreadCache {
     /// An empty cache.
     pub fn new() -> Self {
         let rows = Arc::new(Rows::new());
         let (budget, long) = (Budget::new(&rows), LongBlocks::new(&rows));
-        Self { rows, budget, long }
+        Self { rows, budget, long, classes: Cell::new(0) }
     }
 
     /// The words that JavaScript works on.
@@ -122,7 +128,7 @@ impl ThreadCache {
 
     // Whether what threads keep would not make much room.
     fn keeps_little(&self, free_blocks: &FreeBlocks<'_>) -> Result<bool> {
-        let kept = self.rows.class_bytes() + free_blocks.depot.bytes();
+        let kept = self.kept_bytes(free_blocks);
         Ok(kept * LITTLE_SHARE < free_blocks.heap_bytes()?)
     }
 
@@ -150,16 +156,21 @@ impl ThreadCache {
             return Ok(());
         }
         let heap = free_blocks.heap_bytes()?;
-        let kept = self.rows.class_bytes() + free_blocks.depot.bytes();
+        let kept = self.kept_bytes(free_blocks);
         if !free_blocks.depot.is_untidy(kept, UNTIDY_BYTES + heap / UNTIDY_SHARE) {
             return Ok(());
         }
         let freed = self.free_idle_spans(free_blocks).and(self.put_large(free_blocks));
-        let left = self.rows.class_bytes() + free_blocks.depot.bytes();
+        let left = self.kept_bytes(free_blocks);
         // A small heap rather grows than fetches the same blocks again and again.
         let goes_on = free_blocks.heap.is_dear_to_grow()?;
         free_blocks.depot.note_tidied(kept, left, goes_on);
         freed.and(free_blocks.heap.free_spare_spans())
+    }
+
+    // Bytes of the blocks that this thread and the depot keep; of large ones only those of the depot.
+    fn kept_bytes(&self, free_blocks: &FreeBlocks<'_>) -> u64 {
+        self.rows.class_bytes(self.classes.get()) + free_blocks.depot.bytes()
     }
 
     fn free_idle_spans(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
@@ -260,6 +271,9 @@ impl ThreadCache {
     fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
         let budget = self.update_budget(free_blocks)?;
         let row = self.rows.row(index);
+        if index < DENSE_END {
+            self.classes.set(self.classes.get() | 1 << index);
+        }
         if row.length() == 0 && row.width() > 0 {
             row.set_width(row.width());
         } else if row_bytes(index) <= longest_of(budget) {
@@ -313,6 +327,7 @@ impl ThreadCache {
         }
         self.long.clear();
         self.budget.clear();
+        self.classes.set(0);
     }
 }
 

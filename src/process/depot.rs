@@ -6,7 +6,6 @@
 //! span, whoever freed them. So threads do not mix their blocks, and one that allocates what
 //! another frees gets it back.
 
-use std::array::from_fn;
 use std::iter::once;
 use std::mem::take;
 use std::sync::Arc;
@@ -14,7 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::heap::{DENSE_END, UNIT};
-use crate::process::rows::{ROWS, Rows, row_bytes};
+use crate::process::rows::{ROWS, Rows};
+use crate::process::shelf::Shelf;
 
 /// Bytes of blocks that are looked at after a growth, at the most, so that the next one comes later:
 /// some milliseconds of work.
@@ -37,8 +37,8 @@ pub const MOST_MIXED: u32 = 2048;
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
 pub struct Depot {
-    /// The shelf of each thread; none for numbers that no thread has.
-    shelves: Vec<Option<Shelf>>,
+    /// The threads that have the heap open; none for numbers that no thread has.
+    threads: Vec<Option<Thread>>,
     /// The number of the thread that took the span that a unit is in last.
     owners: Vec<u16>,
     /// What threads kept that went when the heap could not be used: it is put back, not given out.
@@ -56,9 +56,8 @@ pub struct Depot {
 }
 
 /// What is there of one thread.
-struct Shelf {
-    /// Free blocks by row, the oldest first.
-    blocks: [Vec<u32>; ROWS.end],
+struct Thread {
+    shelf: Shelf,
     /// What its cache has, some of which it has published.
     rows: Arc<Rows>,
     busy: bool,
@@ -67,19 +66,19 @@ struct Shelf {
 impl Depot {
     /// Makes a shelf for one more thread, whose cache has `rows`. Returns the thread's number.
     pub fn join(&mut self, rows: Arc<Rows>) -> usize {
-        let vacant = self.shelves.iter().position(Option::is_none);
-        let thread = vacant.unwrap_or(self.shelves.len());
-        if thread == self.shelves.len() {
-            self.shelves.push(None);
+        let vacant = self.threads.iter().position(Option::is_none);
+        let thread = vacant.unwrap_or(self.threads.len());
+        if thread == self.threads.len() {
+            self.threads.push(None);
         }
-        self.shelves[thread] = Some(Shelf { blocks: from_fn(|_| Vec::new()), rows, busy: false });
+        self.threads[thread] = Some(Thread { shelf: Shelf::new(), rows, busy: false });
         thread
     }
 
     /// Removes the shelf of a thread that goes. Returns its blocks.
     pub fn leave(&mut self, thread: usize) -> Vec<Vec<u32>> {
-        let shelf = self.shelves.get_mut(thread).and_then(Option::take);
-        shelf.map_or_else(Vec::new, |shelf| shelf.blocks.into())
+        let left = self.threads.get_mut(thread).and_then(Option::take);
+        left.map_or_else(Vec::new, |left| left.shelf.into_rows())
     }
 
     /// Removes the shelf of a thread that goes when the heap cannot be used, and keeps its blocks,
@@ -96,20 +95,20 @@ impl Depot {
 
     /// Notes whether a thread is busy: whether it keeps blocks to itself.
     pub fn set_busy(&mut self, thread: usize, busy: bool) {
-        if let Some(shelf) = self.shelf(thread) {
-            shelf.busy = busy;
+        if let Some(Some(thread)) = self.threads.get_mut(thread) {
+            thread.busy = busy;
         }
     }
 
     /// How many threads are busy if thread `thread` is.
     pub fn busy_with(&self, thread: usize) -> usize {
-        let others = self.shelves.iter().enumerate().filter(|&(other, _)| other != thread);
-        1 + others.filter(|(_, shelf)| shelf.as_ref().is_some_and(|shelf| shelf.busy)).count()
+        let others = self.threads.iter().enumerate().filter(|&(other, _)| other != thread);
+        1 + others.filter(|(_, other)| other.as_ref().is_some_and(|other| other.busy)).count()
     }
 
     /// Whether only one thread of the process has the heap open.
     pub fn is_for_one_thread(&self) -> bool {
-        self.shelves.iter().flatten().count() == 1
+        self.threads.iter().flatten().count() == 1
     }
 
     /// Notes that thread `thread` took the block at `pointer` out of its span.
@@ -128,16 +127,16 @@ impl Depot {
         // Most programs have one thread: nobody's blocks need sorting.
         if row >= DENSE_END || self.is_for_one_thread() {
             if let Some(shelf) = self.shelf(thread) {
-                shelf.blocks[row].extend(blocks);
+                shelf.put(row, blocks);
             }
             return;
         }
-        let Self { shelves, owners, .. } = self;
+        let Self { threads, owners, .. } = self;
         for block in blocks {
             let owner = owners.get((block / UNIT) as usize).map_or(thread, |&owner| owner.into());
-            let owner = if matches!(shelves.get(owner), Some(Some(_))) { owner } else { thread };
-            if let Some(Some(shelf)) = shelves.get_mut(owner) {
-                shelf.blocks[row].push(block);
+            let owner = if matches!(threads.get(owner), Some(Some(_))) { owner } else { thread };
+            if let Some(Some(owner)) = threads.get_mut(owner) {
+                owner.shelf.put(row, once(block));
             }
         }
     }
@@ -146,12 +145,12 @@ impl Depot {
     /// thread `thread` took: a thread that allocates what another frees need not wait until that
     /// one's stack is full.
     pub fn fetch(&mut self, thread: usize, class: usize) {
-        for other in (0..self.shelves.len()).filter(|&other| other != thread) {
-            let Some(Some(shelf)) = self.shelves.get(other) else { continue };
-            let newest = shelf.rows.row(class).newest_published();
+        for number in (0..self.threads.len()).filter(|&other| other != thread) {
+            let Some(Some(other)) = self.threads.get(number) else { continue };
+            let newest = other.rows.row(class).newest_published();
             if newest.is_some_and(|block| self.owner_of(block) == Some(thread)) {
-                let rows = Arc::clone(&shelf.rows);
-                self.put(other, class, rows.row(class).take_published());
+                let rows = Arc::clone(&other.rows);
+                self.put(number, class, rows.row(class).take_published());
             }
         }
     }
@@ -159,17 +158,17 @@ impl Depot {
     /// Takes large blocks of a row for thread `thread`: the newest of the first shelf that has any, its
     /// own before the others, `most` at most; else all that the first thread that has any has published.
     pub fn take_large(&mut self, thread: usize, row: usize, most: usize) -> Vec<u32> {
-        let others = (0..self.shelves.len()).filter(|&other| other != thread);
+        let others = (0..self.threads.len()).filter(|&other| other != thread);
         for each in once(thread).chain(others) {
             let Some(shelf) = self.shelf(each) else { continue };
-            let blocks = &mut shelf.blocks[row];
-            if !blocks.is_empty() {
-                return blocks.split_off(blocks.len().saturating_sub(most));
+            let count = shelf.row(row).len();
+            if count > 0 {
+                return shelf.take(row, count.saturating_sub(most)..).collect();
             }
         }
-        let others = self.shelves.iter().enumerate().filter(|&(other, _)| other != thread);
-        let mut published = others.filter_map(|(_, shelf)| shelf.as_ref()).map(|shelf| {
-            let blocks = shelf.rows.row(row).take_published();
+        let others = self.threads.iter().enumerate().filter(|&(other, _)| other != thread);
+        let mut published = others.filter_map(|(_, other)| other.as_ref()).map(|other| {
+            let blocks = other.rows.row(row).take_published();
             blocks.iter().map(|block| block.load(Relaxed)).collect()
         });
         published.find(|blocks: &Vec<u32>| !blocks.is_empty()).unwrap_or_default()
@@ -177,33 +176,29 @@ impl Depot {
 
     /// Takes all blocks of a row from the shelf of thread `thread`.
     pub fn take_row(&mut self, thread: usize, row: usize) -> Vec<u32> {
-        self.shelf(thread).map_or_else(Vec::new, |shelf| take(&mut shelf.blocks[row]))
+        self.shelf(thread).map_or_else(Vec::new, |shelf| shelf.take_row(row))
     }
 
     /// Takes the newest blocks of a class from the shelf of thread `thread`, as many as there are
     /// slots for. Returns how many that were.
     pub fn take(&mut self, thread: usize, class: usize, slots: &[AtomicU32]) -> usize {
         let Some(shelf) = self.shelf(thread) else { return 0 };
-        let blocks = &mut shelf.blocks[class];
-        let rest = blocks.len().saturating_sub(slots.len());
-        let taken = blocks[rest..].iter().zip(slots);
+        let rest = shelf.row(class).len().saturating_sub(slots.len());
+        let taken = shelf.take(class, rest..).zip(slots);
         let count = taken.len();
-        taken.for_each(|(&block, slot)| slot.store(block, Relaxed));
-        blocks.truncate(rest);
+        taken.for_each(|(block, slot)| slot.store(block, Relaxed));
         count
     }
 
     /// Whether blocks of a class are on the shelf of thread `thread`.
     pub fn has(&self, thread: usize, class: usize) -> bool {
-        let shelf = self.shelves.get(thread).and_then(Option::as_ref);
-        shelf.is_some_and(|shelf| !shelf.blocks[class].is_empty())
+        let thread = self.threads.get(thread).and_then(Option::as_ref);
+        thread.is_some_and(|thread| !thread.shelf.row(class).is_empty())
     }
 
     /// Bytes of the blocks on all shelves.
     pub fn bytes(&self) -> u64 {
-        let blocks =
-            self.shelves.iter().flatten().flat_map(|shelf| shelf.blocks.iter().enumerate());
-        blocks.map(|(class, blocks)| blocks.len() as u64 * u64::from(row_bytes(class))).sum()
+        self.threads.iter().flatten().map(|thread| thread.shelf.bytes()).sum()
     }
 
     /// Notes that the memory has grown to so many bytes, as there was no room.
@@ -269,14 +264,16 @@ impl Depot {
         if !self.left_behind.is_empty() {
             taken.push(self.take_left_behind());
         }
-        for shelf in self.shelves.iter_mut().flatten() {
-            for blocks in shelf.blocks.iter_mut().filter(|blocks| !blocks.is_empty()) {
-                let oldest = blocks.len().div_ceil(part);
-                taken.push(blocks.drain(..oldest).collect());
+        for Thread { shelf, rows, .. } in self.threads.iter_mut().flatten() {
+            for row in ROWS {
+                let oldest = shelf.row(row).len().div_ceil(part);
+                if oldest > 0 {
+                    taken.push(shelf.take(row, ..oldest).collect());
+                }
             }
             if part == 1 {
-                taken.extend(shelf.rows.published().map(|row| {
-                    let published = shelf.rows.row(row).take_published();
+                taken.extend(rows.published().map(|row| {
+                    let published = rows.row(row).take_published();
                     published.iter().map(|block| block.load(Relaxed)).collect()
                 }));
             }
@@ -286,13 +283,13 @@ impl Depot {
 
     /// The blocks on all shelves.
     pub fn blocks(&self) -> impl Iterator<Item = u32> {
-        self.shelves.iter().flatten().flat_map(|shelf| shelf.blocks.iter().flatten().copied())
+        self.threads.iter().flatten().flat_map(|thread| thread.shelf.blocks())
     }
 
     /// Drops the blocks from all shelves that are not to stay.
     pub fn retain(&mut self, stays: impl Fn(u32) -> bool) {
-        for blocks in self.shelves.iter_mut().flatten().flat_map(|shelf| &mut shelf.blocks) {
-            blocks.retain(|&block| stays(block));
+        for thread in self.threads.iter_mut().flatten() {
+            thread.shelf.retain(&stays);
         }
     }
 
@@ -301,13 +298,14 @@ impl Depot {
     }
 
     fn shelf(&mut self, thread: usize) -> Option<&mut Shelf> {
-        self.shelves.get_mut(thread).and_then(Option::as_mut)
+        self.threads.get_mut(thread).and_then(Option::as_mut).map(|thread| &mut thread.shelf)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::rows::row_bytes;
 
     const CLASS: usize = 5;
 

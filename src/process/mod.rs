@@ -7,5 +7,6 @@ pub mod live_blocks;
 pub mod registry;
 pub mod roots;
 pub mod rows;
+pub mod shelf;
 pub mod sync;
 pub mod threads;

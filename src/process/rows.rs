@@ -14,6 +14,7 @@
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
 //! ```
 
+use std::iter::from_fn;
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -145,9 +146,21 @@ pub const fn long_bit(row: usize) -> u32 {
 
 /// The rows that have one of these bits.
 pub fn rows_with_bits(bits: u32) -> impl Iterator<Item = usize> {
-    let bits = (0..u32::BITS as usize).filter(move |bit| bits >> bit & 1 != 0);
-    let heads = bits.flat_map(|bit| (bit..STACKS / HEAD_WORDS).step_by(u32::BITS as usize));
-    heads.filter_map(|head| Rows::row_at(head * HEAD_WORDS))
+    const BITS: usize = u32::BITS as usize;
+    places(bits.into()).flat_map(|bit| {
+        let first_large = DENSE_END + bit.wrapping_sub(LARGE_HEADS / HEAD_WORDS) % BITS;
+        let classes = (bit..DENSE_END).step_by(BITS).skip_while(|&class| class == 0);
+        classes.chain((first_large..ROWS.end).step_by(BITS))
+    })
+}
+
+// Which bits are set.
+fn places(mut bits: u128) -> impl Iterator<Item = usize> {
+    from_fn(move || {
+        let place = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (place < u128::BITS).then_some(place as usize)
+    })
 }
 
 /// The row of large blocks of so many units, if they are kept.
@@ -248,14 +261,15 @@ impl Rows {
         ROWS.filter(move |&row| test(&self.words[head_index(row)..][..HEAD_WORDS]))
     }
 
-    /// Bytes of the blocks of classes. A sum that is cheap, as it is asked for often.
-    pub fn class_bytes(&self) -> u64 {
-        let heads = self.words.chunks_exact(HEAD_WORDS).zip(&CLASSES[..DENSE_END]).skip(1);
-        let blocks = |head: &[AtomicU32]| {
+    /// Bytes of the blocks of those classes whose bits are set. A sum that is cheap, as it is asked for
+    /// often.
+    pub fn class_bytes(&self, classes: u128) -> u64 {
+        let blocks = |class| {
+            let head = &self.words[class * HEAD_WORDS..][..HEAD_WORDS];
             let [top, bottom] = [OWN, PUBLISHED].map(|word| low(head[word].load(Relaxed)));
             top.saturating_sub(bottom) as u64
         };
-        heads.map(|(head, class)| blocks(head) * u64::from(class.stride)).sum()
+        places(classes).map(|class| blocks(class) * u64::from(CLASSES[class].stride)).sum()
     }
 
     /// The row whose head is at index `head`, if there is one.
