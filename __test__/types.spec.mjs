@@ -23,12 +23,17 @@ const { config } = ts.readConfigFile(`${FOLDER}/tsconfig.json`, ts.sys.readFile)
 
 const isOurs = ({ fileName }) => !fileName.includes('/node_modules/')
 
+/** The tests that a program with some library passes. */
+const testsFor = (lib, names) => {
+  const others = lib.includes('dom') ? '/no-dom.test-d.ts' : '/dom.test-d.ts'
+  return names.filter((name) => !name.endsWith(others))
+}
+
 /** What the compiler says of the package's types and of their tests, a line for each fault. */
-const compile = (options) => {
+const compile = (options, include = config.include) => {
   const compilerOptions = { ...config.compilerOptions, ...options }
-  const parsed = ts.parseJsonConfigFileContent({ ...config, compilerOptions }, ts.sys, FOLDER)
-  const others = options.lib.includes('dom') ? '/no-dom.test-d.ts' : '/dom.test-d.ts'
-  const files = parsed.fileNames.filter((name) => !name.endsWith(others))
+  const parsed = ts.parseJsonConfigFileContent({ compilerOptions, include }, ts.sys, FOLDER)
+  const files = testsFor(options.lib, parsed.fileNames)
   const program = ts.createProgram(files, parsed.options)
   const diagnostics = program
     .getSourceFiles()
@@ -46,3 +51,7 @@ for (const settings of SETTINGS) {
     t.deepEqual(compile(settings), [])
   })
 }
+
+test('neither the DOM library nor the types of Node.js', (t) => {
+  t.deepEqual(compile({ lib: ['es2020'], types: [] }, ['bare.test-d.ts']), [])
+})

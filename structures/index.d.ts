@@ -3,6 +3,11 @@
 
 import type { LocalSharedMemory } from '../index.js'
 
+// Part of TypeScript's DOM library and of Node.js's types: it is used where a program has either.
+type AbortSignal = typeof globalThis extends { AbortSignal: { readonly prototype: infer S } }
+  ? S
+  : never
+
 /** How a lock was got: 'ownerDied' when the thread that held it has ended, so that what it guards may be half changed. */
 export type LockOutcome = 'locked' | 'ownerDied'
 
