@@ -360,7 +360,7 @@ export interface SharedMapStats {
  * bytes as they are, everything else that structured clone takes by `v8.serialize`. Bytes come as a Uint8Array; from 65 to
  * 262,144 of them are a part of an ArrayBuffer that other copies lie in too, as in Node.js's small Buffers.
  *
- * Reading takes no lock. Writing takes that of a part of the map; there are up to 64. A thread that is terminated in any
+ * Reading takes no lock, as a rule. Writing takes that of a part of the map; there are up to 64. A thread that is terminated in any
  * method leaves each key with its old or its new value, and whoever comes next to that part of the map puts it in order.
  */
 export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {

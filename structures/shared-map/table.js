@@ -1,6 +1,6 @@
 // What a map does, one operation a method, on arguments that have been checked.
 //
-// Reading takes no lock and writes nothing that threads share: what was read holds if the shard's version is the same
+// Reading takes no lock and writes nothing that threads share, as a rule: what was read holds if the shard's version is the same
 // before and after. Writing takes the shard's lock.
 //
 // What get and set always do is short, hardly calls private methods, and leaves what is rare to functions of its own: the engine
