@@ -12,20 +12,6 @@ use crate::heap::Part;
 use crate::node::bytes::OpenHeap;
 use crate::node::callback::{Arguments, Callback, define};
 
-/// Gives `object` the functions that tell about a heap, and those that only debug mode needs.
-///
-/// # Safety
-/// `env` is the environment of the running call and `object` one of its handles.
-pub unsafe fn define_all(env: sys::napi_env, object: sys::napi_value) -> Result<()> {
-    // SAFETY: the caller vouches for `env` and `object`.
-    unsafe {
-        define::<Check>(env, object)?;
-        define::<Leaks>(env, object)?;
-        define::<SetCaller>(env, object)?;
-        define::<TakeFinding>(env, object)
-    }
-}
-
 /// Who made or freed a block.
 #[napi(object)]
 pub struct CallSiteInfo {

@@ -145,35 +145,7 @@ pub fn heap_functions(env: &Env) -> Result<Object<'_>> {
     let object = Object::new(env)?;
     // SAFETY: `env` is the environment of this call and `object` was made in it.
     unsafe {
-        define::<Refresh>(env.raw(), object.raw())?;
-        define::<Malloc>(env.raw(), object.raw())?;
-        define::<Free>(env.raw(), object.raw())?;
-        define::<Resize>(env.raw(), object.raw())?;
-        define::<Sizeof>(env.raw(), object.raw())?;
-        define::<Lengthof>(env.raw(), object.raw())?;
-        define::<Grow>(env.raw(), object.raw())?;
-        define::<GrowBehind>(env.raw(), object.raw())?;
-        define::<AddPages>(env.raw(), object.raw())?;
-        define::<Blocks>(env.raw(), object.raw())?;
-        define::<Map>(env.raw(), object.raw())?;
-        define::<Stats>(env.raw(), object.raw())?;
-        define::<Trim>(env.raw(), object.raw())?;
-        define::<Refill>(env.raw(), object.raw())?;
-        define::<MakeRoom>(env.raw(), object.raw())?;
-        define::<Rest>(env.raw(), object.raw())?;
-        define::<LiveBlocks>(env.raw(), object.raw())?;
-        define::<SetRoot>(env.raw(), object.raw())?;
-        define::<GetRoot>(env.raw(), object.raw())?;
-        define::<MallocInto>(env.raw(), object.raw())?;
-        define::<FreeFrom>(env.raw(), object.raw())?;
-        define::<Place>(env.raw(), object.raw())?;
-        define::<Remove>(env.raw(), object.raw())?;
-        define::<Recover>(env.raw(), object.raw())?;
-        define::<UndoCutShort>(env.raw(), object.raw())?;
-        define::<MissingPages>(env.raw(), object.raw())?;
-        define::<GrowAlong>(env.raw(), object.raw())?;
-        define::<Wait>(env.raw(), object.raw())?;
-        define::<Wake>(env.raw(), object.raw())?;
+        define_all(env.raw(), object.raw())?;
         debug_calls::define_all(env.raw(), object.raw())?;
     }
     Ok(object)
@@ -250,7 +222,8 @@ fn figures_of(stats: heap::Stats) -> [f64; 6] {
     figures.map(|figure| figure as f64)
 }
 
-/// Declares a callback: its type, its name in JavaScript, its output and its body.
+/// Declares callbacks: of each the type, its name in JavaScript, its output and its body; and
+/// `define_all`, which gives them to an object.
 macro_rules! callbacks {
     ($($callback:ident $name:literal ($heap:ident, $arguments:ident) -> $output:ty $body:block)*) => {
         $(
@@ -266,6 +239,18 @@ macro_rules! callbacks {
                 ) -> core::result::Result<$output, Fault> $body
             }
         )*
+
+        /// Gives `object` these functions.
+        ///
+        /// # Safety
+        /// `env` is the environment of the running call and `object` one of its handles.
+        pub unsafe fn define_all(env: sys::napi_env, object: sys::napi_value) -> Result<()> {
+            // SAFETY: the caller vouches for `env` and `object`.
+            unsafe {
+                $(define::<$callback>(env, object)?;)*
+            }
+            Ok(())
+        }
     };
 }
 
