@@ -43,11 +43,9 @@ pub fn attach(path: &Path, wish: Wish) -> Outcome<Attachment> {
         if let Some(objection) = shared_file::objection(&file)? {
             return Err(Refusal::refused(objection));
         }
-        let setup = shared_file::hold_setup(&file, PATIENCE)?;
+        let _setup = shared_file::hold_setup(&file, PATIENCE)?;
         if shared_file::is_linked(&file)? {
-            let attachment = set_up(file, wish);
-            drop(setup);
-            return attachment;
+            return set_up(file, wish);
         }
     }
     Err(Refusal::refused("it is removed again and again"))
