@@ -3,17 +3,29 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import binding from '../lib/binding.js'
 import { heapOf } from '../lib/blocks.js'
 import { threadCacheFor } from '../lib/thread-cache.js'
 
-const [OWN, LIMITS, PUBLISHED, WIDTH, END, MOVED] = [0, 1, 3, 4, 5, 6]
-const [OVER_IDLE, SPARE, OVER_IDLE_BELOW, SHORT, LARGE_SPARE, REFUSALS, LONG_SPARE, LONG_KEPT] = [
-  0, 1, 2, 3, 4, 5, 6, 7,
-]
-const [LONG, COMMON] = [4, 8]
+/** What the native side has, and the code of the cache has written out. */
+const layout = binding.cacheLayout()
+const {
+  own: OWN,
+  limits: LIMITS,
+  published: PUBLISHED,
+  width: WIDTH,
+  end: END,
+  moved: MOVED,
+} = layout
+const { overIdle: OVER_IDLE, overIdleBelow: OVER_IDLE_BELOW, short: SHORT, spare: SPARE } = layout
+const { largeSpare: LARGE_SPARE, longSpare: LONG_SPARE, longKept: LONG_KEPT } = layout
+const { refusals: REFUSALS, long: LONG, common: COMMON, stacks: STACKS } = layout
+const { sizes: SIZES, largeHeads: LARGE_HEADS, leastLargeUnits: LEAST_LARGE } = layout
+const { kept: KEPT, classBits: CLASS_BITS, liveLarge: LIVE_LARGE, digits: DIGIT } = layout
+/** Bytes of the longest request that a class serves. */
+const LONGEST = layout.largest - layout.header
 const MOST_REFUSALS = 32
-const [SIZES, LARGE_HEADS, STACKS, DEPTH] = [1024, 3080, 3728, 64]
-const [KEPT, CLASS_BITS, LIVE_LARGE, DIGIT] = [-1, 127, -128, 112]
+const DEPTH = 64
 /** The class of blocks of 64 bytes: up to 512, its number is that of their grains. */
 const SMALL = 4
 /** The state of one that is kept. */
@@ -32,6 +44,7 @@ const makeCache = ({
   spare = 0,
   overIdleBelow = 0,
   own = [KEPT, CLASS_BITS],
+  bytes = BYTES,
 } = {}) => {
   const cache = new (threadCacheFor(...own))()
   const rows = new Int32Array(65_536)
@@ -43,7 +56,7 @@ const makeCache = ({
     rows.set([empty, limits, longest, empty, width, start + DEPTH, 0, most], head)
   }
   cache.open(rows.buffer)
-  cache.refresh(new Int32Array(BYTES / 4), new ArrayBuffer(BYTES / 16))
+  cache.refresh(new Int32Array(bytes / 4), new ArrayBuffer(bytes / 16))
   return cache
 }
 
@@ -66,7 +79,10 @@ const keepShortest = ({ words, rows, states }, ptr) => {
   states[ptr / 16] = KEPT ^ 1
 }
 
-const makeLarge = (cache, ptr, units, byteLength = units * 1024 - 24) => {
+/** Bytes that may be asked for in a large block. */
+const largeLength = (units) => units * 1024 - 24
+
+const makeLarge = (cache, ptr, units, byteLength = largeLength(units)) => {
   const { words, states } = cache
   const size = units * 1024 - 16
   words[ptr / 4 - 2] = byteLength
@@ -79,6 +95,17 @@ const makeLarge = (cache, ptr, units, byteLength = units * 1024 - 24) => {
 }
 
 const [{ head: HEAD, start: START }, { head: BIG }] = CLASSES
+
+/** A large block that the cache keeps, alone on the stack with that head. */
+const keepLarge = (cache, head, ptr, units) => {
+  const slot = START + 2 * DEPTH
+  makeLarge(cache, ptr, units, 0)
+  cache.states[ptr / 16] = KEPT
+  cache.rows.set([(slot << 16) | (slot + 1)], head)
+  cache.rows[slot] = ptr
+  return ptr
+}
+
 const figures = ({ rows }, head = HEAD) =>
   [rows[head + OWN] & 0xffff, rows[head + OWN] >>> 16, rows[head + LIMITS] >>> 16].map(
     (at) => at - rows[head + END] + DEPTH,
@@ -143,7 +170,7 @@ test('lengths that no class serves are not popped, nor what is no length', (t) =
     1.5,
     NaN,
     2 ** 32 + 50,
-    32_777,
+    LONGEST + 1,
     '50',
     50n,
     undefined,
@@ -155,13 +182,63 @@ test('lengths that no class serves are not popped, nor what is no length', (t) =
     t.is(cache.realloc(live, byteLength), 0)
   }
   t.is(cache.realloc(live, 65_000), 0)
-  t.is(cache.pop(32_776), 1024)
+  t.is(cache.pop(LONGEST), 1024)
   t.is(cache.pop(1), 0)
   keepShortest(cache, 4096)
   t.is(cache.pop(1), 4096)
   keepShortest(cache, 4096)
   cache.rows[SIZES + 1] = 1 * 8
   t.is(cache.realloc(live, 1), 4096)
+})
+
+test('what no class serves is no block of a class, and no large one by a way for blocks of classes', (t) => {
+  const cache = makeCache()
+  const live = makeLive(cache, 1024)
+  keepShortest(cache, 4096)
+  cache.rows.set([16], 1 * 8 + layout.longest)
+  cache.rows[SHORT] = 1
+  const large = keepLarge(cache, LARGE_HEADS, 16 + 8192, LEAST_LARGE + 1)
+  t.is(cache.popLonger(LONGEST + 1), 0)
+  t.is(cache.popSmall(LONGEST + 1), 0)
+  t.is(cache.realloc(live, LONGEST + 1), 0)
+  t.is(cache.popPiled(LONGEST), 0)
+  t.is(cache.pop(LONGEST + 1), large)
+})
+
+test('each way to a block of a class takes the lengths of that class', (t) => {
+  const older = makeCache()
+  for (let index = 1; index <= 7; index++) t.true(push(older, makeLive(older, 1024 * index)))
+  t.deepEqual(
+    [40, 57].map((byteLength) => older.popOlder(byteLength)),
+    [0, 0],
+  )
+  t.deepEqual(
+    [41, 56].map((byteLength) => older.popOlder(byteLength) > 0),
+    [true, true],
+  )
+  const cache = makeCache()
+  const live = makeLive(cache, 1024)
+  cache.rows[SIZES + 2] = HEAD
+  t.deepEqual(
+    [9, 24].map((byteLength) => cache.realloc(live, byteLength)),
+    [live, live],
+  )
+  t.deepEqual(
+    [8, 25].map((byteLength) => cache.realloc(live, byteLength)),
+    [0, 0],
+  )
+})
+
+test('the native side has put the class that serves a length where it is looked for', (t) => {
+  const memory = new LocalSharedMemory(1)
+  memory.malloc(1)
+  const { cache } = heapOf(memory)
+  const strideOf = (head) => cache.rows[head + LIMITS] & 0xffff
+  for (let byteLength = 1; byteLength <= LONGEST; byteLength++) {
+    const [size, head] = [byteLength + layout.header, cache.headForLength(byteLength)]
+    if (strideOf(head) < size || strideOf(head - 8) >= size) t.fail(`${byteLength}: ${head}`)
+  }
+  t.is(cache.headForLength(LONGEST + 1), 0)
 })
 
 test('what is not plainly a live block is not pushed', (t) => {
@@ -362,7 +439,7 @@ test('blocks that are long for the heap are kept one by one, for as many bytes a
 
 test('large blocks that are long for the heap are everyone’s as soon as they are kept', (t) => {
   const cache = makeCache({ width: 0 })
-  const { rows, states } = cache
+  const { rows, words, states } = cache
   const ptrs = [1, 3, 5].map((index) => makeLarge(cache, 16 + index * 128 * 1024, 65 + index))
   t.false(push(cache, ptrs[0]), 'not known to be long')
   rows[BIG + MOVED] = COMMON
@@ -375,7 +452,9 @@ test('large blocks that are long for the heap are everyone’s as soon as they a
     ].map((at) => at - rows[BIG + END] + DEPTH)
   }
   for (const [index, ptr] of ptrs.entries()) {
+    words[ptr / 4 - 3] = 7
     t.true(push(cache, ptr))
+    t.deepEqual([...words.subarray(ptr / 4 - 3, ptr / 4 - 1)], [7, 0])
     t.deepEqual(parts(), [0, index + 1, index + 1])
   }
   t.is(rows[LONG_KEPT], 1 << ((BIG / 8) % 32))
@@ -540,10 +619,36 @@ test('realloc stays, or moves within the cache with the bytes up to the shorter 
   t.is(cache.pop(50), ptr)
 })
 
+test('a move that fails leaves the block, and puts back what it has taken', (t) => {
+  const cache = makeCache()
+  const { rows, words, states } = cache
+  const [from, to, slot] = [40 * 8, 41 * 8, START + 8]
+  rows.set([(slot << 16) | slot, ((slot + 1) << 16) | 688], from)
+  rows.set([((slot + 8) << 16) | (slot + 9), ((slot + 9) << 16) | 752], to)
+  rows[SIZES + 752 / 16] = to
+  rows[slot + 8] = 4096
+  words.set([680, 688], 2048 / 4 - 2)
+  words[(2048 + 688) / 4 - 1] = 688
+  words[4096 / 4 - 1] = 752
+  states[2048 / 16] = 40
+  states[4096 / 16] = KEPT ^ 41
+  const before = [rows, words, states].map((array) => array.slice())
+  const error = new Error('the end of the stack')
+  const memcpy = () => {
+    throw error
+  }
+  t.throws(() => cache.realloc(2048, 744, { memcpy }), { is: error })
+  for (const [index, array] of [rows, words, states].entries())
+    t.true(array.every((value, at) => value === before[index][at]))
+  t.is(cache.realloc(2048, 744, { memcpy() {} }), 4096)
+})
+
 test('large blocks come out for lengths that they are long enough for, and not much too long', (t) => {
   const cache = makeCache()
   const ptr = 16 + 1024
+  cache.words[ptr / 4 - 3] = 7
   t.true(push(cache, makeLarge(cache, ptr, 66)))
+  t.deepEqual([...cache.words.subarray(ptr / 4 - 3, ptr / 4 - 1)], [7, 0])
   t.deepEqual(figures(cache, BIG), [1, 0, 4])
   t.is(pop(cache, 66 * 1024 - 23), 0)
   t.is(pop(cache, 59 * 1024 - 24), 0)
@@ -551,6 +656,22 @@ test('large blocks come out for lengths that they are long enough for, and not m
   t.deepEqual([cache.words[ptr / 4 - 2], cache.states[ptr / 16]], [59 * 1024 - 23, LIVE_LARGE])
   t.true(push(cache, ptr))
   t.is(pop(cache, 66 * 1024 - 24), ptr)
+})
+
+test('the rows of large blocks begin and end where those of the native side do', (t) => {
+  const most = layout.mostLargeUnits
+  const cache = makeCache({ bytes: 1024 * (most + 8) })
+  const headOf = (units) => cache.headFor(makeLarge(cache, 16 + 1024, units))
+  const last = STACKS - 8
+  t.deepEqual([LEAST_LARGE - 1, LEAST_LARGE].map(headOf), [0, LARGE_HEADS])
+  t.deepEqual([most, most + 1].map(headOf), [last, 0])
+  // The last row has no next one, whose blocks are long enough for all that it serves.
+  const first = ((most + 1) * 8) / 9
+  t.deepEqual([first - 1, first].map(headOf), [last - 8, last])
+  const ptr = keepLarge(cache, last, 16 + 1024, most)
+  for (const units of [first, most]) t.is(cache.pop(largeLength(units)), 0)
+  t.is(cache.pop(largeLength(first - 1) + 1), 0)
+  t.is(cache.pop(largeLength(first - 1)), ptr)
 })
 
 test('a block that grows takes one of several large blocks, not the only one', (t) => {
