@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { threadId } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import { runChild } from './fixtures/child.mjs'
 import { launch, reportsOf, within } from './fixtures/launch.mjs'
 import { libcModule } from './fixtures/modules.mjs'
 import { PAGE } from './fixtures/pages.mjs'
@@ -17,6 +18,7 @@ const SIZES = [1, 7, 16, 100, 1000, 4096, 32_776, 50_000, 300_000]
 const CORRUPTED = { code: 'ERR_HEAP_CORRUPTED' }
 const INVALID = { code: 'ERR_INVALID_POINTER' }
 
+const onLinux = process.platform === 'linux' ? test : test.skip
 const make = (options) =>
   new LocalSharedMemory({ initial: 40, maximum: 100, shared: true, debug: true, ...options })
 
@@ -461,6 +463,12 @@ test.serial('however stacks are made, blocks are', (t) => {
   }
   Error.stackTraceLimit = stackTraceLimit
   t.is(memory.length, 0)
+})
+
+onLinux('code that makes a stack may move the memory away from under the call', async (t) => {
+  const options = { flags: ['--disable-wasm-trap-handler'], limit: '-v 2000000' }
+  const { code, stdout, stderr } = await runChild('moved-by-stack.mjs', [], options)
+  t.deepEqual([code, stdout], [0, '100 0\n0\n'], stderr)
 })
 
 test('the environment variable is the default', (t) => {

@@ -1,5 +1,6 @@
 // Mutex: one thread at a time has it, every way to take it, and what becomes of it when its owner ends.
 
+import { getEventListeners } from 'node:events'
 import { inspect } from 'node:util'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
@@ -187,6 +188,12 @@ test('a signal ends a wait, and takes no one else the turn', async (t) => {
   mutex.unlock()
   await t.throwsAsync(mutex.lockAsync({ signal: AbortSignal.abort(reason) }), { is: reason })
   t.is(mutex.tryLock(), 'locked')
+  const { signal } = new AbortController()
+  const waiting = mutex.lockAsync({ signal })
+  t.is(getEventListeners(signal, 'abort').length, 1)
+  mutex.unlock()
+  t.is(await within(LATEST, 'the lock', waiting), 'locked')
+  t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
 test('withLock gives the lock up when the function returns, throws, or its promise is settled', async (t) => {
