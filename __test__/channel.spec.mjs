@@ -222,8 +222,24 @@ test("bytes that were received are nobody else's, however many they are", (t) =>
   for (const [at, bytes] of received.entries()) {
     t.is(Object.getPrototypeOf(bytes), Uint8Array.prototype)
     t.is(Buffer.compare(bytes, new Uint8Array(lengths[at]).fill(at)), 0)
+    t.is(bytes.byteOffset % 8, 0, 'they can be read as numbers of any type')
     bytes.fill(99)
   }
+})
+
+test('bytes that were received together are not taken away with one of them', (t) => {
+  const channel = newChannel(1000)
+  const [first, second] = [1, 2].map((byte) => {
+    channel.send(new Uint8Array(100).fill(byte))
+    return channel.receive()
+  })
+  t.is(second.buffer, first.buffer)
+  try {
+    structuredClone(first, { transfer: [first.buffer] })
+  } catch (error) {
+    t.is(error.name, 'DataCloneError')
+  }
+  t.deepEqual(second, new Uint8Array(100).fill(2))
 })
 
 test('a message that is too long, or none, is refused', async (t) => {

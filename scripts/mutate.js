@@ -81,11 +81,11 @@ const TESTS = {
   'structures/codec.js': ['channel', 'shared-map'],
   'structures/line.js': ['line', 'mutex', 'channel'],
   'structures/liveness.js': ['structures'],
-  'structures/lock.js': ['mutex', 'structures'],
+  'structures/lock.js': ['mutex', 'structures', 'cut-short'],
   'structures/memories.js': ['structures', 'struct'],
   'structures/mutex.js': ['mutex'],
   'structures/room.js': ['structures'],
-  'structures/structure.js': ['structures', 'struct'],
+  'structures/structure.js': ['structures', 'struct', 'cut-short'],
   'structures/waiting.js': ['mutex', 'channel'],
   'structures/channel': ['channel'],
   'structures/shared-map': [
