@@ -352,9 +352,10 @@ export class LocalSharedMemory extends EngineMemory {
    * @returns the very object that was given
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: not a WebAssembly.Memory, a frozen one, options that are not an object, or a
    * constructor that returns another
-   * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` outside the memory, or a memory with 64-bit addresses
+   * @throws {RangeError} ERR_OUT_OF_RANGE: `heapBase` outside the memory, or a memory with 64-bit addresses; ERR_OUT_OF_MEMORY
    * @throws {Error} ERR_NOT_A_HEAP: its first page holds something else, and no `heapBase` was given; ERR_ADDON_MISMATCH:
-   * another version of the package has it open, or made its heap; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode
+   * another version of the package has it open, or made its heap; ERR_DEBUG_UNAVAILABLE: it is in use without debug mode;
+   * ERR_HEAP_CLOSED: it lies in a file, which no handle in this process has any more
    */
   static from(
     memory: EngineMemory,
@@ -663,7 +664,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory
-   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED: no length, and no block at the offset
    */
   arrayBuffer(offset: number, length?: number): ArrayBuffer
 
@@ -674,7 +675,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory
-   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED: no length, and no block at the offset
    */
   sharedArrayBuffer(offset: number, length?: number): SharedArrayBuffer
 
@@ -685,7 +686,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param length bytes, default `sizeof(offset)`; with one, any range inside the memory will do
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: an argument is not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory
-   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED: no length, and no block at the offset
    */
   dataView(offset: number, length?: number): DataView
 
@@ -697,7 +698,7 @@ export class LocalSharedMemory extends EngineMemory {
    * @param length elements, default as many as the block at the offset holds; with one, any range inside the memory will do
    * @throws {TypeError} ERR_INVALID_ARG_TYPE: `TypedArray` is not a typed array constructor, or another argument not a number
    * @throws {RangeError} ERR_OUT_OF_RANGE: the range is not inside the memory, or the offset is not aligned
-   * @throws {Error} ERR_INVALID_POINTER: no length, and no block at the offset
+   * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED: no length, and no block at the offset
    * @example
    * ```javascript
    * import LocalSharedMemory from 'local-shared-memory'
