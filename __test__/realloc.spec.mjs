@@ -1,5 +1,5 @@
 // Where realloc moves large blocks: into pages that another thread has just grown, which this thread's views do not show yet, and to
-// where a block can go on growing.
+// where a block can go on growing; and that they lie where others have lain, not in ever new places.
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
@@ -17,7 +17,7 @@ const grownElsewhere = () => {
   return {
     memory,
     freed,
-    cache: { isSmall: () => false, popSmall: () => 0, keep: () => false },
+    cache: { isSmall: () => false, popSmall: () => 0, popPiled: () => 0, keep: () => false },
     resize: () => 100,
     makeRoomFor: () => 0,
     attempt() {
@@ -54,3 +54,49 @@ test('a block that grows little by little does not move into one free block afte
   }
   t.true(places.size <= 3, `${places.size} places`)
 })
+
+test('a block that doubles again and again is always in the same few places', (t) => {
+  const memory = new LocalSharedMemory(1000)
+  const places = new Set()
+  for (let times = 0; times < 100; times++) {
+    let ptr = memory.malloc(32_768)
+    for (const byteLength of [65_536, 131_072, 262_144]) {
+      ptr = memory.realloc(ptr, byteLength)
+      places.add(ptr)
+    }
+    memory.free(ptr)
+  }
+  t.true(places.size <= 15, `${places.size} places`)
+})
+
+const PATTERNS = {
+  'large blocks that shrink'(memory, index) {
+    const ptr = memory.malloc(500_000)
+    memory.free(memory.realloc(ptr, 100_000 + 1000 * (index % 100)))
+    return [ptr]
+  },
+  'large blocks that become small'(memory, index) {
+    const ptr = memory.malloc(100_000)
+    memory.free(memory.realloc(ptr, 2000 + ((777 * index) % 60_000)))
+    return [ptr]
+  },
+  'blocks that grow little by little beside others that are allocated'(memory) {
+    const places = [memory.malloc(30_000)]
+    const others = []
+    for (let byteLength = 30_500; byteLength < 200_000; byteLength += 500) {
+      places.push(memory.realloc(places.at(-1), byteLength))
+      others.push(memory.malloc(40))
+    }
+    for (const ptr of [places.at(-1), ...others]) memory.free(ptr)
+    return places
+  },
+}
+
+for (const [name, use] of Object.entries(PATTERNS)) {
+  test(`most of a long memory stays unused: ${name}`, (t) => {
+    const memory = new LocalSharedMemory(1000, 1000)
+    const places = Array.from({ length: 600 }, (_, index) => use(memory, index)).flat()
+    const farthest = places.reduce((one, other) => Math.max(one, other)) / PAGE
+    t.true(farthest < 150, `${farthest} pages`)
+  })
+}

@@ -3,6 +3,7 @@
 mod budget;
 pub mod free_blocks;
 mod idle_spans;
+mod large_blocks;
 mod long_blocks;
 mod thread_cache;
 

@@ -11,11 +11,9 @@ use crate::cache::free_blocks::FreeBlocks;
 use crate::cache::idle_spans::KeptBlocks;
 use crate::cache::long_blocks::LongBlocks;
 use crate::fault::Result;
-use crate::heap::{DENSE_END, GRAIN, units_for};
+use crate::heap::{DENSE_END, GRAIN};
 use crate::process::depot::Depot;
-use crate::process::rows::{
-    LONG_KEPT, OVER_IDLE, ROWS, Row, Rows, SHORT, large_row, most_width, row_bytes,
-};
+use crate::process::rows::{LONG_KEPT, OVER_IDLE, ROWS, Row, Rows, SHORT, row_bytes};
 
 /// Much more is kept than before when it is more than this many bytes ...
 const UNTIDY_BYTES: u64 = 128 * 1024;
@@ -26,7 +24,7 @@ const LITTLE_SHARE: u64 = 6;
 
 /// The cache of one thread for one heap.
 pub struct ThreadCache {
-    rows: Arc<Rows>,
+    pub(super) rows: Arc<Rows>,
     budget: Budget,
     long: LongBlocks,
     /// The classes that may have blocks: the bit of each.
@@ -76,38 +74,6 @@ impl ThreadCache {
         Ok(row.blocks().len())
     }
 
-    /// Gives out a large block that waits in the depot or that another thread has published, if there is
-    /// a long enough one of that length or the next, and keeps those that come with it.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`], if there is
-    /// none: it would be lost for the fault of another block.
-    pub fn take_large(
-        &self,
-        free_blocks: &mut FreeBlocks<'_>,
-        byte_length: u32,
-    ) -> Result<Option<u32>> {
-        let Some(first) = large_row(units_for(byte_length, GRAIN)) else { return Ok(None) };
-        for index in first..ROWS.end.min(first + 2) {
-            let most = most_width(index) as usize;
-            let mut blocks = free_blocks.depot.take_large(free_blocks.thread, index, most);
-            let fits = |&block: &u32| free_blocks.has_room_for(block, byte_length);
-            let given = blocks.iter().rposition(fits).map(|newest| blocks.remove(newest));
-            let mut outcome = Ok(());
-            if !blocks.is_empty() {
-                let opened = self.open(free_blocks, index);
-                let kept = if let Ok(Some(row)) = opened { row.extend(&blocks) } else { 0 };
-                outcome = free_blocks.put(blocks[kept..].iter().copied()).and(opened.map(drop));
-            }
-            if let Some(block) = given {
-                free_blocks.give_out_large(block, byte_length)?;
-                return Ok(given);
-            }
-            outcome?;
-        }
-        Ok(None)
-    }
-
     // Whether another block serves this class, of a longer one or in mixed units: the heap has it
     // then, and gives it to whoever asks for one of this class. A block in mixed units cannot be
     // kept, so what can be given back comes before.
@@ -132,13 +98,13 @@ impl ThreadCache {
         Ok(kept * LITTLE_SHARE < free_blocks.heap_bytes()?)
     }
 
-    // Puts a block back into its span, the oldest of this thread's or one of the depot.
-    fn give_one_back(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<()> {
-        if !self.rows.row(class).blocks().is_empty() {
-            return free_blocks.put_oldest(&self.rows.row(class), 1);
+    /// Puts a block of a row back, the oldest of this thread's or one of the depot.
+    pub(super) fn give_one_back(&self, free_blocks: &mut FreeBlocks<'_>, row: usize) -> Result<()> {
+        if !self.rows.row(row).blocks().is_empty() {
+            return free_blocks.put_oldest(&self.rows.row(row), 1);
         }
         let slots = [AtomicU32::new(0)];
-        let taken = free_blocks.depot.take(free_blocks.thread, class, &slots);
+        let taken = free_blocks.depot.take(free_blocks.thread, row, &slots);
         free_blocks.put(slots.iter().take(taken).map(|slot| slot.load(Relaxed)))
     }
 
@@ -184,12 +150,6 @@ impl ThreadCache {
         free_blocks.depot.retain(|block| kept.has(block));
         rows.for_each(|row| row.retain(|block| kept.has(block)));
         free_blocks.free_idle_spans(&idle)
-    }
-
-    fn put_large(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        (DENSE_END..ROWS.end)
-            .map(|index| free_blocks.put_whole_row(&self.rows.row(index), index))
-            .fold(Ok(()), Result::and)
     }
 
     /// Makes room in a row if its blocks are kept in a heap of this size: of what is more than
@@ -266,9 +226,13 @@ impl ThreadCache {
         self.empty();
     }
 
-    // Lets the thread have blocks of a row to itself. None when they are long for the heap, and it may have
-    // none in common with others.
-    fn open(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<Option<Row<'_>>> {
+    /// Lets the thread have blocks of a row to itself. None when they are long for the heap, and it may
+    /// have none in common with others.
+    pub(super) fn open(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        index: usize,
+    ) -> Result<Option<Row<'_>>> {
         let budget = self.update_budget(free_blocks)?;
         let row = self.rows.row(index);
         if index < DENSE_END {

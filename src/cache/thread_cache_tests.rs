@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::heap::CLASSES;
 use crate::heap::{GRAIN, HEADER, Heap, MIXED, PAGE, Search, UNIT, class_for, units_for};
 use crate::process::depot::MOST_MIXED;
-use crate::process::rows::{COMMON, LARGE_SPARE, LIMITS, OWN, SPARE, WIDTH};
+use crate::process::rows::{COMMON, LARGE_SPARE, LIMITS, OWN, SPARE, WIDTH, large_row};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
 

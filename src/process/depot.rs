@@ -53,6 +53,8 @@ pub struct Depot {
     rests_until: Option<Instant>,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
     least_kept: u64,
+    /// How far up large blocks lie where few wait, as an offset in bytes.
+    reach: u32,
 }
 
 /// What is there of one thread.
@@ -190,10 +192,15 @@ impl Depot {
         count
     }
 
-    /// Whether blocks of a class are on the shelf of thread `thread`.
-    pub fn has(&self, thread: usize, class: usize) -> bool {
+    /// How many blocks of a row are on the shelf of thread `thread`.
+    pub fn count(&self, thread: usize, row: usize) -> usize {
         let thread = self.threads.get(thread).and_then(Option::as_ref);
-        thread.is_some_and(|thread| !thread.shelf.row(class).is_empty())
+        thread.map_or(0, |thread| thread.shelf.row(row).len())
+    }
+
+    /// Whether there are any.
+    pub fn has(&self, thread: usize, row: usize) -> bool {
+        self.count(thread, row) > 0
     }
 
     /// Bytes of the blocks on all shelves.
@@ -207,6 +214,16 @@ impl Depot {
         self.tidy_bytes = if some < TIDY_BYTES { some } else { TIDY_BYTES };
         self.shortages = 0;
         self.mixed = 0;
+    }
+
+    /// How far up large blocks lie where few wait, as an offset in bytes.
+    pub const fn reach(&self) -> u32 {
+        self.reach
+    }
+
+    /// Notes how far.
+    pub const fn set_reach(&mut self, end: u32) {
+        self.reach = end;
     }
 
     /// Notes that there was no room.

@@ -30,22 +30,19 @@ impl<B: Bytes> SharedHeap<B> {
         let heap = self.formatted_now(state)?;
         let is_small = class_for(byte_length, align).is_some();
         self.with_room(state, heap, search, |free_blocks| {
-            if !is_small {
-                // One that has grown wants room behind it, which a block that waits has not.
-                if align <= GRAIN
-                    && search != Search::Moving
-                    && let Some(waiting) = self.cache.take_large(free_blocks, byte_length)?
-                {
-                    return Ok(waiting);
-                }
-                self.cache.tidy(free_blocks)?;
+            // One that has grown wants room behind it, which a block that waits has not.
+            if !is_small
+                && align <= GRAIN
+                && search != Search::Moving
+                && let Some(waiting) = self.cache.take_large(free_blocks, byte_length)?
+            {
+                return Ok(waiting);
             }
-            let mixes = is_small && search != Search::Exhaustive && free_blocks.depot.may_mix();
-            let pointer =
-                heap.malloc(byte_length, align, if mixes { Search::Mixing } else { search })?;
-            if mixes && heap.class_of(pointer)? == Some(MIXED) {
-                free_blocks.depot.note_mixed();
-            }
+            let pointer = if is_small {
+                malloc_small(free_blocks, byte_length, align, search)?
+            } else {
+                self.cache.malloc_large(free_blocks, byte_length, align, search)?
+            };
             give_out(&heap, &self.entry.live_blocks, pointer)?;
             Ok(pointer)
         })
@@ -192,4 +189,19 @@ impl<B: Bytes> SharedHeap<B> {
             act(&heap, live)
         })
     }
+}
+
+fn malloc_small(
+    free_blocks: &mut FreeBlocks<'_>,
+    byte_length: u32,
+    align: u32,
+    search: Search,
+) -> Result<u32> {
+    let heap = free_blocks.heap;
+    let mixes = search != Search::Exhaustive && free_blocks.depot.may_mix();
+    let pointer = heap.malloc(byte_length, align, if mixes { Search::Mixing } else { search })?;
+    if mixes && heap.class_of(pointer)? == Some(MIXED) {
+        free_blocks.depot.note_mixed();
+    }
+    Ok(pointer)
 }
