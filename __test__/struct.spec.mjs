@@ -73,6 +73,24 @@ const randomFields = (random) => {
   })
 }
 
+test('a struct takes over one that overlaps with it', (t) => {
+  const Inner = struct({ first: 'u32', second: 'u32', third: 'u32' })
+  const Outer = struct({ before: 'u32', inner: Inner, after: 'u32' })
+  for (const shared of [true, false]) {
+    const memory = new LocalSharedMemory(1, 10, shared)
+    for (const [from, expected] of [
+      [0, [1, 1, 2, 3, 5]],
+      [8, [1, 3, 4, 5, 5]],
+    ]) {
+      const outer = Outer.create(memory)
+      const words = memory.arrayView(Uint32Array, outer.ptr)
+      words.set([1, 2, 3, 4, 5])
+      outer.inner = Inner.at(memory, outer.ptr + from)
+      t.deepEqual([...words], expected)
+    }
+  }
+})
+
 test('each field lies at the first place behind the others that its alignment allows', (t) => {
   const random = randomFrom(1)
   for (let round = 0; round < 500; round++) {

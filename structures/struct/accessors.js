@@ -85,7 +85,7 @@ const struct = ({ name, offset, type: { Struct } }) => ({
     if (!(value instanceof Struct && MEMORY in value))
       throw invalidArgType(name, 'a struct of its type', value)
     const { byteLength } = layoutOf(Struct)
-    const bytes = new Uint8Array(renew(value).u8.subarray(value[PTR], value[PTR] + byteLength))
+    const bytes = renew(value).u8.subarray(value[PTR], value[PTR] + byteLength)
     renew(this).u8.set(bytes, this[PTR] + offset)
   },
 })
