@@ -527,6 +527,16 @@ onLinux('a limit of file sizes is out of memory, not the end of the process', as
   t.deepEqual([code, stdout], [0, 'ERR_OUT_OF_MEMORY'])
 })
 
+onLinux('a file for whose memory there are no addresses is let go of', async (t) => {
+  const args = [newPath(), '100', newPath()]
+  const { code, stdout } = await runChild('attached-limit.mjs', args, { limit: '-v 4000000' })
+  t.is(code, 0)
+  const [first, second] = stdout.split(',')
+  // Some engines make a memory without the pages behind it, to which nothing is mapped.
+  t.true(['ERR_OUT_OF_MEMORY', 'ERR_STORAGE_UNAVAILABLE'].includes(first))
+  t.is(second, first, 'a file that is in use cannot be copied')
+})
+
 onLinux('a file is mapped only where the engine has reserved all of its addresses', async (t) => {
   const path = newPath()
   const flags = ['--disable-wasm-trap-handler']
