@@ -67,6 +67,7 @@ impl Handles {
         let handle = self.slots.get_mut(number as usize)?.take()?;
         self.vacant.push(number);
         if self.slots.len() == self.vacant.len() + 1 {
+            // Nothing is dropped when the thread ends.
             *self = Self::new();
         }
         Some(handle)
