@@ -14,6 +14,8 @@ import { launch, reportsOf } from './fixtures/launch.mjs'
 import { PAGE } from './fixtures/pages.mjs'
 import { randomFrom } from './fixtures/random.mjs'
 
+const onLinux = process.platform === 'linux' ? test : test.skip
+
 const HEADER = 8
 const BIN = fileURLToPath(new URL('../bin/local-shared-memory.js', import.meta.url))
 const NO_BLOCKS = { trimmedBytes: 0, blockBytes: 0, slots: 0, live: 0, cached: 0, free: 0 }
@@ -152,6 +154,19 @@ test('a large block is an area of its own', (t) => {
   const large = memory.heapMap().find(({ kind }) => kind === 'large')
   t.like(large, { blockBytes: memory.lengthof(ptr), slots: 1, live: 1, cached: 0, free: 0 })
   t.true(large.byteOffset < ptr && ptr + 300_000 <= large.byteOffset + large.byteLength)
+})
+
+onLinux('trim() gives back the pages up to the end of the memory', (t) => {
+  for (const storage of ['native', 'engine']) {
+    const memory = new LocalSharedMemory({ initial: 10, maximum: 10, shared: true, storage })
+    const ptr = memory.malloc(9 * PAGE)
+    memory.memset(ptr, 1, 9 * PAGE)
+    memory.free(ptr)
+    t.true(memory.trim() > 8 * PAGE)
+    const { kind, byteOffset, byteLength, trimmedBytes } = memory.heapMap().at(-1)
+    t.deepEqual([kind, byteOffset + byteLength], ['free', 10 * PAGE])
+    t.true(trimmedBytes > byteLength - PAGE)
+  }
 })
 
 test('trim() shows, where the system can trim', (t) => {
