@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
+import binding from '../lib/binding.js'
+import { Fault } from '../lib/faults.js'
 import { heapOf } from '../lib/blocks.js'
 import { peerOf, viewsOf } from '../lib/pages.js'
 import { Mutex, SharedMap } from '../structures/index.js'
@@ -525,6 +527,24 @@ onLinux('a limit of file sizes is out of memory, not the end of the process', as
   const args = [newPath(), '100']
   const { code, stdout } = await runChild('attached-limit.mjs', args, { limit: '-f 4000' })
   t.deepEqual([code, stdout], [0, 'ERR_OUT_OF_MEMORY'])
+})
+
+/** What the native side answers when a file of two pages is to be mapped over some memory. */
+const mapOver = (descriptor) => {
+  const memory = new WebAssembly.Memory(descriptor)
+  const { grow } = memory
+  const { get: getBuffer } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, 'buffer')
+  const { file } = binding.attachFile(newPath(), 2, 2, true)
+  const view = new Uint8Array(memory.buffer)
+  const opened = binding.openAttached(view, { memory, grow, getBuffer }, file)
+  binding.detachFile(file)
+  return opened
+}
+
+onLinux('the native side maps a file over no memory that it was not made for', (t) => {
+  t.is(mapOver({ initial: 2, maximum: 2, shared: false }), Fault.Internal)
+  t.is(mapOver({ initial: 3, maximum: 3, shared: true }), Fault.Internal)
+  t.is(typeof mapOver({ initial: 2, maximum: 2, shared: true }), 'object')
 })
 
 onLinux('a file for whose memory there are no addresses is let go of', async (t) => {

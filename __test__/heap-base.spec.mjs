@@ -32,6 +32,16 @@ const make = (heapBase, options) =>
 
 const PLACES = { 'above its data': heapBaseOf, 'in grown pages': () => INITIAL * PAGE }
 
+test('a heapBase of 0 leaves to others what they grow, too', (t) => {
+  const memory = make(0, { initial: 1 })
+  t.true(memory.malloc(100) < PAGE)
+  const theirs = memory.grow(1) * PAGE
+  for (let time = 0; time < 3; time++) {
+    const ptr = memory.malloc(50_000)
+    t.true(ptr + 50_000 <= theirs || ptr >= theirs + PAGE)
+  }
+})
+
 for (const [title, module] of Object.entries(MODULES)) {
   const declare = module === null ? test.skip : test.serial
   for (const [place, baseOf] of Object.entries(PLACES)) {

@@ -12,9 +12,9 @@ const MANY = 15_000
 const SEVERAL = 10_000
 const MOST_MEBIBYTES = 600
 
-const run = async (t, kind, count) => {
+const run = async (t, kind, count, ...flags) => {
   const { code, signal, stdout, stderr } = await runChild('unreachable.mjs', [kind, count], {
-    flags: ['--expose-gc'],
+    flags: ['--expose-gc', ...flags],
   })
   t.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
   return JSON.parse(stdout)
@@ -35,6 +35,10 @@ for (const [kind, count] of [
 
 onLinux('when there is no room for another memory, those that are gone make room', async (t) => {
   t.true((await run(t, 'full', 40)).works)
+})
+
+onLinux('those that are gone make room for what is known of another heap', async (t) => {
+  t.true((await run(t, 'opened', 40, '--disable-wasm-trap-handler')).works)
 })
 
 test('what can be reached stays open', async (t) => {
