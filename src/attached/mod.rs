@@ -256,7 +256,6 @@ impl Attachment {
             return;
         }
         if clean && let Ok(held) = self.lock() {
-            self.log().commit();
             if self.clear.load(Relaxed) {
                 self.slots().clear(self.slot);
             }

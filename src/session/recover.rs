@@ -58,7 +58,6 @@ impl<B: Bytes> SharedHeap<B> {
                 self.entry.live_blocks.set_kept(pointer, 0);
                 recovered += 1;
                 drop(self.free_blocks(state, heap).put(std::iter::once(pointer)));
-                words.commit();
             }
         }
         Ok(recovered)
