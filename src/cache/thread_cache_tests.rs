@@ -40,8 +40,10 @@ fn free_into(cache: &ThreadCache, fixture: &mut Fixture, thread: usize, block: u
 }
 
 fn kept(cache: &ThreadCache) -> u64 {
-    let bytes = |class| cache.rows.row(class).blocks().len() as u64;
-    ROWS.map(|row| bytes(row) * u64::from(row_bytes(row))).sum()
+    let bytes = |row| cache.rows.row(row).blocks().len() as u64 * u64::from(row_bytes(row));
+    let classes = (1..DENSE_END).map(bytes).sum();
+    assert_eq!(cache.rows.class_bytes(cache.classes.get()), classes);
+    classes + (DENSE_END..ROWS.end).map(bytes).sum::<u64>()
 }
 
 /// Bytes that the thread may have to itself as things are.
@@ -592,6 +594,100 @@ fn live_block(fixture: &mut Fixture, byte_length: u32) -> u32 {
     let block = free_blocks.heap.malloc(byte_length, GRAIN, Search::Quick).unwrap();
     give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
     block
+}
+
+/// A cache that has a heap to itself in which blocks of 300,000 bytes are not long.
+fn sole() -> (ThreadCache, Fixture) {
+    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let mut fixture = Fixture::of_pages(400, [cache.rows(), other.rows()]);
+    fixture.free_blocks(1).leave().unwrap();
+    (cache, fixture)
+}
+
+fn malloc_large(
+    cache: &ThreadCache,
+    fixture: &mut Fixture,
+    byte_length: u32,
+    search: Search,
+) -> u32 {
+    let free_blocks = &mut fixture.free_blocks(0);
+    let block = cache.malloc_large(free_blocks, byte_length, GRAIN, search).unwrap();
+    give_out(&free_blocks.heap, free_blocks.live_blocks, block).unwrap();
+    block
+}
+
+/// Allocates so many blocks of 300,000 bytes, for each of which a row has 320 KiB, and has them wait.
+fn let_wait(cache: &ThreadCache, fixture: &mut Fixture, count: usize) -> Vec<u32> {
+    let blocks: Vec<_> = (0..count).map(|_| live_block(fixture, 300_000)).collect();
+    blocks.iter().for_each(|&block| free_into(cache, fixture, 0, block));
+    blocks
+}
+
+#[test]
+fn a_large_block_lies_farther_up_than_any_before_while_few_bytes_wait() {
+    let (cache, mut fixture) = sole();
+    let last = let_wait(&cache, &mut fixture, 12)[11];
+    let waiting = kept(&cache) + fixture.free_blocks(0).depot.bytes();
+    assert!(waiting < 4 << 20);
+    let moving = malloc_large(&cache, &mut fixture, 310_000, Search::Moving);
+    assert!(moving > last);
+    assert_eq!(fixture.free_blocks(0).depot.reach(), 0, "it may lie where the heap ends");
+    let block = malloc_large(&cache, &mut fixture, 3_000_000, Search::Quick);
+    assert!(block > moving);
+    assert_eq!(fixture.free_blocks(0).depot.reach(), block + 3_000_000);
+    assert_eq!(kept(&cache) + fixture.free_blocks(0).depot.bytes(), waiting);
+}
+
+#[test]
+fn a_large_block_lies_where_many_bytes_wait_before_it_lies_much_farther_up() {
+    for (search, live) in [(Search::Quick, 3), (Search::Moving, 2)] {
+        let (cache, mut fixture) = sole();
+        let blocks = let_wait(&cache, &mut fixture, 13);
+        // Some of them in the depot.
+        let row = large_row(units_for(300_000, GRAIN)).unwrap();
+        cache.lay_down(&mut fixture.free_blocks(0), row, 6);
+        fixture.free_blocks(0).depot.set_reach(blocks[12] + 1_000_000);
+        let near = malloc_large(&cache, &mut fixture, 500_000, search);
+        assert!(near > blocks[12], "not farther than any before");
+        let mut block = malloc_large(&cache, &mut fixture, 600_000, search);
+        if search == Search::Quick {
+            assert!(block > near, "farther by less than a quarter of what waits");
+            assert_eq!(fixture.free_blocks(0).depot.reach(), blocks[12] + 1_000_000);
+            block = malloc_large(&cache, &mut fixture, 1_200_000, search);
+        }
+        assert_eq!(block, blocks[0]);
+        assert!(blocks[4..].iter().all(|&block| fixture.live_blocks.is_free(block)));
+        let free_blocks = fixture.free_blocks(0);
+        let stats = free_blocks.heap.stats().unwrap();
+        assert_eq!((kept(&cache), free_blocks.depot.bytes(), stats.cached_bytes), (0, 0, 0));
+        assert_eq!(stats.block_count, live);
+    }
+}
+
+#[test]
+fn a_block_that_moves_lies_in_the_shortest_that_waits_of_those_two_to_eight_times_as_long() {
+    for (waiting, taken) in [
+        (vec![78_000, 360_000], None),
+        (vec![78_000, 330_000, 360_000], Some(1)),
+        (vec![82_000, 330_000], Some(0)),
+        (vec![200_000, 150_000, 78_000], Some(1)),
+    ] {
+        let (cache, mut fixture) = sole();
+        let mut blocks = Vec::new();
+        for &byte_length in &waiting {
+            blocks.push(live_block(&mut fixture, byte_length));
+            live_block(&mut fixture, 40_000);
+        }
+        blocks.iter().for_each(|&block| free_into(&cache, &mut fixture, 0, block));
+        let before = kept(&cache);
+        let block = malloc_large(&cache, &mut fixture, 40_000, Search::Quick);
+        assert!(!blocks.contains(&block) && kept(&cache) == before);
+        let block = malloc_large(&cache, &mut fixture, 40_000, Search::Moving);
+        assert_eq!(blocks.iter().position(|&other| other == block), taken);
+        let gone = taken
+            .map_or(0, |taken| row_bytes(large_row(units_for(waiting[taken], GRAIN)).unwrap()));
+        assert_eq!(kept(&cache), before - u64::from(gone));
+    }
 }
 
 #[test]
