@@ -92,6 +92,8 @@ export interface CacheLayout {
   long: number
   /** What it has if there may be more of them that are everyone's. */
   common: number
+  /** In the limits of large blocks: one has been taken. */
+  taken: number
   /** Index of the sizes. */
   sizes: number
   /** Bytes, header included, of the largest block of a size class. */

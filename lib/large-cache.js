@@ -5,7 +5,9 @@ import { Stacks } from './stacks.js'
 
 const LARGE_HEADS = 3080
 // Words of a head, and of that of no class.
-const [LONGEST, PUBLISHED, WIDTH, END, MOVED] = [2, 3, 4, 5, 6]
+const [LIMITS, LONGEST, PUBLISHED, WIDTH, END, MOVED] = [1, 2, 3, 4, 5, 6]
+/** In the lower half of the limits, where classes have their stride: a block has been taken. */
+const TAKEN = 1
 const [LONG_SPARE, LONG_KEPT] = [6, 7]
 const COMMON = 8
 const LIVE = -128
@@ -52,6 +54,7 @@ const popFrom = (cache, head, byteLength) => {
   if (byteLength > size - 8 || words[header + 1] !== size) return 0
   if (!isOwn && !(rows[head + WIDTH] === 0 ? unpublish(rows, head, published) : cache.lower(head)))
     return 0
+  rows[head + LIMITS] |= TAKEN
   rows[head] = (rows[head] - 1) | 0
   // Two threads have freed it at the same time, and it was given out since.
   if (states[ptr >>> 4] !== cache.kept) return 0

@@ -7,11 +7,11 @@ use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, Search, units_for};
 use crate::process::rows::{ROWS, large_row, most_width, row_bytes};
 
-/// Large blocks that wait are put back where another one would lie farther up than any before, but
-/// not if they have no more bytes than this,
-const MOST_WAITING: u64 = 4 * 1024 * 1024;
-/// nor before it is farther by one part in this many of them: those that are taken again soon are worth
-/// a little room.
+/// Large blocks that wait and that nobody has taken for a while are put back where another one would
+/// lie farther up than any before, but not if all that wait have no more bytes than this,
+const MOST_WAITING: u64 = 8 * 1024 * 1024;
+/// nor before it is farther by one part in this many of them: those that are taken again are worth
+/// some room.
 const WAITING_SHARE: u64 = 4;
 /// Rows for each doubling of the length.
 const DOUBLING: usize = 8;
@@ -41,6 +41,7 @@ impl ThreadCache {
                 outcome = free_blocks.put(blocks[kept..].iter().copied()).and(opened.map(drop));
             }
             if let Some(block) = given {
+                self.rows.row(index).set_taken();
                 free_blocks.give_out_large(block, byte_length)?;
                 return Ok(given);
             }
@@ -73,18 +74,21 @@ impl ThreadCache {
         // One that moves may lie at the end of the heap because that can grow.
         let moves = search == Search::Moving;
         let waiting = self.waiting_bytes(free_blocks);
-        if waiting <= MOST_WAITING {
-            if !moves {
-                free_blocks.depot.set_reach(pointer + byte_length);
+        if waiting > MOST_WAITING {
+            if !moves && u64::from(farther) * WAITING_SHARE < waiting {
+                return Ok(pointer);
             }
-            return Ok(pointer);
+            let stale = self.take_stale_rows(free_blocks);
+            if !stale.is_empty() {
+                free_blocks.heap.free(pointer)?;
+                self.put_rows(free_blocks, stale.into_iter())?;
+                return free_blocks.heap.malloc(byte_length, align, search);
+            }
         }
-        if !moves && u64::from(farther) * WAITING_SHARE < waiting {
-            return Ok(pointer);
+        if !moves {
+            free_blocks.depot.set_reach(pointer + byte_length);
         }
-        free_blocks.heap.free(pointer)?;
-        self.put_large(free_blocks)?;
-        free_blocks.heap.malloc(byte_length, align, search)
+        Ok(pointer)
     }
 
     /// Puts all large blocks back that this thread keeps or that wait for it in the depot.
@@ -92,9 +96,24 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; all of them left the cache and the depot.
     pub fn put_large(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        (DENSE_END..ROWS.end)
-            .map(|index| free_blocks.put_whole_row(&self.rows.row(index), index))
+        self.put_rows(free_blocks, DENSE_END..ROWS.end)
+    }
+
+    fn put_rows(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        rows: impl Iterator<Item = usize>,
+    ) -> Result<()> {
+        rows.map(|index| free_blocks.put_whole_row(&self.rows.row(index), index))
             .fold(Ok(()), Result::and)
+    }
+
+    // The rows of which blocks wait that nobody has taken one of since the last time.
+    fn take_stale_rows(&self, free_blocks: &FreeBlocks<'_>) -> Vec<usize> {
+        let is_stale = |&index: &usize| {
+            !self.rows.row(index).take_taken() && self.waiting(free_blocks, index) > 0
+        };
+        (DENSE_END..ROWS.end).filter(is_stale).collect()
     }
 
     // Puts a block back that is two to eight times as long, the shortest that waits: a block that moves

@@ -642,26 +642,39 @@ fn a_large_block_lies_farther_up_than_any_before_while_few_bytes_wait() {
 fn a_large_block_lies_where_many_bytes_wait_before_it_lies_much_farther_up() {
     for (search, live) in [(Search::Quick, 3), (Search::Moving, 2)] {
         let (cache, mut fixture) = sole();
-        let blocks = let_wait(&cache, &mut fixture, 13);
+        let blocks = let_wait(&cache, &mut fixture, 27);
         // Some of them in the depot.
         let row = large_row(units_for(300_000, GRAIN)).unwrap();
         cache.lay_down(&mut fixture.free_blocks(0), row, 6);
-        fixture.free_blocks(0).depot.set_reach(blocks[12] + 1_000_000);
+        fixture.free_blocks(0).depot.set_reach(blocks[26] + 1_000_000);
         let near = malloc_large(&cache, &mut fixture, 500_000, search);
-        assert!(near > blocks[12], "not farther than any before");
+        assert!(near > blocks[26], "not farther than any before");
         let mut block = malloc_large(&cache, &mut fixture, 600_000, search);
         if search == Search::Quick {
             assert!(block > near, "farther by less than a quarter of what waits");
-            assert_eq!(fixture.free_blocks(0).depot.reach(), blocks[12] + 1_000_000);
-            block = malloc_large(&cache, &mut fixture, 1_200_000, search);
+            assert_eq!(fixture.free_blocks(0).depot.reach(), blocks[26] + 1_000_000);
+            block = malloc_large(&cache, &mut fixture, 2_000_000, search);
         }
         assert_eq!(block, blocks[0]);
-        assert!(blocks[4..].iter().all(|&block| fixture.live_blocks.is_free(block)));
+        assert!(blocks[7..].iter().all(|&block| fixture.live_blocks.is_free(block)));
         let free_blocks = fixture.free_blocks(0);
         let stats = free_blocks.heap.stats().unwrap();
         assert_eq!((kept(&cache), free_blocks.depot.bytes(), stats.cached_bytes), (0, 0, 0));
         assert_eq!(stats.block_count, live);
     }
+}
+
+#[test]
+fn large_blocks_stay_of_whose_row_one_has_been_taken_since_many_waited_last() {
+    let (cache, mut fixture) = sole();
+    let blocks = let_wait(&cache, &mut fixture, 27);
+    let taken = js(&cache, &fixture).pop_large(300_000).unwrap();
+    free_into(&cache, &mut fixture, 0, taken);
+    let far = malloc_large(&cache, &mut fixture, 3_000_000, Search::Quick);
+    assert!(far > blocks[26]);
+    assert_eq!(fixture.free_blocks(0).depot.reach(), far + 3_000_000);
+    let block = malloc_large(&cache, &mut fixture, 3_000_000, Search::Quick);
+    assert_eq!((block, kept(&cache)), (blocks[0], 0));
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub struct CacheLayout {
     pub long: i32,
     /// What it has if there may be more of them that are everyone's.
     pub common: i32,
+    /// In the limits of large blocks: one has been taken.
+    pub taken: i32,
     /// Index of the sizes.
     pub sizes: i32,
     /// Bytes, header included, of the largest block of a size class.
@@ -116,6 +118,7 @@ pub fn cache_layout() -> CacheLayout {
         long_kept: rows::LONG_KEPT as i32,
         long: rows::LONG as i32,
         common: rows::COMMON as i32,
+        taken: rows::TAKEN as i32,
         sizes: rows::SIZES as i32,
         largest: rows::LARGEST as i32,
         large_heads: rows::LARGE_HEADS as i32,

@@ -68,9 +68,11 @@ const _: () = assert!(WORDS <= 1 << 16 && LARGEST < 1 << 16);
 /// In the head of a class, what is the thread's own: the word behind the newest block, and, 16 bits
 /// up, the oldest block, which is the floor.
 pub const OWN: usize = 0;
-/// The bytes from block to block, but 0 for large blocks; and, 16 bits up, where the thread's own
-/// part has to be cut short to take another block: of no use where it has none of [`COMMON`] blocks.
+/// The bytes from block to block, but for large blocks [`TAKEN`] or 0; and, 16 bits up, where the thread's
+/// own part has to be cut short to take another block: of no use where it has none of [`COMMON`] blocks.
 pub const LIMITS: usize = 1;
+/// One of these large blocks has been taken since the native side looked last.
+pub const TAKEN: u32 = 1;
 /// The most bytes that a block has.
 pub const LONGEST: usize = 2;
 /// The part that is everyone's: its bottom, and, 16 bits up, its end, which is the floor.
@@ -340,6 +342,19 @@ impl<'r> Row<'r> {
         if rest < blocks.len() {
             self.settle(bottom, bottom + rest);
         }
+    }
+
+    /// Whether a large block of this row has been taken since this was asked last.
+    pub fn take_taken(&self) -> bool {
+        let limits = self.head[LIMITS].load(Relaxed);
+        self.head[LIMITS].store(limits & !TAKEN, Relaxed);
+        limits & TAKEN != 0
+    }
+
+    /// Notes that one has been taken.
+    pub fn set_taken(&self) {
+        let limits = self.head[LIMITS].load(Relaxed);
+        self.head[LIMITS].store(limits | TAKEN, Relaxed);
     }
 
     /// How many words the thread's own part has room for.

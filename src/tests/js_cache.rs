@@ -10,7 +10,7 @@ use crate::process::live_blocks::{DIGIT_BITS, DIGITS, LARGE as LIVE_LARGE, LiveB
 use crate::process::rows::{
     COMMON, END, FIRST_LARGE_UNITS, HEAD_WORDS, LARGE_HEADS, LARGE_SPARE, LIMITS, LONG, LONG_KEPT,
     LONG_SPARE, LONGEST, MOST, MOST_LARGE_UNITS, MOVED, OVER_IDLE, OVER_IDLE_BELOW, OWN, PUBLISHED,
-    REFUSALS, SHORT, SIZES, SPARE, STACKS, WIDTH, large_row,
+    REFUSALS, SHORT, SIZES, SPARE, STACKS, TAKEN, WIDTH, large_row,
 };
 use crate::tests::kill::step;
 
@@ -156,6 +156,7 @@ impl<'a> JsCache<'a> {
         if !is_taken_back {
             return None;
         }
+        self.set_row(head, LIMITS, self.row(head, LIMITS) | TAKEN);
         self.take(head, byte_length, LIVE_LARGE)
     }
 
