@@ -78,7 +78,7 @@ impl ThreadCache {
             if !moves && u64::from(farther) * WAITING_SHARE < waiting {
                 return Ok(pointer);
             }
-            let stale = self.take_stale_rows(free_blocks);
+            let stale = self.stale_rows(free_blocks);
             if !stale.is_empty() {
                 free_blocks.heap.free(pointer)?;
                 self.put_rows(free_blocks, stale.into_iter())?;
@@ -109,9 +109,9 @@ impl ThreadCache {
     }
 
     // The rows of which blocks wait that nobody has taken one of since the last time.
-    fn take_stale_rows(&self, free_blocks: &FreeBlocks<'_>) -> Vec<usize> {
+    fn stale_rows(&self, free_blocks: &FreeBlocks<'_>) -> Vec<usize> {
         let is_stale = |&index: &usize| {
-            !self.rows.row(index).take_taken() && self.waiting(free_blocks, index) > 0
+            !self.rows.row(index).clear_taken() && self.waiting(free_blocks, index) > 0
         };
         (DENSE_END..ROWS.end).filter(is_stale).collect()
     }

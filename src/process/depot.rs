@@ -53,7 +53,7 @@ pub struct Depot {
     rests_until: Option<Instant>,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
     least_kept: u64,
-    /// How far up large blocks lie where few wait, as an offset in bytes.
+    /// How far up large blocks may lie without a look at those that wait, as an offset in bytes.
     reach: u32,
 }
 
@@ -216,12 +216,12 @@ impl Depot {
         self.mixed = 0;
     }
 
-    /// How far up large blocks lie where few wait, as an offset in bytes.
+    /// How far up large blocks may lie without a look at those that wait, as an offset in bytes.
     pub const fn reach(&self) -> u32 {
         self.reach
     }
 
-    /// Notes how far.
+    /// Says how far.
     pub const fn set_reach(&mut self, end: u32) {
         self.reach = end;
     }

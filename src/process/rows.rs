@@ -344,8 +344,8 @@ impl<'r> Row<'r> {
         }
     }
 
-    /// Whether a large block of this row has been taken since this was asked last.
-    pub fn take_taken(&self) -> bool {
+    /// Notes that no large block of this row has been taken. Returns whether one had been.
+    pub fn clear_taken(&self) -> bool {
         let limits = self.head[LIMITS].load(Relaxed);
         self.head[LIMITS].store(limits & !TAKEN, Relaxed);
         limits & TAKEN != 0
