@@ -626,9 +626,9 @@ fn let_wait(cache: &ThreadCache, fixture: &mut Fixture, count: usize) -> Vec<u32
 #[test]
 fn a_large_block_lies_farther_up_than_any_before_while_few_bytes_wait() {
     let (cache, mut fixture) = sole();
-    let last = let_wait(&cache, &mut fixture, 12)[11];
+    let last = let_wait(&cache, &mut fixture, 25)[24];
     let waiting = kept(&cache) + fixture.free_blocks(0).depot.bytes();
-    assert!(waiting < 4 << 20);
+    assert!(waiting > 7 << 20 && waiting < 8 << 20);
     let moving = malloc_large(&cache, &mut fixture, 310_000, Search::Moving);
     assert!(moving > last);
     assert_eq!(fixture.free_blocks(0).depot.reach(), 0, "it may lie where the heap ends");

@@ -71,7 +71,7 @@ pub const OWN: usize = 0;
 /// The bytes from block to block, but for large blocks [`TAKEN`] or 0; and, 16 bits up, where the thread's
 /// own part has to be cut short to take another block: of no use where it has none of [`COMMON`] blocks.
 pub const LIMITS: usize = 1;
-/// One of these large blocks has been taken since the native side looked last.
+/// A large block of the row has been taken since the native side looked last.
 pub const TAKEN: u32 = 1;
 /// The most bytes that a block has.
 pub const LONGEST: usize = 2;
