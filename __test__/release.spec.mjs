@@ -119,12 +119,16 @@ test('the addons are published in the platform packages only', (t) => {
   t.true(put < steps.indexOf('npm publish'))
 })
 
-/** Modules of Rust that only tests have, as paths without an ending. */
+/** What declares a module of Rust in a file of its own that only tests have: its attributes, and its name. */
+const TEST_MODULE = /#\[cfg\(test\)\]\n((?:#\[.*\]\n)*)mod (\w+);/g
+
+/** Those modules, as paths without an ending. */
 const testModules = () =>
   filesIn('src').flatMap((path) =>
-    [...read(path).matchAll(/#\[cfg\(test\)\]\nmod (\w+);/g)].map(
-      ([, name]) => `${dirname(path)}/${name}`,
-    ),
+    [...read(path).matchAll(TEST_MODULE)].map(([, attributes, name]) => {
+      const [, file = name] = /#\[path = "(\w+)\.rs"\]/.exec(attributes) ?? []
+      return `${dirname(path)}/${file}`
+    }),
   )
 
 test('the tarball holds what is needed to load, build and understand the package, and no more', (t) => {
