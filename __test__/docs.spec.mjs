@@ -12,7 +12,14 @@ const MAPPED = ['lib', 'structures', 'src']
 const PAGES = readdirSync(join(ROOT, 'docs'))
   .filter((name) => name.endsWith('.md'))
   .map((name) => `docs/${name}`)
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'benchmark/README.md', ...PAGES]
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
+  'benchmark/README.md',
+  ...PAGES,
+]
 
 const read = (name) => readFileSync(join(ROOT, name), 'utf8')
 

@@ -17,6 +17,7 @@ const PUBLISHED = [
   'Cargo.toml',
   'LICENSE',
   'README.md',
+  'SECURITY.md',
   'binding.cjs',
   'build.rs',
   'index.cjs',
