@@ -142,23 +142,23 @@ export declare const enum Fault {
   Stale = -6,
   /** The block cannot be resized where it is. */
   MustMove = -7,
+  /** The memory holds something that is not a heap. */
+  NotAHeap = -8,
   /**
    * The block was freed, but one freed earlier turned out to have been freed by two threads at
    * once.
    */
   FreedTwice = -9,
-  /** The memory holds something that is not a heap. */
-  NotAHeap = -8,
   /** Another build of this addon has the memory, or made the heap in it. */
   OtherBuild = -10,
+  /** The native side met what it takes for impossible: the fault is its own. */
+  Internal = -11,
   /** A process that has the heap too keeps its lock and does not go on. */
   Busy = -12,
   /** This thread has closed the heap, or its process the file that it lies in. */
   Closed = -13,
   /** Several processes have the heap, and there is no room for another name. */
   TooManyNames = -14,
-  /** The native side met what it takes for impossible: the fault is its own. */
-  Internal = -11,
 }
 
 /** Something that is wrong with a block or the heap. */
