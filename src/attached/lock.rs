@@ -12,8 +12,8 @@
 //! are kept apart by a lock of that process: two of them never come here for the same slot.
 
 use std::hint::spin_loop;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
 use crate::os::shared_file;
@@ -69,7 +69,7 @@ pub fn lock(
         }
         let waiting = before | WAITERS;
         if before == waiting || word.compare_exchange(before, waiting, Relaxed, Relaxed).is_ok() {
-            shared_file::wait(shared_file::half(word), waiting as u32, SLICE);
+            shared_file::wait(low_half(word), waiting as u32, SLICE);
         }
     }
 }
@@ -78,7 +78,7 @@ pub fn lock(
 pub fn unlock(word: &AtomicU64) {
     let before = word.fetch_and(!(OWNER | WAITERS), Release);
     if before & WAITERS != 0 {
-        shared_file::wake(shared_file::half(word), 1);
+        shared_file::wake(low_half(word), 1);
     }
 }
 
@@ -87,10 +87,17 @@ fn take(word: &AtomicU64, before: u64, slot: u8) -> bool {
     word.compare_exchange(before, after, AcqRel, Acquire).is_ok()
 }
 
+/// What the kernel looks at while a thread sleeps, of 32 bits: the owner, whether somebody waits and
+/// a part of the count. It is the low half, as the package is for little-endian machines only.
+fn low_half(word: &AtomicU64) -> &AtomicU32 {
+    // SAFETY: the half lies in `word`, which lives as long and is aligned to more. Its address alone
+    // is used: the kernel reads it, atomically, and nobody writes through it.
+    unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::cell::Cell;
-    use std::sync::atomic::AtomicU32;
     use std::thread;
 
     use super::*;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use memmap2::MmapRaw;
@@ -61,11 +61,6 @@ pub fn leave_byte(_file: &File, _offset: u64) {}
 
 pub fn is_byte_taken(_file: &File, _offset: u64) -> bool {
     true
-}
-
-pub fn half(word: &AtomicU64) -> &AtomicU32 {
-    // SAFETY: as on Linux.
-    unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
 }
 
 pub fn wait(_word: &AtomicU32, _expected: u32, _most: Duration) -> bool {

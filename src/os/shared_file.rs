@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU32;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -202,15 +202,9 @@ fn byte_lock(kind: c_int, offset: u64) -> libc::flock {
     }
 }
 
-/// The half of a word that [`wait`] and [`wake`] take: the low one, as the package is for
-/// little-endian machines only.
-pub fn half(word: &AtomicU64) -> &AtomicU32 {
-    // SAFETY: the half lies in `word`, which lives as long and is aligned to more; all accesses to both are atomic.
-    unsafe { AtomicU32::from_ptr(word.as_ptr().cast()) }
-}
-
-/// Sleeps until somebody calls [`wake`] for the word, for at most that long, unless it holds something else than
-/// `expected`. The word may lie in memory that several processes map. Returns whether all of the time has passed.
+/// Sleeps until somebody calls [`wake`] for the word, for at most that long, unless it holds
+/// something else than `expected`. The word may lie in memory that several processes map. Returns
+/// whether all of the time has passed.
 pub fn wait(word: &AtomicU32, expected: u32, most: Duration) -> bool {
     let timeout = libc::timespec {
         // Its type has a name too, which libc warns of for musl.
@@ -225,7 +219,8 @@ pub fn wait(word: &AtomicU32, expected: u32, most: Duration) -> bool {
     ended.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
-/// Wakes so many of those that wait for the word, in whichever process. Returns how many there were.
+/// Wakes so many of those that wait for the word, in whichever process. Returns how many there
+/// were.
 pub fn wake(word: &AtomicU32, most: u32) -> u32 {
     let most = most.min(i32::MAX as u32);
     // SAFETY: the call takes the address as a name only.
