@@ -263,7 +263,7 @@ impl View {
     /// The bytes that `array` shows, and its buffer.
     fn of(array: JsValue) -> Result<(Self, JsValue)> {
         let (mut byte_length, mut offset) = (0, 0);
-        let (mut data, mut buffer) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let (mut data, mut buffer) = (null_mut(), null_mut());
         let mut kind = 0;
         // SAFETY: `array` is a live handle of this call (promised to `JsValue::new`), and each out
         // pointer is a local of the type that Node-API documents for it.
@@ -294,7 +294,7 @@ impl View {
 }
 
 fn keep_if_shared(buffer: JsValue) -> Result<Option<sys::napi_ref>> {
-    let (mut reference, mut unshared) = (std::ptr::null_mut(), false);
+    let (mut reference, mut unshared) = (null_mut(), false);
     // SAFETY: `buffer` is a live handle of this call, and the out pointer a local.
     check_status!(unsafe { sys::napi_is_arraybuffer(buffer.env, buffer.value, &mut unshared) })?;
     if unshared {

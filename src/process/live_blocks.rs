@@ -61,8 +61,8 @@ pub const DIGIT_COUNT: u32 = (u32::BITS - UNIT.trailing_zeros()).div_ceil(DIGIT_
 const _: () = assert!(DIGIT_COUNT == 6 && (1 + DIGIT_COUNT) * GRAIN < UNIT);
 // JavaScript masks a digit out of its state.
 const _: () = assert!(DIGITS & ((1 << DIGIT_BITS) - 1) == 0);
-// From the least negative state to the least but one there are only those of kept blocks: 127
-// values. Of the positive ones those between `MIXED` and the digits are free.
+// All 127 negative states but `LARGE` are those of kept blocks. Of the positive ones those between
+// `MIXED` and the digits are not used.
 const _: () = assert!(KEPT == -1 && LARGE == i8::MIN);
 const _: () = assert!(MIXED < DIGITS as usize);
 
@@ -358,7 +358,7 @@ mod tests {
             for state in [FREE, KEPT, kept_by(1), kept_by(127)] {
                 assert_eq!(confirm(state), Err(Fault::AlreadyFreed), "{state}");
             }
-            for state in [known ^ 1, DIGITS, LARGE ^ known ^ LARGE ^ 3] {
+            for state in [known ^ 1, known ^ 3, DIGITS] {
                 let fault =
                     if is_kept_state(state) { Fault::AlreadyFreed } else { Fault::Corrupted };
                 assert_eq!(confirm(state), Err(fault), "{state}");
