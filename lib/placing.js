@@ -1,5 +1,9 @@
-// Blocks that are allocated, or freed, together with what refers to them: a word of the memory, or a name. Each is one
-// native call, which terminate() does not interrupt. For the package's own structures; users have malloc and setRoot.
+// Blocks that are allocated, or freed, together with what refers to them: a word of the memory, or a name. For the package's own
+// structures; users have malloc and setRoot.
+//
+// Each is one native call, which terminate() does not interrupt, or a block that this thread keeps, and the word: V8 ends a thread
+// at calls and loops, and between the last write of the cache and that of the word there are only returns. A process may be
+// killed anywhere, so where others have the memory it is the native call.
 
 import { DEFAULT_ALIGN } from './align.js'
 import { heapOf } from './blocks.js'
@@ -11,6 +15,42 @@ import { peerOf, viewsCovering } from './pages.js'
 const WORD = 4
 
 const wholeWords = (byteLength) => Math.ceil(byteLength / WORD) * WORD
+
+/** What this thread keeps; undefined where other processes have the memory. */
+const cacheOf = ({ cache, native }) => (native?.attached ? undefined : cache)
+
+// A kept block, whose pointer is in the word when this returns; 0 when there is none. Large ones are left to the native side: of
+// ever new lengths, more would wait here than are taken again.
+const popInto = (heap, words, slot, byteLength) => {
+  const cache = cacheOf(heap)
+  if (cache === undefined) return 0
+  const ptr = cache.popSmall(byteLength) || cache.popOlder(byteLength)
+  if (ptr !== 0) words[slot >>> 2] = ptr
+  return ptr
+}
+
+// The same after some were fetched.
+const fetchInto = (heap, words, slot, byteLength) => {
+  const head = cacheOf(heap)?.headForLength(byteLength) ?? 0
+  if (head === 0 || !(heap.answerOf((native) => native.refill(head)) > 0)) return 0
+  const ptr = popInto(heap, words, slot, byteLength)
+  // Sees to it that a thread which keeps much gives it back when it comes to rest.
+  heap.makeRoomFor(ptr)
+  return ptr
+}
+
+// Keeps the block of a word, which is 0 then. Returns false when it is not plainly a small one, or there is no room.
+const pushFrom = (heap, words, slot) => {
+  const cache = cacheOf(heap)
+  const ptr = words[slot >>> 2] >>> 0
+  if (!cache?.isSmall(ptr)) return false
+  if (!cache.keep(ptr)) {
+    heap.makeRoomFor(ptr)
+    if (!cache.keep(ptr)) return false
+  }
+  words[slot >>> 2] = 0
+  return true
+}
 
 /**
  * Allocates a block and writes its pointer to a word of the memory. Its bytes are not cleared.
@@ -24,10 +64,13 @@ const wholeWords = (byteLength) => Math.ceil(byteLength / WORD) * WORD
  */
 export const mallocInto = (memory, slot, byteLength, structure) => {
   checkSize('byteLength', byteLength)
-  viewsCovering(memory, slot, WORD, 'slot')
+  const { i32 } = viewsCovering(memory, slot, WORD, 'slot')
+  const heap = heapOf(memory)
+  const ptr = popInto(heap, i32, slot, byteLength) || fetchInto(heap, i32, slot, byteLength)
+  if (ptr !== 0) return ptr
   const call = (native, search) =>
     native.mallocInto(slot, byteLength, DEFAULT_ALIGN, search, structure)
-  return heapOf(memory).allocateBy(call, byteLength, DEFAULT_ALIGN)
+  return heap.allocateBy(call, byteLength, DEFAULT_ALIGN)
 }
 
 /**
@@ -38,8 +81,10 @@ export const mallocInto = (memory, slot, byteLength, structure) => {
  * @throws {Error} ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED: the word is as it was
  */
 export const freeFrom = (memory, slot) => {
-  const ptr = viewsCovering(memory, slot, WORD, 'slot').u32[slot / WORD]
-  heapOf(memory).ask((native) => native.freeFrom(slot), ptr)
+  const { i32 } = viewsCovering(memory, slot, WORD, 'slot')
+  const heap = heapOf(memory)
+  if (pushFrom(heap, i32, slot)) return
+  heap.ask((native) => native.freeFrom(slot), i32[slot >>> 2] >>> 0)
 }
 
 /**
