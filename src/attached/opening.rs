@@ -198,7 +198,7 @@ impl Attachment {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", not(lsm_model)))]
 mod tests {
     use super::*;
     use crate::tests::file::{TestFile, WISH};
