@@ -8,10 +8,10 @@ use napi::Result;
 use crate::heap::Words;
 use crate::node::grower::Grower;
 use crate::node::memory::{JsValue, Memory};
-use crate::session::{Bytes, SharedHeap};
+use crate::session::{Bytes, Session};
 
 /// The heap in a memory of the engine's.
-pub type OpenHeap = SharedHeap<EngineMemory>;
+pub type OpenHeap = Session<EngineMemory>;
 
 /// A memory and what grows it.
 pub struct EngineMemory {

@@ -1,13 +1,13 @@
 //! The calls on blocks, in debug mode and outside it, and those that fill and empty the cache.
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::cache::free_blocks::{FreeBlocks, give_out};
 use crate::fault::{Fault, Result};
 use crate::heap::{DENSE_END, GRAIN, Heap, Live, MIXED, Search, class_for};
 use crate::process::registry::Guarded;
 use crate::process::rows::Rows;
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Allocates; see [`Heap::malloc`]. The first call makes the heap. What no_room.rs says comes
     /// before it is found to be full.
     ///

@@ -2,13 +2,13 @@
 //! Each call works on the heap and its book under the lock, and keeps what can be told about a
 //! refusal for whoever words the error.
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::debug::{Book, Finding, Group, Trouble};
 use crate::fault::{Fault, Result};
 use crate::heap::{Block, Damage, Heap, Part, Search, Stats};
 use crate::process::registry::Guarded;
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Whether the memory is in debug mode.
     pub fn is_debug(&self) -> bool {
         self.entry.state().book.is_some()

@@ -1,13 +1,13 @@
 //! Growing the memory, and taking in what was grown.
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::attached::Attachment;
 use crate::debug::Book;
 use crate::fault::{Fault, Result};
 use crate::heap::{Bounds, Heap, PAGE};
 use crate::process::registry::Guarded;
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Grows the memory so that there is room for a block: as much as is usual, else as little as
     /// will do. Returns by how many pages, 0 when the engine refuses.
     ///

@@ -28,7 +28,7 @@ pub use bytes::Bytes;
 pub use open::OpenOptions;
 
 /// One thread's access to the heap in a memory.
-pub struct SharedHeap<B: Bytes> {
+pub struct Session<B: Bytes> {
     /// Dropped before the memory, which has to be there for as long: fields are dropped in this
     /// order.
     roots: Arc<Roots>,
@@ -51,8 +51,8 @@ pub struct SharedHeap<B: Bytes> {
     finding: RefCell<Option<Box<Finding>>>,
 }
 
-impl<B: Bytes> SharedHeap<B> {
-    /// The memory. Whoever has changed what the thread sees of it says so by [`SharedHeap::look`].
+impl<B: Bytes> Session<B> {
+    /// The memory. Whoever has changed what the thread sees of it says so by [`Session::look`].
     pub const fn memory(&self) -> &B {
         &self.memory
     }
@@ -61,7 +61,7 @@ impl<B: Bytes> SharedHeap<B> {
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`] when there are too many threads, or one of another process has the
-    /// token; those of [`SharedHeap::recover`].
+    /// token; those of [`Session::recover`].
     pub fn enter_thread(&self, token: u32) -> Result<()> {
         let Some(attachment) = &self.entry.attachment else { return Ok(()) };
         if attachment.enter_token(token).is_err() {

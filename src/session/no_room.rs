@@ -18,14 +18,14 @@
 //!    back has to be fetched again. If several processes have the heap, what dead ones kept comes
 //!    last.
 //! 4. It is out of memory: lib/heap.js has malloc try what refill did not get.
-//! 5. [`SharedHeap::grow_for`] grows the memory: as much as is usual, else as little as will do. If
+//! 5. [`Session::grow_for`] grows the memory: as much as is usual, else as little as will do. If
 //!    it is as long as it may be, step 7 comes next. In a file it may find that the memory is long
 //!    enough, and that there is room for its pages now.
 //! 6. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
 //! 7. An exhaustive search: mixed units, and free blocks of larger classes, too. Then
 //!    ERR_OUT_OF_MEMORY.
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::{Fault, Result};
 use crate::heap::{Heap, Search};
@@ -34,7 +34,7 @@ use crate::process::registry::Guarded;
 /// Which part of what is kept goes back at each step.
 const PARTS: [usize; 3] = [4, 2, 1];
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Allocates, with steps 1 to 4.
     pub(super) fn with_room<T: PartialEq>(
         &self,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::debug::close_book;
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::attached::Attachment;
 use crate::cache::ThreadCache;
 use crate::fault::{Fault, Result};
@@ -31,7 +31,7 @@ pub struct OpenOptions {
     pub debug: bool,
 }
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Opens the heap in a memory, or claims the memory for one.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ fn found(words: Words<'_>, options: OpenOptions) -> Result<Bounds> {
     if free_to_use { Ok(wanted) } else { Err(Fault::NotAHeap) }
 }
 
-impl<B: Bytes> Drop for SharedHeap<B> {
+impl<B: Bytes> Drop for Session<B> {
     // A memory that is not shared dies with its one thread, and may be gone already.
     fn drop(&mut self) {
         if !self.memory.is_shared() {
@@ -131,7 +131,7 @@ impl<B: Bytes> Drop for SharedHeap<B> {
     }
 }
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     // Puts back what this thread keeps, or leaves it to the next one that can. Returns whether that
     // is all done.
     fn leave_heap(&self) -> bool {

@@ -3,11 +3,11 @@
 //! block, and no block is lost between its allocation and the word that holds its pointer. A process
 //! may be killed in here: both are done under one lock, and so undone together.
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::fault::{Fault, Result};
 use crate::heap::Search;
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Allocates a block and writes its pointer to the word at byte offset `slot`. Its bytes are
     /// not cleared.
     ///

@@ -2,12 +2,12 @@
 //! they kept for themselves goes back here. Blocks that were live stay live, for whoever knows
 //! them.
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::attached::Attachment;
 use crate::fault::{Fault, Result};
 use crate::process::registry::Guarded;
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Puts back what dead processes kept, and what threads of this one left behind. Returns how
     /// many blocks the first were; none when no others have the memory.
     ///

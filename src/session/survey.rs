@@ -1,10 +1,10 @@
 //! What a heap has: its blocks, what its bytes are used for, and what the memory's bytes are for.
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::fault::Result;
 use crate::heap::{Area, Block, Stats, Use};
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// The live blocks in ascending order of address.
     ///
     /// # Errors

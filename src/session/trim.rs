@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::fault::{Fault, Result};
 use crate::heap::UNIT;
 
 /// Units that are given back at a time, 16 MiB: some milliseconds.
 const TRIM_UNITS: u32 = 16 * 1024 * 1024 / UNIT;
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Puts what is kept back into the spans, all that this thread can have, and gives the pages of
     /// free runs back to the operating system. Returns the bytes that were resident. The lock is
     /// held for one piece at a time, and a piece that was allocated meanwhile is left alone.

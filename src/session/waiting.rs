@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::{Bytes, SharedHeap};
+use super::{Bytes, Session};
 use crate::fault::{Fault, Result};
 
-impl<B: Bytes> SharedHeap<B> {
+impl<B: Bytes> Session<B> {
     /// Sleeps while the word at `index` of the memory holds `value`, until somebody wakes those that
     /// wait for it, for at most that long. Returns whether all of the time has passed.
     ///

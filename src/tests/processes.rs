@@ -12,10 +12,10 @@ use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, PAGE, Search, Use};
 use crate::process::rows::HEAD_WORDS;
 use crate::process::{claims, registry};
-use crate::session::{Bytes, OpenOptions, SharedHeap};
+use crate::session::{Bytes, OpenOptions, Session};
 use crate::tests::file::{Pages, TestFile, WISH};
 
-type ProcessHeap = SharedHeap<Pages>;
+type ProcessHeap = Session<Pages>;
 
 /// Some class of blocks, and where its head is.
 const CLASS: usize = 8;
@@ -24,14 +24,14 @@ const HEAD: usize = CLASS * HEAD_WORDS;
 fn open(file: &TestFile) -> ProcessHeap {
     let attachment = attach(&file.0, WISH).expect("a file");
     let pages = Pages::new(attachment.pages());
-    SharedHeap::attach(pages, attachment).expect("a heap")
+    Session::attach(pages, attachment).expect("a heap")
 }
 
 /// Opens the heap for one more thread of its process.
 fn join(pages: Pages) -> Result<ProcessHeap> {
     let (initial, maximum) = (WISH.initial, WISH.maximum);
     let options = OpenOptions { heap_base: None, initial, maximum, made_here: false, debug: false };
-    SharedHeap::open(pages, options)
+    Session::open(pages, options)
 }
 
 fn file_of(heap: &ProcessHeap) -> &Attachment {
@@ -372,7 +372,7 @@ fn a_memory_that_is_open_already_is_not_attached() {
     let pages = Pages::new(WISH.initial);
     let open = || {
         let attachment = attach(&file.0, WISH).expect("a file");
-        SharedHeap::attach(pages.clone(), attachment).err()
+        Session::attach(pages.clone(), attachment).err()
     };
     assert!(claims::take(pages.address()));
     assert_eq!(open(), Some(Fault::OtherBuild));

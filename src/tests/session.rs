@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::heap::{Area, Block, GRAIN, Heap, PAGE, Part, Search, Use, Words};
 use crate::process::rows::LARGE_HEADS;
-use crate::session::{Bytes, OpenOptions, SharedHeap};
+use crate::session::{Bytes, OpenOptions, Session};
 use crate::tests::fixture::{WORDS_PER_PAGE, pages, seen};
 use crate::tests::js_cache::JsCache;
 
@@ -36,9 +36,9 @@ impl Memory {
         }
     }
 
-    fn open(&self, heap_base: Option<u32>, debug: bool) -> SharedHeap<&Self> {
+    fn open(&self, heap_base: Option<u32>, debug: bool) -> Session<&Self> {
         let options = OpenOptions { heap_base, debug, ..self.options() };
-        SharedHeap::open(self, options).expect("a heap")
+        Session::open(self, options).expect("a heap")
     }
 
     fn options(&self) -> OpenOptions {
@@ -86,11 +86,11 @@ impl Bytes for &Memory {
     }
 }
 
-fn malloc(heap: &SharedHeap<&Memory>, byte_length: u32) -> u32 {
+fn malloc(heap: &Session<&Memory>, byte_length: u32) -> u32 {
     heap.malloc(byte_length, GRAIN, Search::Quick).expect("room")
 }
 
-fn free_bytes(heap: &SharedHeap<&Memory>) -> u64 {
+fn free_bytes(heap: &Session<&Memory>) -> u64 {
     heap.stats().unwrap().free_bytes
 }
 
@@ -302,7 +302,7 @@ fn the_cache_is_filled_emptied_and_comes_to_rest() {
     malloc(&heap, 100);
     let fetched = heap.refill(head).unwrap();
     assert!(fetched > 1);
-    let cached = |heap: &SharedHeap<&Memory>| heap.stats().unwrap().cached_bytes;
+    let cached = |heap: &Session<&Memory>| heap.stats().unwrap().cached_bytes;
     let of_each = u64::from(heap.inspect(js().pop(100).unwrap()).unwrap().1);
     assert!(cached(&heap) > 0 && cached(&heap) < u64::from(fetched) * of_each);
     assert_eq!(cached(&heap) % of_each, 0);
@@ -444,7 +444,7 @@ fn a_heap_begins_where_it_may_and_is_found_there_again() {
 fn a_memory_with_something_else_in_it_does_not_become_a_heap() {
     let memory = Memory::new(2);
     let received = OpenOptions { made_here: false, ..memory.options() };
-    let open = || SharedHeap::open(&memory, received).map(drop);
+    let open = || Session::open(&memory, received).map(drop);
     memory.words[WORDS_PER_PAGE].store(7, Relaxed);
     assert_eq!(open(), Ok(()));
     memory.words[WORDS_PER_PAGE - 1].store(7, Relaxed);

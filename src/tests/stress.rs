@@ -22,7 +22,7 @@ use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, HEADER, PAGE, Search, UNIT, Words};
 use crate::process::rows::LARGEST as LARGEST_KEPT;
 use crate::process::sync::{Mutex, lock};
-use crate::session::{Bytes, OpenOptions, SharedHeap};
+use crate::session::{Bytes, OpenOptions, Session};
 use crate::tests::fixture::{Random, WORDS_PER_PAGE};
 use crate::tests::js_cache::JsCache;
 
@@ -167,7 +167,7 @@ impl Bytes for Seen<'_> {
 struct Handle<'m> {
     memory: &'m Memory,
     /// None for a moment, between closing and opening again.
-    heap: Option<SharedHeap<Seen<'m>>>,
+    heap: Option<Session<Seen<'m>>>,
     name: u64,
     random: Random,
     live: Vec<(u32, u32)>,
@@ -183,16 +183,16 @@ impl<'m> Handle<'m> {
     fn reopen(&mut self) {
         self.heap = None;
         let (memory, pages) = (self.memory, Cell::new(self.memory.pages.load(Relaxed)));
-        let opened = SharedHeap::open(Seen { memory, pages }, memory.options());
+        let opened = Session::open(Seen { memory, pages }, memory.options());
         self.heap = Some(opened.expect("a heap"));
     }
 
-    fn heap(&self) -> &SharedHeap<Seen<'m>> {
+    fn heap(&self) -> &Session<Seen<'m>> {
         self.heap.as_ref().expect("an open heap")
     }
 
     /// Calls the heap, again when the memory had grown.
-    fn ask<T>(&self, call: impl Fn(&SharedHeap<Seen<'m>>) -> Result<T>) -> Result<T> {
+    fn ask<T>(&self, call: impl Fn(&Session<Seen<'m>>) -> Result<T>) -> Result<T> {
         loop {
             match call(self.heap()) {
                 Err(Fault::Stale) => self.heap().memory().refresh(),
@@ -325,7 +325,7 @@ impl<'m> Handle<'m> {
     }
 
     fn trim(&mut self) {
-        assert!(self.memory.is_settled(&self.ask(SharedHeap::trim)));
+        assert!(self.memory.is_settled(&self.ask(Session::trim)));
     }
 
     fn give(&mut self) {
@@ -342,7 +342,7 @@ impl<'m> Handle<'m> {
     }
 
     fn look(&mut self) {
-        let listed = self.ask(SharedHeap::blocks);
+        let listed = self.ask(Session::blocks);
         let listed = listed.expect("a sound heap");
         for &(block, byte_length) in &self.live {
             let found = listed.binary_search_by_key(&block, |block| block.pointer);
@@ -355,7 +355,7 @@ impl<'m> Handle<'m> {
             0 => self.grow(),
             1 => self.look(),
             2 => self.reopen(),
-            3 => assert!(self.memory.is_settled(&self.ask(SharedHeap::rest))),
+            3 => assert!(self.memory.is_settled(&self.ask(Session::rest))),
             4 | 5 => self.trim(),
             6 => self.malloc_and_free_many(),
             7..10 => self.resize(),
@@ -367,7 +367,7 @@ impl<'m> Handle<'m> {
     }
 
     fn assert_empty(&mut self) {
-        let stats = self.ask(SharedHeap::stats).expect("a sound heap");
+        let stats = self.ask(Session::stats).expect("a sound heap");
         assert_eq!((stats.used_bytes, stats.block_count, stats.cached_bytes), (0, 0, 0));
     }
 }

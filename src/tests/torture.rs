@@ -17,7 +17,7 @@ use crate::fault::{Fault, Result};
 use crate::heap::{GRAIN, HEADER, Heap, Search};
 use crate::process::live_blocks::DIGIT_COUNT;
 use crate::process::rows::LARGEST;
-use crate::session::{Bytes as _, OpenOptions, SharedHeap};
+use crate::session::{Bytes as _, OpenOptions, Session};
 use crate::tests::file::{Pages, TestFile, WISH};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
@@ -32,7 +32,7 @@ const NAMES: u16 = 8;
 
 /// A thread that uses the heap.
 struct User {
-    heap: SharedHeap<Pages>,
+    heap: Session<Pages>,
     random: Random,
     live: Vec<u32>,
 }
@@ -41,7 +41,7 @@ impl User {
     fn attach(path: &Path, seed: u64) -> Self {
         let attachment = attach(path, WISH).expect("a file");
         let pages = Pages::new(attachment.pages());
-        let heap = SharedHeap::attach(pages, attachment).expect("a heap");
+        let heap = Session::attach(pages, attachment).expect("a heap");
         Self { heap, random: Random(seed), live: Vec::new() }
     }
 
@@ -54,7 +54,7 @@ impl User {
             made_here: false,
             debug: false,
         };
-        let heap = SharedHeap::open(memory, options).expect("a heap");
+        let heap = Session::open(memory, options).expect("a heap");
         Self { heap, random: Random(seed), live: Vec::new() }
     }
 
@@ -69,7 +69,7 @@ impl User {
     }
 
     /// Calls the heap, again when the memory had grown.
-    fn ask<T>(&self, call: impl Fn(&SharedHeap<Pages>) -> Result<T>) -> Result<T> {
+    fn ask<T>(&self, call: impl Fn(&Session<Pages>) -> Result<T>) -> Result<T> {
         loop {
             match call(&self.heap) {
                 Err(Fault::Stale) => {
@@ -192,9 +192,9 @@ impl User {
             52..56 => self.resize(),
             56..60 => self.name(),
             60..61 => drop(self.ask(|heap| heap.recover()).expect("a heap")),
-            61..62 => drop(self.ask(SharedHeap::stats).expect("a heap")),
-            62..63 => self.ask(SharedHeap::rest).expect("a heap"),
-            63..64 => drop(self.ask(SharedHeap::trim).expect("a heap")),
+            61..62 => drop(self.ask(Session::stats).expect("a heap")),
+            62..63 => self.ask(Session::rest).expect("a heap"),
+            63..64 => drop(self.ask(Session::trim).expect("a heap")),
             64..66 => {
                 let before = self.live.len();
                 for _ in 0..self.random.below(200) {
@@ -299,14 +299,14 @@ fn fault_of(path: &Path) -> Option<String> {
         Err(refusal) => return Some(format!("{refusal:?}")),
     };
     let pages = Pages::new(attachment.pages());
-    let heap = match SharedHeap::attach(pages, attachment) {
+    let heap = match Session::attach(pages, attachment) {
         Ok(heap) => heap,
         Err(fault) => return Some(format!("attach: {fault:?}")),
     };
     examine(&heap).err()
 }
 
-fn examine(heap: &SharedHeap<Pages>) -> core::result::Result<(), String> {
+fn examine(heap: &Session<Pages>) -> core::result::Result<(), String> {
     let told = |what: &str| {
         let what = what.to_owned();
         move |fault: Fault| format!("{what}: {fault:?}")
@@ -420,11 +420,11 @@ fn is_killed_placing(path: &Path, steps: u64) -> bool {
 fn a_word_refers_to_a_block_iff_that_is_live_wherever_its_process_is_killed() {
     let file = TestFile::new("placing");
     let user = User::attach(&file.0, 1);
-    let place = |heap: &SharedHeap<Pages>| heap.place(&[0], 16, GRAIN, &SLOT, Search::Quick);
+    let place = |heap: &Session<Pages>| heap.place(&[0], 16, GRAIN, &SLOT, Search::Quick);
     let slot = user.ask(place).expect("a block");
     let mut steps = 1;
     while is_killed_placing(&file.0, steps) {
-        let blocks = user.ask(SharedHeap::blocks).expect("a heap").len() - 1;
+        let blocks = user.ask(Session::blocks).expect("a heap").len() - 1;
         let pointer = user.word(slot).swap(0, Relaxed);
         assert_eq!(blocks, usize::from(pointer != 0), "killed at step {steps}");
         if pointer != 0 {
