@@ -186,7 +186,7 @@ impl<'m> Heap<'m> {
     pub(super) fn are_records(&self, segment: &Segment<'m>, units: Range<u32>) -> bool {
         units == self.map_units(segment)
             || units == self.superblock_units()
-            || self.row_units() == Ok(Some(units))
+            || self.grain_table_units() == Ok(Some(units))
     }
 
     // The units of a segment's map, and of the superblock if that lies before it.

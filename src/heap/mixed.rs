@@ -2,13 +2,13 @@
 //! place of new spans, which would leave free blocks of lengths that nobody asks for.
 //!
 //! ```text
-//! table   a row for each unit: [its grains in use | its grains that begin a block], a bit for each
+//! table   an entry a unit: [its grains in use | its grains that begin a block], a bit for each
 //! grain   16 bytes, from 8 bytes behind a multiple of 16 on, so that a block begins with its header
 //! ```
 //!
 //! Free grains that lie side by side are one gap, and free runs between mixed units belong to it. A
-//! unit none of whose grains is in use is part of a free run again. The map has a check on the row
-//! of each mixed unit: a row that was written over is never believed. The table is there while
+//! unit none of whose grains is in use is part of a free run again. The map has a check on the entry
+//! of each mixed unit: an entry that was written over is never believed. The table is there while
 //! there are mixed units.
 
 use core::ops::Range;
@@ -21,17 +21,17 @@ use super::unit_kind::UnitKind;
 use super::words::Words;
 use crate::fault::{Fault, Result};
 
-/// Grains of a unit: the bits of half a row.
+/// Grains of a unit: the bits of half an entry.
 const GRAINS: u32 = u64::BITS;
 const _: () = assert!(GRAINS == UNIT / GRAIN);
-/// Words of a row.
-const ROW_WORDS: u32 = 4;
+/// Words of an entry.
+const ENTRY_WORDS: u32 = 4;
 
 /// A block in mixed units.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixed<'m> {
     segment: Segment<'m>,
-    rows: Rows<'m>,
+    table: GrainTable<'m>,
     /// Its first grain, counted from the memory's start.
     start: u32,
     grains: u32,
@@ -55,26 +55,26 @@ impl Mixed<'_> {
 
 /// Which grains of a unit are in use, and which begin a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct GrainBits {
     used: u64,
     starts: u64,
 }
 
-impl Row {
+impl GrainBits {
     fn of_words(words: [u32; 4]) -> Self {
         let [used, starts] =
             [0, 2].map(|low| u64::from(words[low]) | u64::from(words[low + 1]) << 32);
         Self { used, starts }
     }
 
-    // Differs when one word of the row does, but for one case in 2^22.
+    // Differs when one word of the entry does, but for one case in 2^22.
     const fn check(&self) -> u32 {
         let mixed = self.used.wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ self.starts.wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(17);
         (mixed.wrapping_mul(0x94d0_49bb_1331_11eb) >> UnitKind::CHECK_SHIFT) as u32
     }
 
-    // What the map has of the row.
+    // What the map has of the entry.
     fn kind(&self) -> UnitKind {
         match self.is_free() {
             true => UnitKind::Inside,
@@ -122,7 +122,7 @@ pub const fn room_in(gap: &Range<u32>) -> u32 {
     end.saturating_sub(gap.start)
 }
 
-/// The part of `grains` that lies in a unit, as bits of its row.
+/// The part of `grains` that lies in a unit, as bits of its entry.
 const fn bits_in(unit: u32, grains: &Range<u32>) -> u64 {
     let first = unit * GRAINS;
     let start = grains.start.saturating_sub(first);
@@ -137,49 +137,50 @@ const fn units_of(grains: &Range<u32>) -> Range<u32> {
 
 /// The table.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'m> {
+pub struct GrainTable<'m> {
     words: Words<'m>,
-    /// The word that the row of unit 0 begins at.
+    /// The word that the entry of unit 0 begins at.
     first: u32,
-    /// How many rows there are.
+    /// How many entries there are.
     count: u32,
 }
 
-impl Rows<'_> {
-    /// The row of a mixed unit.
+impl GrainTable<'_> {
+    /// The entry of a mixed unit.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`] when it is none, or its row was written over.
-    pub fn read(&self, segment: &Segment<'_>, unit: u32) -> Result<Row> {
-        let row = self.any_row(unit)?;
-        let sound =
-            !row.is_free() && row.starts & !row.used == 0 && segment.is(unit, row.kind())?;
-        if sound { Ok(row) } else { Err(Fault::Corrupted) }
+    /// [`Fault::Corrupted`] when it is none, or its entry was written over.
+    pub fn read(&self, segment: &Segment<'_>, unit: u32) -> Result<GrainBits> {
+        let entry = self.any_entry(unit)?;
+        let sound = !entry.is_free()
+            && entry.starts & !entry.used == 0
+            && segment.is(unit, entry.kind())?;
+        if sound { Ok(entry) } else { Err(Fault::Corrupted) }
     }
 
-    /// The row of any unit.
+    /// The entry of any unit.
     ///
     /// # Errors
     /// [`Fault::Corrupted`] when it has none.
-    fn any_row(&self, unit: u32) -> Result<Row> {
+    fn any_entry(&self, unit: u32) -> Result<GrainBits> {
         let mut words = [0; 4];
         let first = self.index_of(unit)?;
         for (word, index) in words.iter_mut().zip(first..) {
             *word = self.words.get(index)?;
         }
-        Ok(Row::of_words(words))
+        Ok(GrainBits::of_words(words))
     }
 
-    fn write(&self, segment: &Segment<'_>, unit: u32, row: Row) -> Result<()> {
-        let halves = [row.used, row.used >> 32, row.starts, row.starts >> 32];
+    fn write(&self, segment: &Segment<'_>, unit: u32, entry: GrainBits) -> Result<()> {
+        let halves = [entry.used, entry.used >> 32, entry.starts, entry.starts >> 32];
         for (half, index) in halves.into_iter().zip(self.index_of(unit)?..) {
             self.words.set(index, half as u32)?;
         }
-        segment.set_kind(unit, row.kind())
+        segment.set_kind(unit, entry.kind())
     }
 
     fn index_of(&self, unit: u32) -> Result<u32> {
-        if unit < self.count { Ok(self.first + unit * ROW_WORDS) } else { Err(Fault::Corrupted) }
+        if unit < self.count { Ok(self.first + unit * ENTRY_WORDS) } else { Err(Fault::Corrupted) }
     }
 }
 
@@ -236,49 +237,49 @@ impl<'m> Heap<'m> {
     ///
     /// # Errors
     /// [`Fault::Corrupted`].
-    pub fn rows(&self) -> Result<Option<Rows<'m>>> {
-        let Some(units) = self.row_units()? else { return Ok(None) };
+    pub fn grain_table(&self) -> Result<Option<GrainTable<'m>>> {
+        let Some(units) = self.grain_table_units()? else { return Ok(None) };
         let table = UnitKind::Table { units: units.end - units.start };
         if !self.own_segment(units.start)?.is(units.start, table)? {
             return Err(Fault::Corrupted);
         }
         let first = units.start * WORDS_PER_UNIT;
-        Ok(Some(Rows { words: self.words, first, count: (units.end - units.start) * GRAINS }))
+        Ok(Some(GrainTable { words: self.words, first, count: (units.end - units.start) * GRAINS }))
     }
 
     /// The units of the table, if there is one. It has as many as the memory may have pages.
     ///
     /// # Errors
     /// [`Fault::Corrupted`].
-    pub(super) fn row_units(&self) -> Result<Option<Range<u32>>> {
-        let start = self.field(field::ROWS)?;
+    pub(super) fn grain_table_units(&self) -> Result<Option<Range<u32>>> {
+        let start = self.field(field::GRAIN_TABLE)?;
         let pages = self.field(field::MAXIMUM)?;
         let sound = start == 0 || self.may_be_mixed()?;
-        if !sound || self.field(field::ROWS_CHECK)? != !start {
+        if !sound || self.field(field::GRAIN_TABLE_CHECK)? != !start {
             return Err(Fault::Corrupted);
         }
         Ok((start != 0).then_some(start..start.saturating_add(pages)))
     }
 
-    fn set_rows(&self, start: u32) -> Result<()> {
-        self.set_field(field::ROWS, start)?;
-        self.set_field(field::ROWS_CHECK, !start)
+    fn set_grain_table(&self, start: u32) -> Result<()> {
+        self.set_field(field::GRAIN_TABLE, start)?;
+        self.set_field(field::GRAIN_TABLE_CHECK, !start)
     }
 
-    fn make_rows(&self) -> Result<Rows<'m>> {
+    fn make_grain_table(&self) -> Result<GrainTable<'m>> {
         let units = self.field(field::MAXIMUM)?;
         let (segment, start) = self.take_run(units, 1, Search::Quick)?;
         for word in start * WORDS_PER_UNIT..(start + units) * WORDS_PER_UNIT {
             self.words.set_unused(word, 0)?;
         }
         segment.set_kind(start, UnitKind::Table { units })?;
-        self.set_rows(start)?;
-        self.rows()?.ok_or(Fault::Corrupted)
+        self.set_grain_table(start)?;
+        self.grain_table()?.ok_or(Fault::Corrupted)
     }
 
     // Frees the table when there is no mixed unit.
-    fn free_unused_rows(&self) -> Result<()> {
-        let Some(units) = self.row_units()? else { return Ok(()) };
+    fn free_unused_grain_table(&self) -> Result<()> {
+        let Some(units) = self.grain_table_units()? else { return Ok(()) };
         for segment in self.segments()? {
             let segment = segment?;
             let mut unit = segment.start;
@@ -290,7 +291,7 @@ impl<'m> Heap<'m> {
             }
         }
         let segment = self.own_segment(units.start)?;
-        self.set_rows(0)?;
+        self.set_grain_table(0)?;
         segment.set_kind(units.start, UnitKind::Inside)?;
         self.free_run(&segment, units.start, units.end - units.start)
     }
@@ -303,29 +304,30 @@ impl<'m> Heap<'m> {
         if !self.may_be_mixed()? {
             return Err(Fault::OutOfMemory);
         }
-        let rows = match self.rows()? {
-            Some(rows) => rows,
-            None => self.make_rows()?,
+        let table = match self.grain_table()? {
+            Some(table) => table,
+            None => self.make_grain_table()?,
         };
         let grains = byte_length.saturating_add(HEADER).div_ceil(GRAIN);
-        let Some(Fit { segment, grains, .. }) = self.find_gap(&rows, grains, align)? else {
-            self.free_unused_rows()?;
+        let Some(Fit { segment, grains, .. }) = self.find_gap(&table, grains, align)? else {
+            self.free_unused_grain_table()?;
             return Err(Fault::OutOfMemory);
         };
-        self.occupy(&rows, &segment, &grains)?;
-        let block = Mixed { segment, rows, start: grains.start, grains: grains.end - grains.start };
+        self.occupy(&table, &segment, &grains)?;
+        let block =
+            Mixed { segment, table, start: grains.start, grains: grains.end - grains.start };
         self.write_header(block.pointer(), byte_length, block.buffer_size())?;
         Ok(block.pointer())
     }
 
     // The shortest gap that is long enough: within a unit, or else over several.
-    fn find_gap(&self, rows: &Rows<'m>, grains: u32, align: u32) -> Result<Option<Fit<'m>>> {
+    fn find_gap(&self, table: &GrainTable<'m>, grains: u32, align: u32) -> Result<Option<Fit<'m>>> {
         let align = align.max(GRAIN) / GRAIN;
         let mut hunt = Hunt { grains, align, gap: 0..0, fit: None };
         if grains < GRAINS
             && let Some((segment, unit)) = self.unit_with_room(grains)?
         {
-            self.look_into(rows, &segment, unit, &mut hunt)?;
+            self.look_into(table, &segment, unit, &mut hunt)?;
             hunt.close(&segment);
         }
         if hunt.fit.is_some() {
@@ -338,7 +340,7 @@ impl<'m> Heap<'m> {
                 let (units, first) = (self.length_at(segment, unit)?, unit * GRAINS);
                 match segment.kind(unit)? {
                     UnitKind::Free { .. } => hunt.look(&segment, first..first + units * GRAINS),
-                    UnitKind::Mixed { .. } => self.look_into(rows, &segment, unit, &mut hunt)?,
+                    UnitKind::Mixed { .. } => self.look_into(table, &segment, unit, &mut hunt)?,
                     _ => {}
                 }
                 unit += units;
@@ -370,25 +372,32 @@ impl<'m> Heap<'m> {
 
     fn look_into(
         &self,
-        rows: &Rows<'m>,
+        table: &GrainTable<'m>,
         segment: &Segment<'m>,
         unit: u32,
         hunt: &mut Hunt<'m>,
     ) -> Result<()> {
-        for gap in rows.read(segment, unit)?.gaps() {
+        for gap in table.read(segment, unit)?.gaps() {
             hunt.look(segment, unit * GRAINS + gap.start..unit * GRAINS + gap.end);
         }
         Ok(())
     }
 
     // Marks free grains as those of a block.
-    fn occupy(&self, rows: &Rows<'m>, segment: &Segment<'m>, grains: &Range<u32>) -> Result<()> {
+    fn occupy(
+        &self,
+        table: &GrainTable<'m>,
+        segment: &Segment<'m>,
+        grains: &Range<u32>,
+    ) -> Result<()> {
         let units = units_of(grains);
         let mut unit = units.start;
         while unit < units.end {
             let length = self.length_at(*segment, unit)?.min(units.end - unit);
             if let UnitKind::Free { .. } = segment.kind(unit)? {
-                if (unit..unit + length).any(|unit| rows.any_row(unit) != Ok(Row::default())) {
+                if (unit..unit + length)
+                    .any(|unit| table.any_entry(unit) != Ok(GrainBits::default()))
+                {
                     return Err(Fault::Corrupted);
                 }
                 self.take_run_at(segment, unit, length)?;
@@ -396,12 +405,12 @@ impl<'m> Heap<'m> {
             unit += length;
         }
         for unit in units {
-            let mut row = rows.any_row(unit)?;
-            row.used |= bits_in(unit, grains);
+            let mut entry = table.any_entry(unit)?;
+            entry.used |= bits_in(unit, grains);
             if unit == grains.start / GRAINS {
-                row.starts |= 1 << (grains.start % GRAINS);
+                entry.starts |= 1 << (grains.start % GRAINS);
             }
-            rows.write(segment, unit, row)?;
+            table.write(segment, unit, entry)?;
         }
         Ok(())
     }
@@ -411,20 +420,20 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::Corrupted`].
     pub(super) fn free_mixed(&self, block: &Mixed<'m>) -> Result<()> {
-        let Mixed { segment, rows, start, .. } = block;
+        let Mixed { segment, table, start, .. } = block;
         let grains = *start..block.end();
         let mut is_any_free = false;
         for unit in units_of(&grains) {
-            let row = rows.read(segment, unit)?;
+            let entry = table.read(segment, unit)?;
             let bits = bits_in(unit, &grains);
-            let row = Row { used: row.used & !bits, starts: row.starts & !bits };
-            rows.write(segment, unit, row)?;
-            if row.is_free() {
+            let entry = GrainBits { used: entry.used & !bits, starts: entry.starts & !bits };
+            table.write(segment, unit, entry)?;
+            if entry.is_free() {
                 is_any_free = true;
                 self.free_run(segment, unit, 1)?;
             }
         }
-        if is_any_free { self.free_unused_rows() } else { Ok(()) }
+        if is_any_free { self.free_unused_grain_table() } else { Ok(()) }
     }
 
     /// The block that begins at grain `start` of mixed units, its header unread.
@@ -432,27 +441,27 @@ impl<'m> Heap<'m> {
     /// # Errors
     /// [`Fault::NeverAllocated`] when there is none, [`Fault::Corrupted`].
     pub(super) fn mixed_at(&self, segment: Segment<'m>, start: u32) -> Result<Mixed<'m>> {
-        let rows = self.rows()?.ok_or(Fault::Corrupted)?;
+        let table = self.grain_table()?.ok_or(Fault::Corrupted)?;
         if !self.is_mixed(&segment, start)? {
             return Err(Fault::NeverAllocated);
         }
         let (mut unit, at) = (start / GRAINS, start % GRAINS);
-        let mut row = rows.read(&segment, unit)?;
-        if row.starts >> at & 1 == 0 {
+        let mut entry = table.read(&segment, unit)?;
+        if entry.starts >> at & 1 == 0 {
             return Err(Fault::NeverAllocated);
         }
         // The first grain is that of a start.
-        let first = Row { starts: row.starts & !(1 << at), ..row };
+        let first = GrainBits { starts: entry.starts & !(1 << at), ..entry };
         let mut end = start + first.rest_of(at);
         while end.is_multiple_of(GRAINS) {
             unit += 1;
-            row = rows.read(&segment, unit)?;
-            match row.rest_of(0) {
+            entry = table.read(&segment, unit)?;
+            match entry.rest_of(0) {
                 0 => return Err(Fault::Corrupted),
                 more => end += more,
             }
         }
-        Ok(Mixed { segment, rows, start, grains: end - start })
+        Ok(Mixed { segment, table, start, grains: end - start })
     }
 
     // Whether a grain lies in a mixed unit.
@@ -493,12 +502,12 @@ impl<'m> Heap<'m> {
     }
 
     fn misplaced_mixed(&self, segment: &Segment<'m>, pointer: u32) -> Result<Fault> {
-        let rows = self.rows()?.ok_or(Fault::Corrupted)?;
+        let table = self.grain_table()?.ok_or(Fault::Corrupted)?;
         let grain = pointer.saturating_sub(HEADER) / GRAIN;
         if !self.is_mixed(segment, grain)? {
             return Ok(Fault::NeverAllocated);
         }
-        let used = rows.read(segment, grain / GRAINS)?.used >> (grain % GRAINS) & 1 != 0;
+        let used = table.read(segment, grain / GRAINS)?.used >> (grain % GRAINS) & 1 != 0;
         Ok(if used { Fault::InsideBlock } else { Fault::NeverAllocated })
     }
 }

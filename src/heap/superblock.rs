@@ -59,9 +59,9 @@ pub mod field {
     /// The complement of [`UNITS`]: how much a heap keeps and grows follows from them.
     pub const UNITS_CHECK: u32 = 8;
     /// The first unit of the table of mixed units; 0 for none.
-    pub const ROWS: u32 = 9;
-    /// The complement of [`ROWS`].
-    pub const ROWS_CHECK: u32 = 10;
+    pub const GRAIN_TABLE: u32 = 9;
+    /// The complement of [`GRAIN_TABLE`].
+    pub const GRAIN_TABLE_CHECK: u32 = 10;
     /// One bit a bin: set iff the bin holds a run.
     pub const BIN_BITMAP: u32 = 11;
     /// First unit of the first run of each bin; 0 for none.
@@ -173,7 +173,7 @@ impl<'m> Heap<'m> {
         self.set_field(field::BUILD, self.own_build())?;
         self.set_field(field::OWNERSHIP, if owns_all { ALL_PAGES } else { OWN_PAGES })?;
         self.set_field(field::MAXIMUM, maximum)?;
-        self.set_field(field::ROWS_CHECK, !0)?;
+        self.set_field(field::GRAIN_TABLE_CHECK, !0)?;
         self.set_total_units(0)
     }
 

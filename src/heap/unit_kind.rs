@@ -43,7 +43,7 @@ pub enum UnitKind {
     Mixed {
         /// Grains of the longest block that fits into one of its gaps.
         room: u32,
-        /// On the row of the unit in the table of mixed units.
+        /// On the entry of the unit in the table of mixed units.
         check: u32,
     },
     /// The first of `units` units that the heap's own records take.

@@ -105,7 +105,7 @@ impl<'m> Check<'m, '_> {
     fn segments(&mut self) -> Result<Vec<Segment<'m>>> {
         let heap = self.heap;
         self.require(heap.owns_all().is_ok(), heap.superblock + field::OWNERSHIP);
-        self.require(heap.rows().is_ok(), heap.superblock + field::ROWS);
+        self.require(heap.grain_table().is_ok(), heap.superblock + field::GRAIN_TABLE);
         let count = heap.segment_count()?;
         let mut segments = Vec::new();
         for index in 0..count {
@@ -201,8 +201,8 @@ impl<'m> Check<'m, '_> {
     }
 
     fn mixed(&mut self, segment: Segment<'m>, unit: u32) -> Result<u32> {
-        let row = self.heap.rows()?.ok_or(Fault::Corrupted)?.read(&segment, unit)?;
-        for at in row.starts() {
+        let entry = self.heap.grain_table()?.ok_or(Fault::Corrupted)?.read(&segment, unit)?;
+        for at in entry.starts() {
             let block = self.heap.mixed_at(segment, unit * (UNIT / GRAIN) + at)?;
             let (pointer, size) = (block.pointer(), block.buffer_size());
             let (byte_length, found) = self.heap.read_header(pointer)?;

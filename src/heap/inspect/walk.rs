@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, Result};
 use crate::heap::measures::{GRAIN, HEADER, LISTED, UNIT};
-use crate::heap::mixed::{Row, room_in};
+use crate::heap::mixed::{GrainBits, room_in};
 use crate::heap::segment::Segment;
 use crate::heap::size_class::{CLASSES, DENSE_END};
 use crate::heap::span::Span;
@@ -41,8 +41,8 @@ pub struct Stats {
 pub(in crate::heap) enum Piece<'m> {
     Span(Span<'m>),
     Block(Block),
-    /// The blocks that begin in a mixed unit, and its row.
-    Mixed(Vec<Block>, Row),
+    /// The blocks that begin in a mixed unit, and its entry.
+    Mixed(Vec<Block>, GrainBits),
     /// First unit and length in units.
     Free(u32, u32),
     /// The heap's own records.
@@ -113,8 +113,8 @@ impl<'m> Heap<'m> {
                 stats.add_block(&block);
                 Ok(())
             }
-            Piece::Mixed(blocks, row) => {
-                stats.add_gaps(&row);
+            Piece::Mixed(blocks, entry) => {
+                stats.add_gaps(&entry);
                 blocks.iter().for_each(|block| stats.add_block(block));
                 Ok(())
             }
@@ -174,9 +174,9 @@ impl<'m> Heap<'m> {
                 Ok((length, Piece::Free(unit, length)))
             }
             UnitKind::Mixed { .. } => {
-                let rows = self.rows()?.ok_or(Fault::Corrupted)?;
-                let row = rows.read(&segment, unit)?;
-                Ok((1, Piece::Mixed(self.blocks_of(segment, unit, &row)?, row)))
+                let table = self.grain_table()?.ok_or(Fault::Corrupted)?;
+                let entry = table.read(&segment, unit)?;
+                Ok((1, Piece::Mixed(self.blocks_of(segment, unit, &entry)?, entry)))
             }
             UnitKind::Table { units } if 0 < units && units <= segment.end - unit => {
                 Ok((units, Piece::Table))
@@ -186,13 +186,13 @@ impl<'m> Heap<'m> {
     }
 
     // The blocks that begin in a mixed unit.
-    fn blocks_of(&self, segment: Segment<'m>, unit: u32, row: &Row) -> Result<Vec<Block>> {
+    fn blocks_of(&self, segment: Segment<'m>, unit: u32, entry: &GrainBits) -> Result<Vec<Block>> {
         let block = |at| {
             let found = self.mixed_at(segment, unit * (UNIT / GRAIN) + at)?;
             let (pointer, buffer_size) = (found.pointer(), found.buffer_size());
             Ok(Block { pointer, byte_length: self.mixed_length(&found)?, buffer_size })
         };
-        row.starts().map(block).collect()
+        entry.starts().map(block).collect()
     }
 
     pub(super) fn each_slot(&self, span: &Span<'m>, mut visit: impl FnMut(Slot)) -> Result<()> {
@@ -230,8 +230,8 @@ impl Stats {
         self.block_count += 1;
     }
 
-    fn add_gaps(&mut self, row: &Row) {
-        for gap in row.gaps() {
+    fn add_gaps(&mut self, entry: &GrainBits) {
+        for gap in entry.gaps() {
             let request = (room_in(&gap) * GRAIN).saturating_sub(HEADER);
             self.add_free((gap.end - gap.start) * GRAIN, request);
         }

@@ -231,7 +231,7 @@ impl Case {
             let Segment { start, limit, map, .. } = segment.expect("a segment");
             ranges.push((map, limit - start));
         }
-        if let Some(units) = heap.row_units().expect("a table") {
+        if let Some(units) = heap.grain_table_units().expect("a table") {
             ranges.push((units.start * WORDS_PER_UNIT, (units.end - units.start) * WORDS_PER_UNIT));
         }
         for span in spans(&heap) {

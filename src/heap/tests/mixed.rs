@@ -71,13 +71,13 @@ fn nothing_is_left_of_mixed_units_when_their_blocks_are_freed() {
     let runs = heap.free_runs().unwrap();
     let mut random = Random(1);
     let mut blocks: Vec<_> = (0..40).map(|_| take(&heap, 1 + random.below(900))).collect();
-    assert!(heap.row_units().unwrap().is_some());
+    assert!(heap.grain_table_units().unwrap().is_some());
     while !blocks.is_empty() {
         let block = blocks.swap_remove(random.below(blocks.len() as u32) as usize);
         heap.free(block).unwrap();
         assert_eq!(heap.free(block), Err(Fault::NeverAllocated));
     }
-    assert_eq!((heap.free_runs().unwrap(), heap.row_units()), (runs, Ok(None)));
+    assert_eq!((heap.free_runs().unwrap(), heap.grain_table_units()), (runs, Ok(None)));
 }
 
 #[test]
@@ -131,12 +131,12 @@ fn a_row_that_was_written_over_is_never_believed() {
     for block in blocks.iter().step_by(3) {
         heap.free(*block).unwrap();
     }
-    let table = heap.row_units().unwrap().unwrap().start * WORDS_PER_UNIT;
+    let table = heap.grain_table_units().unwrap().unwrap().start * WORDS_PER_UNIT;
     let unit = blocks[1] / UNIT;
     let map = heap.own_segment(unit).unwrap().map_index(unit).unwrap();
     let places = (table + unit * 4..table + unit * 4 + 4)
         .chain([map])
-        .chain([field::ROWS, field::ROWS_CHECK].map(|at| GRAIN / 4 + at));
+        .chain([field::GRAIN_TABLE, field::GRAIN_TABLE_CHECK].map(|at| GRAIN / 4 + at));
     let sound = copy_of(&words);
     for (word, bit) in places.flat_map(|word| (0..32).map(move |bit| (word, bit))) {
         words[word as usize].fetch_xor(1 << bit, Relaxed);
@@ -153,7 +153,7 @@ fn a_table_without_a_row_is_never_believed() {
     let words = pages(PAGES);
     let heap = nearly_full(&words);
     take(&heap, 100);
-    let unit = heap.row_units().unwrap().unwrap().start;
+    let unit = heap.grain_table_units().unwrap().unwrap().start;
     heap.own_segment(unit).unwrap().set_kind(unit, UnitKind::Table { units: 0 }).unwrap();
     heap.set_field(field::MAXIMUM, 0).unwrap();
     let mut found = 0;

@@ -253,9 +253,9 @@ impl Shadow {
         let walked = self.heap().each_piece(|piece| {
             largest = largest.max(match piece {
                 Piece::Span(span) if span.free > 0 => span.geometry().stride - HEADER,
-                Piece::Mixed(_, row) => {
+                Piece::Mixed(_, entry) => {
                     let rooms =
-                        row.gaps().map(|gap| (room_in(&gap) * GRAIN).saturating_sub(HEADER));
+                        entry.gaps().map(|gap| (room_in(&gap) * GRAIN).saturating_sub(HEADER));
                     rooms.max().unwrap_or(0)
                 }
                 Piece::Free(_, units) if units >= LISTED => units * UNIT - GRAIN - HEADER,
