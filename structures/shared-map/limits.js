@@ -30,7 +30,7 @@ const SWEPT = 2
 /** The shards of a map that has limits, or whose entries expire. */
 export class Limited extends Shards {
   /** Whether an entry was taken out that nobody asked for: what was found before may be gone. */
-  isMoved = false
+  hasDiscarded = false
   /** An entry that is to be replaced, and its shard: it is not evicted, as it stays when there is no room. */
   #replaced = 0
   #replacedIn = 0
@@ -72,7 +72,7 @@ export class Limited extends Shards {
 
   /** Notes which entry, 0 for none, is to be replaced, and that none was taken out since. */
   beginReplacing(shard, entry) {
-    this.isMoved = false
+    this.hasDiscarded = false
     this.#replaced = entry
     this.#replacedIn = entry === 0 ? 0 : shard
   }
@@ -163,7 +163,7 @@ export class Limited extends Shards {
   /** Takes an entry out, and counts that; returns the bytes of its block. */
   discard(shard, link, entry, counter) {
     const freed = this.lengthOf(entry)
-    this.isMoved = true
+    this.hasDiscarded = true
     this.unlink(shard, link, entry)
     this.floats[(shard + counter) >>> 1] += 1
     return freed

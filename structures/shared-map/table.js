@@ -340,7 +340,7 @@ export class Table extends Limited {
     this.#take(shard)
     const length = this.lengthOf(this.words[shard + FRESH] >>> 2)
     if (length > least) this.#makeRoomFor(shard, entry, length)
-    return entry === 0 || !this.isMoved ? entry : this.findLocked(shard)
+    return entry === 0 || !this.hasDiscarded ? entry : this.findLocked(shard)
   }
 
   // The first buckets too, if there are none.
