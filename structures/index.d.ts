@@ -254,7 +254,7 @@ export class Channel<T = any> {
 
   /**
    * Sends a message without putting the thread to sleep. Bytes are those of the moment of the call. The thread stays alive until the
-   * promise is settled. What it sends while this one waits for room may come first.
+   * promise is settled. What the same thread sends while this one waits for room may come first.
    *
    * @param message
    * @param options

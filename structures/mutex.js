@@ -1,4 +1,5 @@
-// A lock that no thread takes with it when it ends: the next one gets it, and is told. What it guards is the user's.
+// A lock that no thread takes with it when it ends: the next one gets it, and is told. What it guards is the user's. index.d.ts
+// says what each method takes, returns and throws.
 
 import { dispose } from '../lib/engine.js'
 import { invalidArgType, notLocked, timedOut } from '../lib/errors.js'
@@ -58,16 +59,7 @@ export class Mutex extends Structure {
     unlocksOf = (mutex) => mutex.#unlocks
   }
 
-  /**
-   * Takes the lock; the thread sleeps until it can be had.
-   *
-   * @param {object} [options]
-   * @param {number} [options.timeout] milliseconds, for ever when left out
-   * @returns {'locked' | 'ownerDied'} 'ownerDied' when the thread that held it has ended meanwhile
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
-   * @throws {Error} ERR_TIMED_OUT, ERR_DEADLOCK when this thread holds it, ERR_NOT_A_STRUCTURE when it was destroyed
-   */
+  /** Takes the lock; the thread sleeps until it can be had. */
   lock(options) {
     const timeout = options === undefined ? undefined : checkWait(options).timeout
     checkAlive(this)
@@ -76,26 +68,13 @@ export class Mutex extends Structure {
     return outcome
   }
 
-  /**
-   * Takes the lock if it can be had at once.
-   *
-   * @returns {'locked' | 'ownerDied' | false} false when a thread holds it, this one included
-   * @throws {Error} ERR_NOT_A_STRUCTURE when it was destroyed
-   */
+  /** Takes the lock if it can be had at once. */
   tryLock() {
     checkAlive(this)
     return tryLock(this.#words, LOCK)
   }
 
-  /**
-   * Takes the lock without putting the thread to sleep. It waits for other tasks of this thread too, and keeps the thread alive.
-   *
-   * @param {object} [options]
-   * @param {number} [options.timeout] milliseconds, for ever when left out
-   * @param {AbortSignal} [options.signal] ends the wait
-   * @returns {Promise<'locked' | 'ownerDied'>} rejected with ERR_INVALID_ARG_TYPE, ERR_OUT_OF_RANGE, ERR_TIMED_OUT,
-   * ERR_NOT_A_STRUCTURE, or the signal's reason
-   */
+  /** Takes the lock without putting the thread to sleep. It waits for other tasks of this thread too. */
   async lockAsync(options) {
     const wait = checkWait(options)
     wait.signal?.throwIfAborted()
@@ -103,37 +82,19 @@ export class Mutex extends Structure {
     return lockAsync(this.#words, LOCK, this.#line, wait, late)
   }
 
-  /**
-   * Gives the lock up.
-   *
-   * @throws {Error} ERR_NOT_LOCKED when this thread does not hold it, ERR_NOT_A_STRUCTURE when it was destroyed
-   */
+  /** Gives the lock up. */
   unlock() {
     checkAlive(this)
     unlock(this.#words, LOCK)
     this.#unlocks++
   }
 
-  /**
-   * Takes the lock for as long as a scope, with `using`.
-   *
-   * @param {object} [options] of lock()
-   * @returns {Disposable & { ownerDied: boolean }} disposing of it gives the lock up, once
-   * @throws {Error} as lock() does
-   */
+  /** Takes the lock for as long as a scope, with `using`. */
   acquire(options) {
     return new Guard(this, options)
   }
 
-  /**
-   * Takes the lock for as long as a function runs; until its promise is settled, when it returns one.
-   *
-   * @param {(outcome: 'locked' | 'ownerDied') => unknown} run
-   * @param {object} [options] of lock()
-   * @returns {unknown} what it returns
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {Error} as lock() does, and what it throws; ERR_NOT_LOCKED when it has given the lock up and thrown nothing
-   */
+  /** Takes the lock for as long as a function runs; until its promise is settled, when it returns one. */
   withLock(run, options) {
     if (typeof run !== 'function') throw invalidArgType('run', 'a function', run)
     const outcome = this.lock(options)

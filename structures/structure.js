@@ -133,15 +133,7 @@ export class Structure {
     }
   }
 
-  /**
-   * Makes one.
-   *
-   * @param {import('../index.js').LocalSharedMemory} memory
-   * @param {object} [options]
-   * @returns {Structure}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Makes one. */
   static create(memory, options) {
     checkSharedMemory(memory)
     const plan = this.plan(options)
@@ -150,31 +142,12 @@ export class Structure {
     return withNewBlock(discarding, write, (ptr) => new this(memory, ptr))
   }
 
-  /**
-   * The one at a pointer, which another thread may have sent.
-   *
-   * @param {import('../index.js').LocalSharedMemory} memory
-   * @param {number} ptr pointer
-   * @returns {Structure}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
-   * @throws {Error} ERR_INVALID_POINTER, ERR_NOT_A_STRUCTURE, ERR_STRUCTURE_MISMATCH
-   */
+  /** The one at a pointer, which another thread may have sent. */
   static at(memory, ptr) {
     return new this(memory, ptr)
   }
 
-  /**
-   * The one of a name, made if there is none: the same one for all threads that ask, at the same moment too.
-   *
-   * @param {import('../index.js').LocalSharedMemory} memory
-   * @param {string} name 1 to 256 characters, of a root
-   * @param {object} [options] those that it was made with, if there is one
-   * @returns {Structure}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   * @throws {Error} ERR_INVALID_POINTER, ERR_NOT_A_STRUCTURE, ERR_STRUCTURE_MISMATCH
-   */
+  /** The one of a name, made if there is none: the same for all threads that ask, at the same moment too. */
   static open(memory, name, options) {
     checkSharedMemory(memory)
     checkName(name)
@@ -230,22 +203,17 @@ export class Structure {
     }
   }
 
-  /** @returns {import('../index.js').LocalSharedMemory} the memory that it lies in */
+  /** The memory that it lies in. */
   get memory() {
     return this.#memory
   }
 
-  /** @returns {number} pointer to its block, for at() in another thread */
+  /** Pointer to its block, for at() in another thread. */
   get ptr() {
     return this.#ptr
   }
 
-  /**
-   * Frees every byte of it and takes its names away. Nobody may use it while this runs; whoever does so afterwards, in any
-   * thread, gets ERR_NOT_A_STRUCTURE.
-   *
-   * @throws {Error} ERR_NOT_A_STRUCTURE when it was destroyed before; ERR_HEAP_CORRUPTED
-   */
+  /** Frees every byte of it and takes its names away. */
   destroy() {
     checkAlive(this)
     remove(this.#memory, this.#ptr, this.#identity >>> 0)

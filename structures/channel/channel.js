@@ -1,5 +1,5 @@
 // Messages from any thread to any other: a queue of bounded length in one block of the heap. ring.js has the protocol; this file
-// has what a user calls, and the waiting.
+// has what a user calls, and the waiting. ../index.d.ts says what each method takes, returns and throws.
 
 import {
   channelClosed,
@@ -68,24 +68,18 @@ export class Channel extends Structure {
   #isHeldUp = false
   #capacity = this.#words.length * WORD - RING * WORD - RECORD_HEADER
 
-  /** @returns {number} the bytes that a message may have at the most */
+  /** The bytes that a message may have at the most. */
   get capacity() {
     return this.#capacity
   }
 
-  /** @returns {boolean} whether nothing can be sent any more */
+  /** Whether nothing can be sent any more. */
   get closed() {
     checkAlive(this)
     return this.#ring.isClosedAt(Atomics.load(this.#words, TAIL))
   }
 
-  /**
-   * Sends a message; the thread sleeps until there is room for it.
-   *
-   * @param {unknown} message
-   * @param {object} [options]
-   * @param {number} [options.timeout] milliseconds, for ever when left out
-   */
+  /** Sends a message; the thread sleeps until there is room for it. */
   send(message, options) {
     const timeout = options === undefined ? undefined : checkWait(options).timeout
     try {
@@ -216,13 +210,7 @@ export class Channel extends Structure {
     return this.#ring.findRoom(byteLength)
   }
 
-  /**
-   * Receives a message; the thread sleeps until there is one.
-   *
-   * @param {object} [options]
-   * @param {number} [options.timeout] milliseconds, for ever when left out
-   * @returns {unknown} undefined once the channel is closed and empty
-   */
+  /** Receives a message; the thread sleeps until there is one. */
   receive(options) {
     const timeout = options === undefined ? undefined : checkWait(options).timeout
     checkAlive(this)

@@ -1,4 +1,5 @@
-// SharedMap as a user has it: checks what it is given, and leaves the rest to the table.
+// SharedMap as a user has it: checks what it is given, and leaves the rest to the table. ../index.d.ts says what each method takes,
+// returns and throws.
 
 import { checkObject, invalidArgType } from '../../lib/errors.js'
 import { forget, prepare } from '../codec.js'
@@ -29,37 +30,19 @@ export class SharedMap extends Structure {
 
   #table = new Table(this.memory, this.ptr, wordsOf(this))
 
-  /**
-   * @param {import('../index.js').SharedMapKey} key
-   * @returns {unknown} a copy of the value; undefined when there is none
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   */
+  /** The value of a key, a copy; undefined when it has none. */
   get(key) {
     checkAlive(this)
     return unpack(this.#table.get(key))
   }
 
-  /**
-   * @param {import('../index.js').SharedMapKey} key
-   * @returns {boolean}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   */
+  /** Whether a key has a value. */
   has(key) {
     checkAlive(this)
     return this.#table.has(key)
   }
 
-  /**
-   * Gives a key a value, and evicts others if the map has a limit that would be passed.
-   *
-   * @param {import('../index.js').SharedMapKey} key
-   * @param {unknown} value
-   * @param {object} [options]
-   * @param {number} [options.ttl] ms after which it expires; by default the map's
-   * @returns {this}
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY; the key has its old value
-   */
+  /** Gives a key a value, and evicts others if the map has a limit that would be passed. */
   set(key, value, options) {
     const ttl = options === undefined ? undefined : ttlOf(options)
     try {
@@ -77,11 +60,7 @@ export class SharedMap extends Structure {
     checkAlive(this)
   }
 
-  /**
-   * @param {import('../index.js').SharedMapKey} key
-   * @returns {boolean} whether there was one
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   */
+  /** Takes a key out; returns whether it was there. */
   delete(key) {
     checkAlive(this)
     return this.#table.delete(key)
@@ -93,21 +72,13 @@ export class SharedMap extends Structure {
     this.#table.clear()
   }
 
-  /** @returns {number} the entries, with those that have expired and were not met since */
+  /** The entries, with those that have expired and were not met since. */
   get size() {
     checkAlive(this)
     return this.#table.countAll()
   }
 
-  /**
-   * Gives a key a value unless it has one.
-   *
-   * @param {import('../index.js').SharedMapKey} key
-   * @param {unknown} value
-   * @returns {unknown} the value that it has now
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Gives a key a value unless it has one; returns the one that it has now. */
   getOrInsert(key, value) {
     checkAlive(this)
     const before = this.#table.get(key)
@@ -124,16 +95,7 @@ export class SharedMap extends Structure {
     }
   }
 
-  /**
-   * Adds to a value, in one step for all threads. A key that has none gets `by`, and the map's time to live; one that has keeps
-   * its own.
-   *
-   * @param {import('../index.js').SharedMapKey} key
-   * @param {number | bigint} [by] of the value's type
-   * @returns {number | bigint} the sum
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE, also when the value is of another type
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   */
+  /** Adds to a value, in one step for all threads. */
   increment(key, by = 1) {
     checkAlive(this)
     if (typeof by !== 'number' && typeof by !== 'bigint') {
@@ -142,43 +104,26 @@ export class SharedMap extends Structure {
     return this.#table.increment(key, by)
   }
 
-  /**
-   * Puts what a function makes of a value in its place, in one step for all threads: those that write to this part of the
-   * map wait meanwhile. A key that had none gets the map's time to live; one that had keeps its own.
-   *
-   * @template T
-   * @param {import('../index.js').SharedMapKey} key
-   * @param {(value: unknown) => T} make gets undefined when there is none, and takes the key out by returning that. It may
-   * read SharedMaps, and must not change one; a promise is no value
-   * @returns {T} what it returned
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE, ERR_OUT_OF_MEMORY
-   * @throws what `make` throws; the key has its old value then
-   */
+  /** Puts what a function makes of a value in its place, in one step for all threads. */
   update(key, make) {
     checkAlive(this)
     checkFunction('make', make)
     return this.#table.update(key, make)
   }
 
-  /**
-   * Goes over the entries. Each one that stays for the whole time is met once, whatever other threads do meanwhile; those that
-   * come or go may be.
-   *
-   * @returns {Generator<[import('../index.js').SharedMapKey, unknown]>} copies
-   */
+  /** Goes over the entries, each of which is a copy. */
   *entries() {
     const table = this.#table
     const read = (shard, entry) => [table.readKey(entry), table.readLocked(shard, entry)]
     for (const [key, value] of this.#walk(read)) yield [key, unpack(value)]
   }
 
-  /** @returns {Generator<import('../index.js').SharedMapKey>} as `entries` */
+  /** Goes over the keys. */
   keys() {
     return this.#walk((_, entry) => this.#table.readKey(entry))
   }
 
-  /** @returns {Generator<unknown>} as `entries` */
+  /** Goes over the values. */
   *values() {
     const read = (shard, entry) => this.#table.readLocked(shard, entry)
     for (const value of this.#walk(read)) yield unpack(value)
@@ -188,33 +133,24 @@ export class SharedMap extends Structure {
     return walk(this.#table, () => checkAlive(this), read)
   }
 
-  /** As `entries`. */
+  /** Goes over the entries. */
   [Symbol.iterator]() {
     return this.entries()
   }
 
-  /**
-   * @param {(value: unknown, key: import('../index.js').SharedMapKey, map: this) => void} act
-   * @param {unknown} [receiver] its `this`
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   */
+  /** Calls a function with each entry. */
   forEach(act, receiver) {
     checkFunction('act', act)
     for (const [key, value] of this) act.call(receiver, value, key, this)
   }
 
-  /** @returns {import('../index.js').SharedMapStats} */
+  /** How the map is used, by all threads. */
   stats() {
     checkAlive(this)
     return this.#table.stats()
   }
 
-  /**
-   * Frees every byte of it and takes its names away. Nobody may use it while this runs. A thread that is terminated meanwhile
-   * leaves a map that can be destroyed.
-   *
-   * @throws {Error} ERR_NOT_A_STRUCTURE when it was destroyed before, ERR_DEADLOCK in a function of `update`
-   */
+  /** Frees every byte of it. A thread that is terminated meanwhile leaves a map that can be destroyed. */
   destroy() {
     checkAlive(this)
     this.#table.freeAll()
