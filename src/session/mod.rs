@@ -9,6 +9,7 @@ mod no_room;
 mod open;
 mod placing;
 mod recover;
+mod roots;
 mod survey;
 mod trim;
 mod waiting;
@@ -109,52 +110,6 @@ impl<B: Bytes> Session<B> {
     /// What the process knows of the memory.
     pub const fn entry(&self) -> &Arc<Entry> {
         &self.entry
-    }
-
-    /// The pointer of a name, whichever thread gave it; 0 when there is none.
-    ///
-    /// # Errors
-    /// [`Fault::Busy`].
-    pub fn root(&self, name: &[u16]) -> Result<u32> {
-        match &self.entry.attachment {
-            None => Ok(self.roots.get(name)),
-            Some(_) => Ok(self.root_in(&mut *self.entry.lock()?, name)),
-        }
-    }
-
-    // The state shows that the lock is held.
-    fn root_in(&self, _state: &mut Guarded, name: &[u16]) -> u32 {
-        match &self.entry.attachment {
-            None => self.roots.get(name),
-            Some(attachment) => attachment.names().get(name),
-        }
-    }
-
-    // Takes all names of a pointer away, with the lock held.
-    fn forget_roots(&self, pointer: u32) {
-        match &self.entry.attachment {
-            None => self.roots.forget(pointer),
-            // A log that is full has the whole call undone.
-            Some(attachment) => drop(attachment.names().forget(pointer)),
-        }
-    }
-
-    /// Gives a name to a pointer, or takes it away when the pointer is 0.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`]; [`Fault::TooManyNames`] when several processes have
-    /// the memory and there is no room for another name.
-    pub fn set_root(&self, name: &[u16], pointer: u32) -> Result<()> {
-        self.set_root_in(&mut *self.entry.lock()?, name, pointer)
-    }
-
-    fn set_root_in(&self, state: &mut Guarded, name: &[u16], pointer: u32) -> Result<()> {
-        self.formatted(state)?;
-        match &self.entry.attachment {
-            None => self.roots.set(name, pointer),
-            Some(attachment) => attachment.names().set(name, pointer)?,
-        }
-        Ok(())
     }
 
     fn with_heap<T>(
