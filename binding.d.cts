@@ -239,7 +239,7 @@ export interface LeakInfo {
 export declare function openAttached(view: Uint8Array, grower: { memory: WebAssembly.Memory, grow: Function, getBuffer: Function }, file: object): object | number | string
 
 /**
- * Opens the heap in the memory that `view` covers, and that `grower` grows; see [`Grower::of`].
+ * Opens the heap in the memory that `view` covers, and that `grower` grows; see grower.rs.
  * Returns the fault for which it cannot be opened, or an object that keeps it open. Its `number`
  * is what [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached`
  * whether other processes can have it, `kept` is the state of a block that a thread keeps, but for

@@ -30,7 +30,7 @@ impl Heap<'_> {
     /// to blocks that find no place elsewhere. `has` says which classes have some.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`]; those of `has`.
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of `has`.
     pub fn longer_class(
         &self,
         class: usize,

@@ -1,5 +1,5 @@
 //! One image for all copies of a build: locks and tables are statics, so that a heap can be shared
-//! only by those who work in the same image. The first of them does the work of all; see [`image`].
+//! only by those who work in the same image. The first of them does the work of all; see os/image.rs.
 
 use std::ffi::{CStr, c_void};
 use std::ptr::{NonNull, null_mut};

@@ -133,7 +133,7 @@ impl Entry {
     /// heap has or will have `bounds`. `debug` says whether it is in debug mode.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory).
+    /// [`Fault::OutOfMemory`].
     pub fn new(words: Words<'_>, bounds: Bounds, debug: bool) -> Result<Self> {
         let live_blocks = LiveBlocks::new(bounds.maximum)?;
         let book = debug.then(Book::default);

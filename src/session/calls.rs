@@ -49,10 +49,10 @@ impl<B: Bytes> Session<B> {
     }
 
     /// Fetches blocks for the class with its head at word `head` of the cache; see
-    /// [`ThreadCache::refill`].
+    /// [`ThreadCache::refill`](crate::cache::ThreadCache::refill).
     ///
     /// # Errors
-    /// The faults of [`ThreadCache::refill`]; [`Fault::OutOfMemory`] before the first allocation;
+    /// Its faults; [`Fault::OutOfMemory`] before the first allocation;
     /// [`Fault::Stale`].
     pub fn refill(&self, head: usize) -> Result<u32> {
         let class = Rows::row_at(head).filter(|&row| row < DENSE_END).ok_or(Fault::Internal)?;
@@ -65,20 +65,20 @@ impl<B: Bytes> Session<B> {
     }
 
     /// Makes room in the row with its head at word `head` of the cache, if there is one; see
-    /// [`ThreadCache::make_room`].
+    /// [`ThreadCache::make_room`](crate::cache::ThreadCache::make_room).
     ///
     /// # Errors
-    /// The faults of [`ThreadCache::make_room`]; [`Fault::Stale`].
+    /// Its faults; [`Fault::Stale`].
     pub fn make_room(&self, head: usize) -> Result<()> {
         let Some(row) = Rows::row_at(head) else { return Ok(()) };
         let mut state = self.entry.lock()?;
         self.with_free_blocks(&mut state, |free_blocks| self.cache.make_room(free_blocks, row))
     }
 
-    /// Makes the cache small; see [`ThreadCache::rest`].
+    /// Makes the cache small; see [`ThreadCache::rest`](crate::cache::ThreadCache::rest).
     ///
     /// # Errors
-    /// The faults of [`ThreadCache::rest`]; [`Fault::Stale`].
+    /// Its faults; [`Fault::Stale`].
     pub fn rest(&self) -> Result<()> {
         let mut state = self.entry.lock()?;
         let attached = self.entry.attachment.is_some();

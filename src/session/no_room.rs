@@ -8,7 +8,7 @@
 //! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans
 //!    that have room and the spare ones, and cuts a new span, or, in a small heap that is nearly
 //!    full, leaves it to malloc to give a longer block or one in mixed units; [`Heap::malloc`] looks
-//!    for a span or a run of its own (see its [`Search`](crate::heap::Search)), takes in pages that
+//!    for a span or a run of its own (see its [`Search`]), takes in pages that
 //!    anyone has grown, and frees the spare spans.
 //! 2. A small heap that was short of room often since it last grew is left to grow, if it can: what
 //!    is given back next would be fetched again soon.

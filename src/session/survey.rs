@@ -8,7 +8,8 @@ impl<B: Bytes> Session<B> {
     /// The live blocks in ascending order of address.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted),
+    /// [`Fault::Stale`](crate::fault::Fault::Stale).
     pub fn blocks(&self) -> Result<Vec<Block>> {
         let mut state = self.entry.lock()?;
         if state.book.is_some() {
@@ -24,7 +25,8 @@ impl<B: Bytes> Session<B> {
     /// What the bytes of the heap are used for; all zero before the first allocation.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted),
+    /// [`Fault::Stale`](crate::fault::Fault::Stale).
     pub fn stats(&self) -> Result<Stats> {
         let mut state = self.entry.lock()?;
         if state.book.is_some() {
@@ -36,10 +38,11 @@ impl<B: Bytes> Session<B> {
         heap.stats()
     }
 
-    /// What the bytes of the memory are for; see [`Heap::map`].
+    /// What the bytes of the memory are for; see [`Heap::map`](crate::heap::Heap::map).
     ///
     /// # Errors
-    /// [`Fault::Corrupted`], [`Fault::Stale`].
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted),
+    /// [`Fault::Stale`](crate::fault::Fault::Stale).
     pub fn map(&self) -> Result<Vec<Area>> {
         let mut state = self.entry.lock()?;
         let Some(heap) = self.formatted(&mut state)? else {
