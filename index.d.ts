@@ -1219,8 +1219,8 @@ export class LocalSharedMemory extends EngineMemory {
   setString(ptr: number, text: string): number
 
   /**
-   * Reads a text in UTF-8. Bytes that are not UTF-8 become U+FFFD, and a byte order mark is kept. The bytes are copied
-   * before they are decoded, so that other threads may write them meanwhile.
+   * Reads a text in UTF-8. Bytes that are not UTF-8 become U+FFFD, and a byte order mark is kept. Other threads may write the
+   * bytes meanwhile: it is a text then, too, of any characters.
    *
    * @param ptr a live block; with a length, any byte offset
    * @param byteLength bytes, NULs included, which need not be in one block; default those of the block up to its first NUL,

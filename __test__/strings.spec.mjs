@@ -29,6 +29,8 @@ const TEXTS = {
   '1023 bytes': 'x'.repeat(1023),
   '1024 bytes': 'x'.repeat(1024),
   '1025 bytes': 'x'.repeat(1025),
+  'long, and one byte a letter but for the last': `${'x'.repeat(2000)}é`,
+  'long, and one byte a letter but for the first': `é${'x'.repeat(2000)}`,
   'a megabyte': '0123456789abcdé'.repeat(65_536),
 }
 

@@ -1,9 +1,8 @@
-// Text in the memory, as UTF-8. Encoders and decoders refuse shared bytes, and what a decoder did with bytes that another
-// thread writes would not be safe: it works on bytes of this thread's own, which are copied out. A short text is encoded
-// into such bytes, too, and copied in; a long one is encoded where it is to lie, by Node.js's method of buffers.
+// Text in the memory, as UTF-8, which Node.js's methods of buffers write where it is to lie. Decoders refuse shared bytes, and what
+// one did with bytes that another thread writes would not be safe: it works on bytes of this thread's own, which are copied
+// out. A long text of ASCII alone needs none: each byte is a letter, whatever becomes of it meanwhile.
 
-import { Buffer, constants } from 'node:buffer'
-import { TextEncoder } from 'node:util'
+import { Buffer, constants, isAscii } from 'node:buffer'
 import { AtomicMemory } from './atomics.js'
 import { checkInteger, invalidArgType, MAX_BYTES, outOfRange } from './errors.js'
 import { withNewBlock } from './new-block.js'
@@ -16,35 +15,24 @@ const SHORT = 64
 /** Up to here it finds a byte faster than Node.js's. */
 const SHORT_SEARCH = 32
 
-const encoder = new TextEncoder()
 const scratch = Buffer.alloc(1024)
-/** How often the bytes above have been written. */
-let writes = 0
 
 const checkText = (text) => {
   if (typeof text !== 'string') throw invalidArgType('text', 'a string', text)
 }
 
-/** A short text as UTF-8, in bytes that are valid until they are written again; undefined for a long one. */
-const encodeShort = (text) => {
-  if (text.length * UTF8_BYTES > scratch.length) return undefined
-  writes++
-  return scratch.subarray(0, encoder.encodeInto(text, scratch).written)
-}
-
-const byteLengthOf = (text, bytes) => (bytes === undefined ? Buffer.byteLength(text) : bytes.length)
-
 /** A copy of bytes, at the start of a buffer that is valid until it is written again. */
 const copyOf = (u8, start, count) => {
-  writes++
   if (count > scratch.length) return Buffer.from(u8.subarray(start, start + count))
   if (count > SHORT) scratch.set(u8.subarray(start, start + count))
   else for (let at = 0; at < count; at++) scratch[at] = u8[start + at]
   return scratch
 }
 
-const decode = (u8, start, count) => {
+const decode = (memory, u8, start, count) => {
   checkInteger('byteLength', count, 0, constants.MAX_STRING_LENGTH, 'bytes')
+  if (count > scratch.length && isAscii(u8.subarray(start, start + count)))
+    return nodeBufferOf(memory).latin1Slice(start, start + count)
   return copyOf(u8, start, count).toString('utf8', 0, count)
 }
 
@@ -59,12 +47,12 @@ const lengthOfText = (memory, u8, ptr, size) => {
   return nul < 0 ? size : short + nul
 }
 
-/** Writes the text, whose bytes are given if it is short, and a NUL behind it if there is room. */
-const write = (memory, ptr, text, bytes, byteLength, room) => {
+/** Writes a text that fits, and a NUL behind it if there is room; returns its bytes. */
+const write = (memory, ptr, text, room) => {
   const { u8 } = viewsCovering(memory, ptr, room, 'ptr')
-  if (bytes === undefined) nodeBufferOf(memory).write(text, ptr, byteLength)
-  else u8.set(bytes, ptr)
+  const byteLength = nodeBufferOf(memory).utf8Write(text, ptr, room)
   if (byteLength < room) u8[ptr + byteLength] = 0
+  return byteLength
 }
 
 /** The memory with text. */
@@ -73,38 +61,33 @@ export class StringMemory extends AtomicMemory {
   setString(ptr, text) {
     checkText(text)
     const room = this.sizeof(ptr)
-    const bytes = encodeShort(text)
-    const byteLength = byteLengthOf(text, bytes)
+    // Bytes are counted only where it matters: that takes half as long as to write them, or as long.
+    const most = UTF8_BYTES * text.length
+    const byteLength = most > room ? Buffer.byteLength(text) : 0
     if (byteLength > room) {
       throw outOfRange('text', `at most ${room} bytes in UTF-8, not ${byteLength}`, text)
     }
-    write(this, ptr, text, bytes, byteLength, room)
-    return byteLength
+    return write(this, ptr, text, room)
   }
 
   /** Reads a text that lies in the memory as UTF-8. */
   getString(ptr, byteLength) {
     if (byteLength !== undefined) {
       checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
-      return decode(viewsCovering(this, ptr, byteLength, 'ptr').u8, ptr, byteLength)
+      return decode(this, viewsCovering(this, ptr, byteLength, 'ptr').u8, ptr, byteLength)
     }
     const size = this.sizeof(ptr)
     const { u8 } = viewsCovering(this, ptr, size, 'ptr')
-    return decode(u8, ptr, lengthOfText(this, u8, ptr, size))
+    return decode(this, u8, ptr, lengthOfText(this, u8, ptr, size))
   }
 
   /** Allocates a block that holds a text as UTF-8, and a NUL behind it. */
   mallocString(text) {
     checkText(text)
-    const bytes = encodeShort(text)
-    const byteLength = byteLengthOf(text, bytes)
-    const room = byteLength + 1
-    const written = writes
+    const room = Buffer.byteLength(text) + 1
     const make = () => this.malloc(room)
     const use = (ptr) => {
-      // malloc may have run code that uses strings: a subclass's, or that of whoever formats stacks.
-      const valid = writes === written ? bytes : encodeShort(text)
-      write(this, ptr, text, valid, byteLength, room)
+      write(this, ptr, text, room)
       return ptr
     }
     return withNewBlock(this, make, use)
