@@ -239,9 +239,6 @@ const readShort = (u8, ptr, byteLength) => {
   return text
 }
 
-const readUtf16 = (u8, ptr, byteLength) =>
-  Buffer.from(u8.subarray(ptr, ptr + byteLength)).ucs2Slice(0, byteLength)
-
 /**
  * Reads a value with the tag Clone whose bytes were read as such.
  *
@@ -270,7 +267,7 @@ const readOther = (memory, ptr, byteLength, tag) => {
   if (tag === Tag.True || tag === Tag.False) return tag === Tag.True
   const { data, u8 } = viewsCovering(memory, ptr, byteLength, 'ptr')
   if (tag === Tag.Number) return data.getFloat64(ptr, true)
-  if (tag === Tag.Utf16) return readUtf16(u8, ptr, byteLength)
+  if (tag === Tag.Utf16) return nodeBufferOf(memory).ucs2Slice(ptr, ptr + byteLength)
   if (tag === Tag.BigInt) return data.getBigInt64(ptr, true)
   if (tag === Tag.Bytes) return copyOf(u8, ptr, byteLength)
   if (tag === Tag.Clone) return unclone(copyOf(u8, ptr, byteLength))
