@@ -1,15 +1,11 @@
-// Blocks as arrays: copies out, live views, arrays allocated and filled at once, C's memcpy and memset, and the typed
-// array's own whole-array methods over the whole memory.
+// Blocks as arrays: copies out, live views, and arrays allocated and filled at once.
 
 import { types } from 'node:util'
-import { AccessorMemory } from './accessors.js'
+import { ByteMemory } from './bytes.js'
 import { bufferOf, isShared } from './engine.js'
 import { MAX_BYTES, checkInteger, invalidArgType, outOfRange, refused } from './errors.js'
 import { withNewBlock } from './new-block.js'
-import { bulkOf, refresh, refreshNow, viewsCovering, viewsOf } from './pages.js'
-
-/** Elements from which on it pays to fill them by words. */
-const LEAST_ELEMENTS = 2048
+import { refresh, viewsCovering, viewsOf } from './pages.js'
 
 /** The view of that type; throws ERR_INVALID_ARG_TYPE when it is no typed array constructor. */
 export const viewOfType = (views, TypedArray) => {
@@ -89,104 +85,8 @@ const filledArray = (memory, TypedArray, ptr, length, values) => {
   }
 }
 
-/** The bytes of a buffer, or of any view of one. */
-const bytesOf = (buffer) => {
-  if (!ArrayBuffer.isView(buffer) && !types.isAnyArrayBuffer(buffer)) {
-    throw invalidArgType('byte', 'a number, a buffer or a view of one', buffer)
-  }
-  try {
-    return ArrayBuffer.isView(buffer)
-      ? new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
-      : new Uint8Array(buffer)
-  } catch (cause) {
-    throw refused('memset', cause)
-  }
-}
-
-// The engine fills what threads share element by element: in elements of eight bytes that is done in an eighth of the time.
-const fillByWords = ({ u64 }, array, value, word, start, end) => {
-  const elements = 8 / array.BYTES_PER_ELEMENT
-  const [first, last] = [Math.ceil(start / elements), Math.floor(end / elements)]
-  array.fill(value, start, first * elements)
-  u64.fill(word, first, last)
-  array.fill(value, last * elements, end)
-}
-
-// Nothing is converted here: that could run code which makes the memory grow.
-const fillMany = (memory, TypedArray, value, start, end) => {
-  refresh(memory)
-  const views = viewsOf(memory)
-  const array = viewOfType(views, TypedArray)
-  const isRange =
-    Number.isInteger(start) && start >= 0 && Number.isInteger(end) && end <= array.length
-  if (!isRange || typeof value !== 'number' || !isShared(views.buffer)) return false
-  const elements = 8 / array.BYTES_PER_ELEMENT
-  if (elements === 1) return false
-  const [word] = new BigUint64Array(new TypedArray(elements).fill(value).buffer)
-  fillByWords(views, array, value, word, start, end)
-  return true
-}
-
-/** @returns {boolean} whether it has filled the elements: not when they are few, or by words they would not be faster */
-const fillFast = (memory, TypedArray, value, start, end) =>
-  typeof start === 'number' &&
-  typeof end === 'number' &&
-  end - start >= LEAST_ELEMENTS &&
-  fillMany(memory, TypedArray, value, start, end)
-
-const fillBytes = (memory, dst, byte, byteLength) => {
-  checkInteger('byte', byte, -(2 ** 31), 2 ** 31 - 1, '(an integer of 32 bits)')
-  checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
-  const views = viewsCovering(memory, dst, byteLength, 'dst')
-  bulkOf(memory, views).memset(views.u8, dst, byte, byteLength)
-}
-
-const copyBytes = (memory, dst, buffer, srcOffset = 0, byteLength = undefined) => {
-  const bytes = bytesOf(buffer)
-  checkInteger('srcOffset', srcOffset, 0, bytes.length, 'bytes')
-  const rest = bytes.length - srcOffset
-  const count = byteLength === undefined ? rest : byteLength
-  checkInteger('byteLength', count, 0, rest, 'bytes')
-  viewsCovering(memory, dst, count, 'dst').u8.set(bytes.subarray(srcOffset, srcOffset + count), dst)
-}
-
-/** Calls a typed array's own method on the array over the whole memory as it is now. */
-const whole = (memory, TypedArray, method, ...args) => {
-  refresh(memory)
-  const array = viewOfType(viewsOf(memory), TypedArray)
-  try {
-    const result = array[method](...args)
-    // `set` does not say that its offset's own code has taken the bytes away, by growing a memory that is not shared.
-    if (array.length === 0) array.subarray()
-    return result
-  } catch (cause) {
-    throw refused(method, cause)
-  }
-}
-
-/** The values of an array-like, each read once: what cannot be converted is found before anything is written. */
-const converted = (memory, TypedArray, source) => {
-  refresh(memory)
-  const { length: room } = viewOfType(viewsOf(memory), TypedArray)
-  try {
-    const length = source?.length
-    // The engine says what is wrong with one that does not fit.
-    if (!(length > 0 && length <= room)) return source
-    const values = new TypedArray(+length)
-    values.set(source)
-    return values
-  } catch (cause) {
-    throw refused('set', cause)
-  }
-}
-
-const setValues = (memory, TypedArray, source, offset) => {
-  const values = types.isTypedArray(source) ? source : converted(memory, TypedArray, source)
-  whole(memory, TypedArray, 'set', values, offset)
-}
-
 /** The memory with arrays. */
-export class ArrayMemory extends AccessorMemory {
+export class ArrayMemory extends ByteMemory {
   /** Copies bytes out. */
   arrayBuffer(offset, length) {
     const { views, count } = rangeAt(this, offset, length, 1)
@@ -275,61 +175,6 @@ export class ArrayMemory extends AccessorMemory {
   /** Allocates a Float16Array, where the engine has them. */
   Float16Array(source) {
     return newArray(this, Float16Array, source)
-  }
-
-  /** Copies bytes within the memory. */
-  memcpy(dst, src, byteLength) {
-    checkInteger('byteLength', byteLength, 0, MAX_BYTES, 'bytes')
-    viewsCovering(this, src, byteLength, 'src')
-    const views = viewsCovering(this, dst, byteLength, 'dst')
-    bulkOf(this, views).memcpy(views.u8, dst, src, byteLength)
-    return dst
-  }
-
-  /** Fills bytes of the memory with a byte, or with the bytes of a buffer from elsewhere. */
-  memset(dst, byteOrBuffer, ...range) {
-    if (typeof byteOrBuffer === 'number') fillBytes(this, dst, byteOrBuffer, ...range)
-    else copyBytes(this, dst, byteOrBuffer, ...range)
-    return dst
-  }
-
-  /** Reads an element, counting elements of that type from the start of the memory, or back from its end. */
-  at(TypedArray, index) {
-    const array = viewOfType(viewsOf(this), TypedArray)
-    if (Number.isInteger(index) && index >= 0 && index < array.length) return array[index]
-    const element = whole(this, TypedArray, 'at', index)
-    if (element !== undefined) return element
-    refreshNow(this)
-    return whole(this, TypedArray, 'at', index)
-  }
-
-  /** Fills elements with a value. */
-  fill(TypedArray, value, start, end) {
-    if (!fillFast(this, TypedArray, value, start, end)) {
-      whole(this, TypedArray, 'fill', value, start, end)
-    }
-    return this
-  }
-
-  /** Copies elements within the memory. */
-  copyWithin(TypedArray, target, start, end) {
-    whole(this, TypedArray, 'copyWithin', target, start, end)
-    return this
-  }
-
-  /** Makes a typed array over a range of elements. */
-  subarray(TypedArray, begin, end) {
-    return whole(this, TypedArray, 'subarray', begin, end)
-  }
-
-  /** Copies values in. */
-  set(TypedArray, source, offset) {
-    try {
-      setValues(this, TypedArray, source, offset)
-    } catch (error) {
-      if (error.code !== 'ERR_OUT_OF_RANGE' || !refreshNow(this)) throw error
-      setValues(this, TypedArray, source, offset)
-    }
   }
 
   static {

@@ -2,7 +2,7 @@
 // take a constructor too, and find the array themselves, again after every growth.
 
 import { types } from 'node:util'
-import { ArrayMemory } from './arrays.js'
+import { ElementMemory } from './elements.js'
 import { checkInteger, invalidArgType, refused } from './errors.js'
 import { keepAlive } from './keep-alive.js'
 import { refresh, refreshNow, viewsOf } from './pages.js'
@@ -62,7 +62,7 @@ const checkIndex = (array, index) => {
  * `TypedArray` is the constructor of an integer array: then `index` counts elements of that type from the start of the
  * memory. Or it is such an array, as arrayView makes it: then `index` counts from the array's start.
  */
-export class AtomicMemory extends ArrayMemory {
+export class AtomicMemory extends ElementMemory {
   /** Adds to an element. */
   add(TypedArray, index, value) {
     const array = arrayAt(this, TypedArray, index)

@@ -37,8 +37,10 @@ const TESTS = {
   'lib/binding.js': ['environments'],
   'lib/blocks.js': ['heap', 'roots', 'errors'],
   'lib/bulk.js': ['bulk'],
+  'lib/bytes.js': ['arrays', 'bulk', 'hostile', 'errors'],
   'lib/debug-heap.js': ['debug', 'check', 'structures'],
   'lib/disposable.js': ['alloc', 'hostile'],
+  'lib/elements.js': ['arrays', 'environments', 'hostile', 'errors'],
   'lib/engine.js': ['hostile', 'environments', 'growth'],
   'lib/errors.js': [
     'roots',
