@@ -500,7 +500,7 @@ impl<'m> Heap<'m> {
         Ok(None)
     }
 
-    // How many units that have which begins at `unit`.
+    /// How many units the span, run, large block or table that begins at `unit` has.
     pub(super) fn length_at(&self, segment: Segment<'m>, unit: u32) -> Result<u32> {
         let units = match segment.kind(unit)? {
             UnitKind::Span { class, .. } => Span::read(self, segment, unit, class)?.units,

@@ -100,7 +100,8 @@ pub unsafe fn make_guard_readable(base: *mut u8, length: usize, reach: usize) ->
     unsafe { libc::mprotect(guard.cast(), host_page(), libc::PROT_READ) == 0 }
 }
 
-// A length above the limit would not only be refused: it raises SIGXFSZ, which ends most processes.
+/// Sets a file's length, unless it is above the limit: the system would not only refuse that, but
+/// raise SIGXFSZ, which ends most processes.
 pub fn set_length(file: &File, length: usize) -> io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a local of the type that the call fills in.

@@ -97,7 +97,7 @@ impl<B: Bytes> Session<B> {
         self.free_and(&mut *self.entry.lock()?, pointer, || ())
     }
 
-    // Frees a block, and then does what must have happened before anyone else can have it.
+    /// Frees a block, and then does what must have happened before anyone else can have it.
     pub(super) fn free_and(
         &self,
         state: &mut Guarded,

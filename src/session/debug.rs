@@ -27,7 +27,7 @@ impl<B: Bytes> Session<B> {
         self.finding.take().map(|finding| *finding)
     }
 
-    // Allocates a block; see [`Book::malloc`]. The first call makes the heap.
+    /// Allocates a block; see [`Book::malloc`]. The first call makes the heap.
     pub(super) fn debug_malloc(
         &self,
         state: &mut Guarded,
@@ -41,7 +41,7 @@ impl<B: Bytes> Session<B> {
         self.told(book.malloc(&heap, byte_length, align, search, made))
     }
 
-    // Frees a block; see [`Book::free`].
+    /// Frees a block; see [`Book::free`].
     pub(super) fn debug_free(
         &self,
         state: &mut Guarded,
@@ -52,8 +52,8 @@ impl<B: Bytes> Session<B> {
         self.with_book(state, |heap, book| book.free(heap, pointer, freed).map(|()| then()))
     }
 
-    // Resizes a block where it is; see [`Book::resize`]. Returns 0, or the requested bytes of a
-    // block that must move.
+    /// Resizes a block where it is; see [`Book::resize`]. Returns 0, or the requested bytes of a
+    /// block that must move.
     pub(super) fn debug_resize(
         &self,
         state: &mut Guarded,
@@ -70,22 +70,22 @@ impl<B: Bytes> Session<B> {
         }
     }
 
-    // The requested bytes and the whole space of a block; see [`Book::inspect`].
+    /// The requested bytes and the whole space of a block; see [`Book::inspect`].
     pub(super) fn debug_inspect(&self, state: &mut Guarded, pointer: u32) -> Result<(u32, u32)> {
         self.with_book(state, |heap, book| book.inspect(heap, pointer))
     }
 
-    // The live blocks in ascending order of address, without those in quarantine.
+    /// The live blocks in ascending order of address, without those in quarantine.
     pub(super) fn debug_blocks(&self, state: &mut Guarded) -> Result<Vec<Block>> {
         self.examine(state, |heap, book| book.blocks(heap))
     }
 
-    // What the bytes of the heap are used for; see [`Book::stats`].
+    /// What the bytes of the heap are used for; see [`Book::stats`].
     pub(super) fn debug_stats(&self, state: &mut Guarded) -> Result<Stats> {
         self.examine(state, |heap, book| book.stats(heap))
     }
 
-    // Frees what is in quarantine; see [`Book::release`].
+    /// Frees what is in quarantine; see [`Book::release`].
     pub(super) fn empty_quarantine(&self, state: &mut Guarded) -> Result<()> {
         self.examine(state, |heap, book| self.told(book.release(heap, 0)))
     }

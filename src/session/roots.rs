@@ -17,7 +17,7 @@ impl<B: Bytes> Session<B> {
         }
     }
 
-    // The state shows that the lock is held.
+    /// As [`Session::root`], with the lock held.
     pub(super) fn root_in(&self, _state: &mut Guarded, name: &[u16]) -> u32 {
         match &self.entry.attachment {
             None => self.roots.get(name),
@@ -25,7 +25,7 @@ impl<B: Bytes> Session<B> {
         }
     }
 
-    // Takes all names of a pointer away, with the lock held.
+    /// Takes all names of a pointer away, with the lock held.
     pub(super) fn forget_roots(&self, pointer: u32) {
         match &self.entry.attachment {
             None => self.roots.forget(pointer),
@@ -45,6 +45,7 @@ impl<B: Bytes> Session<B> {
         self.set_root_in(&mut *self.entry.lock()?, name, pointer)
     }
 
+    /// As [`Session::set_root`], with the lock held.
     pub(super) fn set_root_in(
         &self,
         state: &mut Guarded,
