@@ -485,6 +485,13 @@ for (const storage of ['native', 'engine']) {
   )
 }
 
+for (const storage of ['native', 'engine']) {
+  onLinux(`no address space is left for what a thread keeps: ${storage}`, async (t) => {
+    const outcome = await inChild(t, ['noCache', storage])
+    t.deepEqual(outcome, { code: 'ERR_OUT_OF_MEMORY', works: true, faults: [] })
+  })
+}
+
 onLinux('address space that was limited before the process began', async (t) => {
   const { code, signal } = await runChild('storage-child.mjs', ['attempts'], {
     limit: '-v 8000000',

@@ -270,7 +270,7 @@ pub mod fixture {
 
     impl Default for Fixture {
         fn default() -> Self {
-            Self::new([&Arc::new(Rows::new()), &Arc::new(Rows::new())])
+            Self::new([&Arc::new(Rows::new().unwrap()), &Arc::new(Rows::new().unwrap())])
         }
     }
 }

@@ -36,10 +36,13 @@ const _: () = assert!(DENSE_END <= u128::BITS as usize);
 
 impl ThreadCache {
     /// An empty cache.
-    pub fn new() -> Self {
-        let rows = Arc::new(Rows::new());
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory).
+    pub fn new() -> Result<Self> {
+        let rows = Arc::new(Rows::new()?);
         let (budget, long) = (Budget::new(&rows), LongBlocks::new(&rows));
-        Self { rows, budget, long, classes: Cell::new(0) }
+        Ok(Self { rows, budget, long, classes: Cell::new(0) })
     }
 
     /// The words that JavaScript works on.

@@ -16,7 +16,7 @@ use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
 
 fn pair() -> (ThreadCache, ThreadCache, Fixture) {
-    let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
+    let (mine, theirs) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let fixture = Fixture::new([mine.rows(), theirs.rows()]);
     (mine, theirs, fixture)
 }
@@ -74,8 +74,8 @@ fn a_refill_keeps_the_blocks_that_are_there() {
 
 /// A small heap that is nearly full, and a row of blocks of 320 bytes in a cache of it.
 fn nearly_full() -> (ThreadCache, Fixture, usize, usize) {
-    let cache = ThreadCache::new();
-    let mut fixture = Fixture::of_pages(8, [cache.rows(), &Arc::new(Rows::new())]);
+    let cache = ThreadCache::new().unwrap();
+    let mut fixture = Fixture::of_pages(8, [cache.rows(), &Arc::new(Rows::new().unwrap())]);
     let free_blocks = &mut fixture.free_blocks(0);
     let [class, longer] = [288, 320].map(|stride| class_for(stride - HEADER, GRAIN).unwrap());
     cache.refill(free_blocks, longer).unwrap();
@@ -244,7 +244,7 @@ fn much_that_is_kept_goes_back_before_a_span_is_cut_in_a_memory_that_has_grown()
 
 #[test]
 fn blocks_whose_span_is_in_use_stay_kept_and_large_ones_do_not() {
-    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
     keep(&cache, &mut fixture, 8_000);
     let free_blocks = &mut fixture.free_blocks(0);
@@ -324,7 +324,7 @@ fn what_a_thread_has_to_itself_is_within_the_budget() {
 
 #[test]
 fn classes_that_are_no_longer_used_leave_their_bytes_to_those_that_are() {
-    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let mut fixture = Fixture::of_pages(160, [cache.rows(), other.rows()]);
     let budget = cache.update_budget(&mut fixture.free_blocks(0)).unwrap();
     let used = class_for(16_000, GRAIN).unwrap();
@@ -351,7 +351,7 @@ fn busy_threads_share_what_one_may_have_alone() {
 #[test]
 fn a_thread_that_has_a_small_heap_to_itself_may_keep_more_of_it_until_there_is_another() {
     for (pages, alone) in [(1, PAGE / 4), (12, SOLE_BYTES * 3 / 4), (40, SOLE_BYTES)] {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
         let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
         fixture.free_blocks(1).leave().unwrap();
         assert_eq!(cache.update_budget(&mut fixture.free_blocks(0)), Ok(alone));
@@ -380,7 +380,7 @@ fn what_a_thread_shared_for_a_while_is_not_given_to_it_again() {
 fn a_row_begins_with_a_small_part_of_the_heap_if_that_has_room_for_some() {
     // In the first the blocks of one row of large ones are the longest that may be.
     for pages in [36, 3, 300] {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
         let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
         let most = pages * PAGE / 16;
         for index in ROWS {
@@ -398,7 +398,7 @@ fn a_row_begins_with_a_small_part_of_the_heap_if_that_has_room_for_some() {
 #[test]
 fn a_cache_is_over_idle_when_it_may_have_more_than_that_of_an_idle_thread() {
     for (pages, idle) in [(40, 40 * PAGE / 16 / 8), (400, IDLE_BYTES)] {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
         let mut fixture = Fixture::of_pages(pages, [cache.rows(), other.rows()]);
         cache.update_budget(&mut fixture.free_blocks(0)).unwrap();
         let class = class_for(512 - HEADER, GRAIN).unwrap();
@@ -475,7 +475,7 @@ fn a_full_stack_that_others_have_taken_from_only_moves_down() {
 
 #[test]
 fn a_large_block_that_another_thread_has_published_serves_and_the_others_come_along() {
-    let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
+    let (mine, theirs) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let mut fixture = Fixture::of_pages(400, [mine.rows(), theirs.rows()]);
     let take = |fixture: &mut Fixture, byte_length: u32| {
         mine.take_large(&mut fixture.free_blocks(0), byte_length).unwrap()
@@ -529,7 +529,7 @@ fn a_thread_has_at_most_half_of_a_stack_to_itself_from_the_first() {
 
 #[test]
 fn no_large_block_is_lost_when_others_cannot_be_put_back() {
-    let (mine, theirs) = (ThreadCache::new(), ThreadCache::new());
+    let (mine, theirs) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let mut fixture = Fixture::of_pages(400, [mine.rows(), theirs.rows()]);
     let blocks = [300_000; 6].map(|byte_length| live_block(&mut fixture, byte_length));
     blocks.iter().for_each(|&block| free_into(&theirs, &mut fixture, 1, block));
@@ -549,7 +549,7 @@ fn no_large_block_is_lost_when_others_cannot_be_put_back() {
 
 #[test]
 fn large_blocks_are_kept_and_given_back() {
-    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let mut fixture = Fixture::of_pages(200, [cache.rows(), other.rows()]);
     let lengths = [32_777, 40_000, 60_000, 100_000, 100_001];
     let blocks = lengths.map(|byte_length| {
@@ -598,7 +598,7 @@ fn live_block(fixture: &mut Fixture, byte_length: u32) -> u32 {
 
 /// A cache that has a heap to itself in which blocks of 300,000 bytes are not long.
 fn sole() -> (ThreadCache, Fixture) {
-    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let mut fixture = Fixture::of_pages(400, [cache.rows(), other.rows()]);
     fixture.free_blocks(1).leave().unwrap();
     (cache, fixture)
@@ -707,7 +707,7 @@ fn a_block_that_moves_lies_in_the_shortest_that_waits_of_those_two_to_eight_time
 fn large_blocks_that_are_long_for_the_heap_are_kept_and_most_in_common_until_it_is_asked_for_room()
 {
     for threads in [1, 2] {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
         let mut fixture = Fixture::of_pages(300, [cache.rows(), other.rows()]);
         if threads == 1 {
             fixture.free_blocks(1).leave().unwrap();
@@ -760,7 +760,7 @@ fn large_blocks_that_are_long_for_the_heap_are_kept_and_most_in_common_until_it_
 
 #[test]
 fn other_blocks_that_are_long_for_the_heap_are_kept_one_by_one_up_to_a_quarter_of_it() {
-    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let mut fixture = Fixture::of_pages(2, [cache.rows(), other.rows()]);
     fixture.free_blocks(1).leave().unwrap();
     let most = cache.update_budget(&mut fixture.free_blocks(0)).unwrap();
@@ -779,7 +779,7 @@ fn other_blocks_that_are_long_for_the_heap_are_kept_one_by_one_up_to_a_quarter_o
 #[test]
 fn what_was_long_for_the_heap_is_not_once_it_has_grown_and_there_are_many() {
     for (count, length) in [(LEAST_BLOCKS - 1, COMMON), (LEAST_BLOCKS, 0)] {
-        let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+        let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
         let mut fixture = Fixture::of_pages(20, [cache.rows(), other.rows()]);
         let row = cache.rows.row(large_row(units_for(100_000, GRAIN)).unwrap());
         keep_large(&cache, &mut fixture, 100_000).unwrap();
@@ -798,7 +798,7 @@ fn what_was_long_for_the_heap_is_not_once_it_has_grown_and_there_are_many() {
 
 #[test]
 fn a_row_that_is_not_long_any_more_keeps_its_room_when_long_blocks_go_back() {
-    let (cache, other) = (ThreadCache::new(), ThreadCache::new());
+    let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
     let mut small = Fixture::of_pages(20, [cache.rows(), other.rows()]);
     keep_large(&cache, &mut small, 100_000).unwrap();
     cache.put_long(&mut small.free_blocks(0)).unwrap();

@@ -327,7 +327,7 @@ mod tests {
     const CLASS: usize = 5;
 
     fn join(depot: &mut Depot) -> usize {
-        depot.join(Arc::new(Rows::new()))
+        depot.join(Arc::new(Rows::new().unwrap()))
     }
 
     fn put(depot: &mut Depot, thread: usize, blocks: &[u32]) {
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn what_other_threads_have_published_is_fetched_if_it_is_of_the_own_spans() {
         let mut depot = Depot::default();
-        let rows = [(); 3].map(|()| Arc::new(Rows::new()));
+        let rows = [(); 3].map(|()| Arc::new(Rows::new().unwrap()));
         let [one, other, third] = rows.each_ref().map(|rows| depot.join(Arc::clone(rows)));
         depot.set_owner(5 * UNIT, one);
         depot.set_owner(9 * UNIT, other);
@@ -381,7 +381,7 @@ mod tests {
     fn large_blocks_come_from_the_own_shelf_then_from_others_then_from_what_is_published() {
         const ROW: usize = DENSE_END + 3;
         let mut depot = Depot::default();
-        let rows = [(); 3].map(|()| Arc::new(Rows::new()));
+        let rows = [(); 3].map(|()| Arc::new(Rows::new().unwrap()));
         let [one, other, third] = rows.each_ref().map(|rows| depot.join(Arc::clone(rows)));
         let mut put = |thread, blocks: &[u32]| {
             let blocks: Vec<_> = blocks.iter().map(|&block| AtomicU32::new(block)).collect();

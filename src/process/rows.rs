@@ -14,11 +14,13 @@
 //! stacks       of pointers, one for each row: of a class that is kept, or of large blocks of similar length
 //! ```
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::iter::from_fn;
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
+use crate::fault::{Fault, Result};
 use crate::heap::{CLASSES, DENSE_END, GRAIN, HEADER, UNIT, class_for};
 
 /// Words of a head.
@@ -208,13 +210,18 @@ const fn head_index(row: usize) -> usize {
 
 impl Rows {
     /// Empty stacks.
-    pub fn new() -> Self {
-        let words = Box::into_raw(vec![0_u32; WORDS].into_boxed_slice());
-        // SAFETY: the box is taken apart and put together as one of the same size; `AtomicU32` has
-        // the size, the alignment and the bit patterns of `u32`. (Zeroed this way, untouched words
-        // cost nothing.)
-        let words = unsafe { Box::from_raw(words as *mut [AtomicU32]) };
-        let rows = Self { words };
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`].
+    pub fn new() -> Result<Self> {
+        // SAFETY: the layout is not of size 0.
+        let words = unsafe { alloc_zeroed(Layout::new::<[AtomicU32; WORDS]>()) };
+        if words.is_null() {
+            return Err(Fault::OutOfMemory);
+        }
+        // SAFETY: the allocator that boxes have made it, with the layout of the array, and all zeros
+        // are one. (Zeroed this way, untouched words cost nothing.)
+        let rows = Self { words: unsafe { Box::from_raw(words.cast::<[AtomicU32; WORDS]>()) } };
         for (class, geometry) in CLASSES.iter().enumerate().skip(1) {
             let head = class * HEAD_WORDS;
             rows.words[head + LIMITS].store(geometry.stride, Relaxed);
@@ -231,7 +238,7 @@ impl Rows {
             let index = SIZES + (bytes / GRAIN) as usize;
             rows.words[index].store(head_index(class) as u32, Relaxed);
         }
-        rows
+        Ok(rows)
     }
 
     /// The words that JavaScript works on.
@@ -483,7 +490,7 @@ mod tests {
 
     #[test]
     fn what_stays_in_a_row_keeps_its_order_and_the_row_its_parts() {
-        let rows = Rows::new();
+        let rows = Rows::new().unwrap();
         let row = rows.row(3);
         let blocks = || row.blocks().iter().map(|block| block.load(Relaxed));
         for taken in [false, true] {
@@ -506,7 +513,7 @@ mod tests {
 
     #[test]
     fn blocks_are_added_as_the_newest_until_the_stack_is_full() {
-        let rows = Rows::new();
+        let rows = Rows::new().unwrap();
         let row = rows.row(DENSE_END);
         row.set_width(4);
         let many: Vec<u32> = (1..=100).collect();
@@ -523,7 +530,7 @@ mod tests {
 
     #[test]
     fn a_published_part_that_is_not_of_the_row_is_none() {
-        let rows = Rows::new();
+        let rows = Rows::new().unwrap();
         let row = rows.row(3);
         for (bottom, end, found) in [
             (row.start, row.start + 2, 2),

@@ -39,6 +39,7 @@ impl<B: Bytes> Session<B> {
     /// build works on it or did, [`Fault::Closed`] when this process has closed its file;
     /// [`Fault::OutOfMemory`].
     pub fn open(memory: B, options: OpenOptions) -> Result<Self> {
+        let cache = ThreadCache::new()?;
         let words = memory.words();
         let bounds = || found(words, options);
         let entry = if memory.is_shared() {
@@ -46,23 +47,23 @@ impl<B: Bytes> Session<B> {
         } else {
             Arc::new(Entry::new(words, bounds()?, options.debug)?)
         };
-        Ok(Self::of(memory, entry))
+        Ok(Self::of(memory, entry, cache))
     }
 
     /// Opens the heap in a file that this process has just attached and mapped over `memory`, and
     /// puts back what dead processes kept.
     ///
     /// # Errors
-    /// [`Fault::OtherBuild`], [`Fault::Busy`], [`Fault::Corrupted`].
+    /// [`Fault::OtherBuild`], [`Fault::Busy`], [`Fault::Corrupted`], [`Fault::OutOfMemory`].
     pub fn attach(memory: B, attachment: Attachment) -> Result<Self> {
+        let cache = ThreadCache::new()?;
         let entry = registry::open_attached(memory.address(), attachment)?;
-        let heap = Self::of(memory, entry);
+        let heap = Self::of(memory, entry, cache);
         heap.recover()?;
         Ok(heap)
     }
 
-    fn of(memory: B, entry: Arc<Entry>) -> Self {
-        let cache = Rc::new(ThreadCache::new());
+    fn of(memory: B, entry: Arc<Entry>, cache: ThreadCache) -> Self {
         let (thread, start) = {
             entry.see(memory.byte_length());
             let mut state = entry.state();
@@ -75,6 +76,7 @@ impl<B: Bytes> Session<B> {
         };
         let superblock = Cell::new(None);
         let (caller, finding) = (RefCell::default(), RefCell::default());
+        let cache = Rc::new(cache);
         let (token, reserved) = (Cell::new(0), Cell::new(entry.reserved()));
         Self { roots, memory, superblock, entry, thread, cache, token, reserved, caller, finding }
     }
