@@ -3,7 +3,7 @@
 // evicts its own entries before it looks at others.
 
 import * as layout from './layout.js'
-import { Shards } from './repair.js'
+import { Shards } from './shards.js'
 
 const {
   BUCKETS,

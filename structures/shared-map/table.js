@@ -15,7 +15,7 @@ import { LOST } from './buckets.js'
 import * as layout from './layout.js'
 import { Limited } from './limits.js'
 import { Key, ownKey } from './key.js'
-import { callLocked } from './repair.js'
+import { callLocked } from './shards.js'
 import { stripeFor } from './stripes.js'
 
 const {
