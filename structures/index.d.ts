@@ -89,7 +89,7 @@ export class Mutex {
   /**
    * Takes the lock if it can be had at once.
    *
-   * @returns false when a thread holds it, be it this one
+   * @returns false when a thread holds it, this one included
    * @throws {Error} ERR_NOT_A_STRUCTURE: it was destroyed
    */
   tryLock(): LockOutcome | false

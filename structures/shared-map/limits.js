@@ -1,4 +1,4 @@
-// What keeps a map within its limits. Evicted is, as good as, what was not read for longest, by CLOCK: a hand goes over the
+// What keeps a map within its limits: eviction by CLOCK, which comes near to the least recently read entry. A hand goes over the
 // entries of the shard, spares those that were read since it was there last, and takes the first that was not. A shard
 // evicts its own entries before it looks at others.
 
