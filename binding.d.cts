@@ -120,7 +120,7 @@ export interface CallSiteInfo {
   structure?: string
 }
 
-/** Closes a heap that this thread has open, before anyone has collected what has its number. */
+/** Closes a heap that this thread has open, without waiting for its object to be collected. */
 export declare function closeHeap(number: number): void
 
 /** Gives up a file that no memory has. */

@@ -127,7 +127,7 @@ fn object_of(env: &Env, heap: OpenHeap) -> Result<Object<'_>> {
     Ok(object)
 }
 
-/// Closes a heap that this thread has open, before anyone has collected what has its number.
+/// Closes a heap that this thread has open, without waiting for its object to be collected.
 #[napi]
 pub fn close_heap(env: &Env, number: u32) {
     if let Some(handle) = handle::find(env.raw(), number) {

@@ -90,7 +90,7 @@ impl<'m> Check<'m, '_> {
         }
     }
 
-    /// An error is damage to the root that leaves nothing else to look at.
+    /// An error is damage to the superblock that leaves nothing else to look at.
     fn examine(&mut self) -> Result<()> {
         let segments = self.segments()?;
         for &segment in &segments {
