@@ -327,7 +327,7 @@ export type SharedMapKey = string | number | bigint | Uint8Array
 export interface SharedMapOptions {
   /** Milliseconds after which an entry expires, unless `set` gives it another time; never when left out. */
   ttl?: number | undefined
-  /** The most entries: what was not read for longest is evicted. Without a limit when left out. */
+  /** The most entries: what was not read for long is evicted. Without a limit when left out. */
   maxEntries?: number | undefined
   /** The most bytes that the blocks of all entries take, headers included. Without a limit when left out. */
   maxBytes?: number | undefined

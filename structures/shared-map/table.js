@@ -157,11 +157,7 @@ export class Table extends Limited {
   }
 
   getLocked(shard) {
-    return this.#lookLocked(shard, (entry) => {
-      const value = this.#liveValue(shard, entry)
-      if (value !== undefined) this.words[entry + NEXT] |= READ_BIT
-      return this.counted(value)
-    })
+    return this.#lookLocked(shard, (entry) => this.counted(this.#liveValue(shard, entry)))
   }
 
   #lookLocked(shard, read) {
@@ -185,8 +181,11 @@ export class Table extends Limited {
     }
   }
 
+  /** @returns {unknown} for `unpack`: the value of an entry that was read thereby; undefined when there is none, or it has expired */
   #liveValue(shard, entry) {
-    return entry === 0 || this.isExpired(entry) ? undefined : this.readLocked(shard, entry)
+    if (entry === 0 || this.isExpired(entry)) return undefined
+    if (this.isLimited) this.words[entry + NEXT] |= READ_BIT
+    return this.readLocked(shard, entry)
   }
 
   /** @returns {number} when what is set now expires, in ms; 0 for never */
