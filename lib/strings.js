@@ -37,7 +37,7 @@ const decode = (memory, u8, start, count) => {
 }
 
 /** Bytes before the first NUL; all when there is none. The engine's own search goes through shared bytes one by one. */
-const lengthOfText = (memory, u8, ptr, size) => {
+export const lengthOfText = (memory, u8, ptr, size) => {
   const short = Math.min(size, SHORT_SEARCH)
   for (let at = 0; at < short; at++) if (u8[ptr + at] === 0) return at
   if (size === short) return size

@@ -4,7 +4,7 @@
 import { types } from 'node:util'
 import { invalidArgType, outOfRange, refused } from '../../lib/errors.js'
 import { layoutOf } from './known.js'
-import { makeAtomic, makeBool, makeNumber } from './makers.js'
+import { makeAtomic, makeBool, makeNested, makeNumber } from './makers.js'
 import { specialised } from './specialised.js'
 import { decodeText, encodeText } from './text.js'
 import { MEMORY, PTR, renew, VIEWS } from './view.js'
@@ -28,7 +28,7 @@ const atomic = (field) => ofNumber(makeAtomic, refuserOf(field))(field)
 
 const bool = (field) => ofNumber(makeBool, refuser(field.name, 'a boolean'))(field)
 
-// The rest makes a new object each time, so that the engine has nothing to gain from code of its own.
+// Texts and arrays take a new object each time, so that the engine has little to gain from code of their own.
 
 const text = ({ name, offset, type: { byteLength } }) => ({
   get() {
@@ -78,9 +78,7 @@ const array = ({ name, offset, type: { view, shift, count } }) => {
 }
 
 const struct = ({ name, offset, type: { Struct } }) => ({
-  get() {
-    return new Struct(this[MEMORY], this[PTR] + offset)
-  },
+  ...specialised(makeNested, MEMORY, PTR, offset, Struct),
   set(value) {
     if (!(value instanceof Struct && MEMORY in value))
       throw invalidArgType(name, 'a struct of its type', value)

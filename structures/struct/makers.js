@@ -1,6 +1,18 @@
-// Make the accessors of a field, and the methods of a field by pointer. They are compiled for each anew (specialised.js), so they
-// refer to nothing but their arguments: the symbols of an object's views and pointer, which view to use, the bytes of an element
-// as a power of two, the offset of the field, what renews views that growth has emptied, what refuses a value, and the type of one.
+// Make the class of a struct, the accessors of its fields, and the methods of a field by pointer. They are compiled for each anew
+// (specialised.js), so they refer to nothing but their arguments: the symbols of an object's views and pointer, which view to
+// use, the bytes of an element as a power of two, the offset of the field, what renews views that growth has emptied, what
+// refuses a value, and the type of one.
+
+/** `viewsFor` checks where a struct is to be shown. */
+export const makeStruct = (Described, MEMORY, VIEWS, PTR, viewsFor) =>
+  class Struct extends Described {
+    constructor(memory, ptr) {
+      super()
+      this[VIEWS] = viewsFor(memory, ptr)
+      this[MEMORY] = memory
+      this[PTR] = ptr
+    }
+  }
 
 export const makeNumber = (VIEWS, PTR, view, shift, offset, renew, refuse, type) => ({
   get() {
@@ -43,6 +55,12 @@ export const makeAtomic = (VIEWS, PTR, view, shift, offset, renew, refuse, type)
     const array = this[VIEWS][view]
     const index = (this[PTR] + offset) >>> shift
     Atomics.store(index < array.length ? array : renew(this)[view], index, value)
+  },
+})
+
+export const makeNested = (MEMORY, PTR, offset, Struct) => ({
+  get() {
+    return new Struct(this[MEMORY], this[PTR] + offset)
   },
 })
 

@@ -9,7 +9,9 @@ import { StructArray } from './array.js'
 import { fieldsOf } from './fields.js'
 import { keepLayout } from './known.js'
 import { plan } from './layout.js'
-import { View } from './view.js'
+import { makeStruct } from './makers.js'
+import { specialised } from './specialised.js'
+import { MEMORY, PTR, View, VIEWS, viewsAt } from './view.js'
 
 const define = (Struct, fields) => {
   for (const field of fields) {
@@ -39,11 +41,12 @@ export const struct = (description) => {
   const most = Math.floor(MAX_BYTES / byteLength)
   const checkLength = (length) => checkInteger('length', length, 1, most, 'elements')
 
-  class Struct extends View {
-    constructor(memory, ptr) {
-      super(memory, ptr, layout)
-    }
+  const viewsFor = (memory, ptr) => {
+    checkMemory(memory)
+    return viewsAt(memory, ptr, byteLength, alignBytes)
+  }
 
+  class Described extends View {
     /** Bytes of one, a multiple of alignBytes. */
     static get byteLength() {
       return byteLength
@@ -98,6 +101,7 @@ export const struct = (description) => {
     }
   }
 
+  const Struct = specialised(makeStruct, Described, MEMORY, VIEWS, PTR, viewsFor)
   keepLayout(Struct, layout)
   define(Struct, fields)
   return Struct

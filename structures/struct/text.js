@@ -1,7 +1,8 @@
 // Texts of a fixed room, as UTF-8: NULs fill what is left, and end it.
 
 import { Buffer } from 'node:buffer'
-import { viewsCovering } from '../../lib/pages.js'
+import { nodeBufferOf, viewsCovering } from '../../lib/pages.js'
+import { lengthOfText } from '../../lib/strings.js'
 
 /**
  * @param {import('../../index.js').LocalSharedMemory} memory
@@ -11,8 +12,7 @@ import { viewsCovering } from '../../lib/pages.js'
  */
 export const decodeText = (memory, ptr, room) => {
   const { u8 } = viewsCovering(memory, ptr, room, 'ptr')
-  const nul = u8.subarray(ptr, ptr + room).indexOf(0)
-  return memory.getString(ptr, nul < 0 ? room : nul)
+  return memory.getString(ptr, lengthOfText(memory, u8, ptr, room))
 }
 
 /**
@@ -25,10 +25,10 @@ export const decodeText = (memory, ptr, room) => {
  * @returns {number} the bytes that it takes; nothing is written when there are more of them than there is room
  */
 export const encodeText = (memory, ptr, room, text) => {
-  const bytes = Buffer.from(text)
-  if (bytes.length > room) return bytes.length
+  const byteLength = Buffer.byteLength(text)
+  if (byteLength > room) return byteLength
   const { u8 } = viewsCovering(memory, ptr, room, 'ptr')
-  u8.set(bytes, ptr)
-  u8.fill(0, ptr + bytes.length, ptr + room)
-  return bytes.length
+  nodeBufferOf(memory).utf8Write(text, ptr, byteLength)
+  u8.fill(0, ptr + byteLength, ptr + room)
+  return byteLength
 }

@@ -2,7 +2,6 @@
 
 import { outOfRange } from '../../lib/errors.js'
 import { viewsCovering } from '../../lib/pages.js'
-import { checkMemory } from '../memories.js'
 
 /** Properties of their own, under names that no field has. */
 export const MEMORY = Symbol('memory')
@@ -26,13 +25,6 @@ export const viewsAt = (memory, ptr, byteLength, alignBytes) => {
 
 /** A struct somewhere in a memory. */
 export class View {
-  constructor(memory, ptr, { byteLength, alignBytes }) {
-    checkMemory(memory)
-    this[VIEWS] = viewsAt(memory, ptr, byteLength, alignBytes)
-    this[MEMORY] = memory
-    this[PTR] = ptr
-  }
-
   /** @returns {import('../../index.js').LocalSharedMemory} the memory that it lies in */
   get memory() {
     return this[MEMORY]
