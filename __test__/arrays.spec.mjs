@@ -419,6 +419,20 @@ for (const shared of [true, false]) {
     })
   }
 
+  test(`${title}: arrays are copied in as they are, whatever else is copied in meanwhile`, (t) => {
+    const memory = small(shared)
+    const setOthers = () => memory.set(Float64Array, [7, 8, 9], 500)
+    const get = () => (setOthers(), 2)
+    memory.set(Float64Array, Object.defineProperty([1, 0, 3], 1, { get }), 100)
+    memory.set(Float64Array, [4, 5, 6], { valueOf: () => (setOthers(), 103) })
+    t.deepEqual([...memory.subarray(Float64Array, 100, 106)], [1, 2, 3, 4, 5, 6])
+    for (const length of [1023, 1024, 1025]) {
+      const values = Array.from({ length }, (_, at) => -at - 0.5)
+      memory.set(Int32Array, values, 300)
+      t.deepEqual(memory.subarray(Int32Array, 300, 300 + length), Int32Array.from(values))
+    }
+  })
+
   test(`${title}: whole-memory methods want a typed array constructor`, (t) => {
     const memory = small(shared)
     for (const other of [undefined, null, 'Int8Array', {}, DataView, Array, new Int8Array(4)]) {

@@ -33,10 +33,26 @@ const mostOf = ({ BYTES_PER_ELEMENT }) => Math.floor(MAX_BYTES / BYTES_PER_ELEME
 const isDetachable = (memory, array) =>
   !isShared(viewsOf(memory).buffer) && array.buffer === bufferOf(memory)
 
+/** The engine's own iterator of arrays. */
+const { values: iterate } = Array.prototype
+
+/** @returns {boolean} whether arrays of that type take numbers as they are */
+export const takesNumbers = (TypedArray) =>
+  TypedArray !== BigInt64Array && TypedArray !== BigUint64Array
+
+/** Whether the array takes all as they are, being numbers: to convert them first takes several times as long as to copy them. */
+const areNumbers = (TypedArray, source) => {
+  if (!takesNumbers(TypedArray) || !Array.isArray(source) || source[Symbol.iterator] !== iterate)
+    return false
+  for (let at = 0; at < source.length; at++) if (typeof source[at] !== 'number') return false
+  return true
+}
+
 /** A copy of source as an array of that type, unless it is one that stays: a value that cannot be converted is found here. */
 const valuesOf = (memory, TypedArray, source) => {
   const isOfType = types.isTypedArray(source) && source instanceof TypedArray
   if (isOfType && !isDetachable(memory, source)) return source
+  if (areNumbers(TypedArray, source)) return source
   if (typeof source !== 'object' || source === null) {
     throw invalidArgType('source', 'a number, an iterable or an array-like', source)
   }

@@ -1,7 +1,7 @@
 // The typed arrays' own methods over the whole memory.
 
 import { types } from 'node:util'
-import { ArrayMemory, viewOfType } from './arrays.js'
+import { ArrayMemory, takesNumbers, viewOfType } from './arrays.js'
 import { isShared } from './engine.js'
 import { refused } from './errors.js'
 import { refresh, refreshNow, viewsOf } from './pages.js'
@@ -54,6 +54,25 @@ const whole = (memory, TypedArray, method, ...args) => {
   }
 }
 
+/** Room for numbers on their way into the memory, and how often it was used. */
+const numbers = new Float64Array(1024)
+let uses = 0
+
+/** The numbers of an array, each read once, until the next ones; undefined when it has anything else, or too many. */
+const numbersOf = (TypedArray, source) => {
+  if (!takesNumbers(TypedArray) || !Array.isArray(source)) return undefined
+  const { length } = source
+  if (length > numbers.length) return undefined
+  const use = ++uses
+  for (let at = 0; at < length; at++) {
+    const value = source[at]
+    if (typeof value !== 'number') return undefined
+    numbers[at] = value
+  }
+  // The getter of an element may have come here.
+  return uses === use ? numbers.subarray(0, length) : undefined
+}
+
 /** The values of an array-like, each read once: what cannot be converted is found before anything is written. */
 const converted = (memory, TypedArray, source) => {
   refresh(memory)
@@ -71,7 +90,11 @@ const converted = (memory, TypedArray, source) => {
 }
 
 const setValues = (memory, TypedArray, source, offset) => {
-  const values = types.isTypedArray(source) ? source : converted(memory, TypedArray, source)
+  // An offset that has to be converted may run code which comes here, too.
+  const isPlain = offset === undefined || typeof offset === 'number'
+  let values = types.isTypedArray(source) ? source : undefined
+  if (isPlain) values ??= numbersOf(TypedArray, source)
+  values ??= converted(memory, TypedArray, source)
   whole(memory, TypedArray, 'set', values, offset)
 }
 
