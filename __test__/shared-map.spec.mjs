@@ -96,6 +96,18 @@ test('a value comes back as it was', (t) => {
   t.is(map.size, VALUES.length)
 })
 
+test('a value takes the place of one of any other kind', (t) => {
+  const map = SharedMap.create(newHeap())
+  const keys = [5, 'key', 'a key of some words']
+  for (const before of VALUES) {
+    for (const after of VALUES) {
+      for (const key of keys) map.set(key, before).set(key, after)
+      t.deepEqual([...map.values()], [after, after, after])
+    }
+  }
+  t.is(map.size, keys.length)
+})
+
 test('bytes come back as a copy that is nobody else’s', (t) => {
   const map = SharedMap.create(newHeap())
   const value = Buffer.from('abc')

@@ -16,7 +16,7 @@ const GETTERS = ['buffer', 'byteOffset', 'length'].map(
   (name) => Object.getOwnPropertyDescriptor(TypedArrayPrototype, name).get,
 )
 
-/** What bytes are: 1 to 15. */
+/** What bytes are: 1 to 15. Those before Number have none. */
 export const Tag = {
   Null: 1,
   False: 2,

@@ -131,17 +131,22 @@ export class Entries extends Buckets {
   }
 
   /**
-   * Writes the prepared value over that of an entry, if one store does it: a number's, in an array of doubles. Others are
-   * written by several, and would be read half.
+   * Writes the prepared value over that of an entry, if one store does it: a number's, in an array of doubles, or what kind of value
+   * it is, where neither has bytes. Others are written by several, and would be read half.
    *
    * @param {number} entry
    * @param {number} expires
    * @returns {boolean} whether it did
    */
   overwrite(entry, expires) {
-    if (prepared.tag !== NUMBER || this.expiryOf(entry) !== expires) return false
-    if (this.#tagOf(entry) !== NUMBER) return false
-    this.floats[this.#valueAt(entry) >>> 1] = prepared.value
+    if (prepared.tag > NUMBER || this.expiryOf(entry) !== expires) return false
+    const before = this.#tagOf(entry)
+    if (prepared.tag === NUMBER && before === NUMBER) {
+      this.floats[this.#valueAt(entry) >>> 1] = prepared.value
+      return true
+    }
+    if (prepared.tag === NUMBER || before >= NUMBER) return false
+    this.words[entry + META] = this.key.tag | (prepared.tag << VALUE_TAG_SHIFT)
     return true
   }
 
