@@ -2,14 +2,13 @@
 
 import { inspect } from 'node:util'
 import { checkInteger } from '../../lib/errors.js'
+import { makeArray } from './makers.js'
+import { specialised } from './specialised.js'
 import { viewsAt } from './view.js'
 
 /** As many structs of a kind as were asked for, from a pointer on. */
-export class StructArray {
-  #Struct
-
+class StructArray {
   constructor(Struct, memory, ptr, length) {
-    this.#Struct = Struct
     this.memory = memory
     this.ptr = ptr
     this.length = length
@@ -17,28 +16,28 @@ export class StructArray {
     viewsAt(memory, ptr, this.byteLength, Struct.alignBytes)
   }
 
-  /**
-   * @param {number} index
-   * @returns {number} pointer to that struct
-   * @throws {TypeError} ERR_INVALID_ARG_TYPE
-   * @throws {RangeError} ERR_OUT_OF_RANGE
-   */
-  ptrAt(index) {
-    checkInteger('index', index, 0, this.length - 1, 'elements')
-    return this.ptr + index * this.#Struct.byteLength
-  }
-
-  /** The struct itself, as ptrAt has it. */
-  at(index) {
-    return new this.#Struct(this.memory, this.ptrAt(index))
-  }
-
-  *[Symbol.iterator]() {
-    for (let index = 0; index < this.length; index++) yield this.at(index)
-  }
-
   [inspect.custom](depth, options) {
     const { memory: _, ...facts } = this
     return `StructArray ${inspect(facts, { ...options, breakLength: Infinity })}`
   }
+}
+
+const checkIndex = (array, index) => {
+  checkInteger('index', index, 0, array.length - 1, 'elements')
+}
+
+/** Those that there are, by what their structs are shown as. */
+const kinds = new WeakMap()
+
+/**
+ * The class of arrays of a struct, with what is compiled for it alone.
+ *
+ * @param {Function} Struct a class that struct() made, or one derived from it
+ * @returns {typeof StructArray}
+ */
+export const arrayOf = (Struct) => {
+  if (!kinds.has(Struct)) {
+    kinds.set(Struct, specialised(makeArray, StructArray, Struct, Struct.byteLength, checkIndex))
+  }
+  return kinds.get(Struct)
 }

@@ -14,6 +14,24 @@ export const makeStruct = (Described, MEMORY, VIEWS, PTR, viewsFor) =>
     }
   }
 
+/** `checkIndex` refuses what is no element's. */
+export const makeArray = (Base, Struct, byteLength, checkIndex) =>
+  class StructArray extends Base {
+    ptrAt(index) {
+      checkIndex(this, index)
+      return this.ptr + index * byteLength
+    }
+
+    at(index) {
+      checkIndex(this, index)
+      return new Struct(this.memory, this.ptr + index * byteLength)
+    }
+
+    *[Symbol.iterator]() {
+      for (let index = 0; index < this.length; index++) yield this.at(index)
+    }
+  }
+
 export const makeNumber = (VIEWS, PTR, view, shift, offset, renew, refuse, type) => ({
   get() {
     const value = this[VIEWS][view][(this[PTR] + offset) >>> shift]

@@ -5,7 +5,7 @@ import { checkInteger, MAX_BYTES } from '../../lib/errors.js'
 import { withNewBlock } from '../../lib/new-block.js'
 import { checkMemory } from '../memories.js'
 import { accessorOf } from './accessors.js'
-import { StructArray } from './array.js'
+import { arrayOf } from './array.js'
 import { fieldsOf } from './fields.js'
 import { keepLayout } from './known.js'
 import { plan } from './layout.js'
@@ -79,14 +79,14 @@ export const struct = (description) => {
       checkMemory(memory)
       checkLength(length)
       const make = () => memory.calloc(length, byteLength)
-      return withNewBlock(memory, make, (ptr) => new StructArray(this, memory, ptr, length))
+      return withNewBlock(memory, make, (ptr) => new (arrayOf(this))(this, memory, ptr, length))
     }
 
     /** Those from a pointer on. */
     static arrayAt(memory, ptr, length) {
       checkMemory(memory)
       checkLength(length)
-      return new StructArray(this, memory, ptr, length)
+      return new (arrayOf(this))(this, memory, ptr, length)
     }
 
     /** The fields of all that lie in a memory, by pointer. */
