@@ -513,8 +513,8 @@ export class SharedMap<K extends SharedMapKey = SharedMapKey, V = any> {
   update<T extends V | undefined>(key: K, make: (value: V | undefined) => T): T
 
   /**
-   * Goes over copies of the entries. It meets each one that stays for the whole time once, whatever other threads do, and of
-   * those that come, go or change meanwhile, some.
+   * Goes over copies of the entries, in no particular order. It meets each one that stays for the whole time once, whatever
+   * other threads do, and of those that come, go or change meanwhile, some.
    *
    * @throws {Error} ERR_DEADLOCK: as `set`
    */
