@@ -32,7 +32,9 @@ const copyBytes = (memory, dst, buffer, srcOffset = 0, byteLength = undefined) =
   const rest = bytes.length - srcOffset
   const count = byteLength === undefined ? rest : byteLength
   checkInteger('byteLength', count, 0, rest, 'bytes')
-  viewsCovering(memory, dst, count, 'dst').u8.set(bytes.subarray(srcOffset, srcOffset + count), dst)
+  // A view of a part takes as long as some hundred bytes.
+  const part = count === bytes.length ? bytes : bytes.subarray(srcOffset, srcOffset + count)
+  viewsCovering(memory, dst, count, 'dst').u8.set(part, dst)
 }
 
 /** The memory with functions for bytes. */
