@@ -433,6 +433,27 @@ for (const shared of [true, false]) {
     }
   })
 
+  test(`${title}: what a getter of an element throws is the cause of an error`, (t) => {
+    const memory = small(shared)
+    const before = bytesOf(memory)
+    const cause = new Error('of the program')
+    const get = () => {
+      throw cause
+    }
+    const source = Object.defineProperty([1, 0, 3], 1, { get })
+    const calls = [() => memory.Float64Array(source), () => memory.set(Float64Array, source, 100)]
+    for (const call of calls) t.is(t.throws(call, INVALID_TYPE).cause, cause)
+    t.is(bytesOf(memory), before)
+  })
+
+  test(`${title}: a new array has its values although reading them grows the memory`, (t) => {
+    const memory = small(shared)
+    const get = () => (memory.grow(1), 2)
+    const array = memory.Float64Array(Object.defineProperty([1, 0, 3], 1, { get }))
+    t.deepEqual([...array], [1, 2, 3])
+    t.is(memory.sizeof(array.byteOffset), array.byteLength)
+  })
+
   test(`${title}: whole-memory methods want a typed array constructor`, (t) => {
     const memory = small(shared)
     for (const other of [undefined, null, 'Int8Array', {}, DataView, Array, new Int8Array(4)]) {

@@ -52,11 +52,11 @@ const areNumbers = (TypedArray, source) => {
 const valuesOf = (memory, TypedArray, source) => {
   const isOfType = types.isTypedArray(source) && source instanceof TypedArray
   if (isOfType && !isDetachable(memory, source)) return source
-  if (areNumbers(TypedArray, source)) return source
   if (typeof source !== 'object' || source === null) {
     throw invalidArgType('source', 'a number, an iterable or an array-like', source)
   }
   try {
+    if (areNumbers(TypedArray, source)) return source
     // Found before the engine makes room for a copy, of which the system may have too little.
     if (source[Symbol.iterator] === undefined && source.length > mostOf(TypedArray)) {
       throw outOfRange('length', `at most ${mostOf(TypedArray)} elements`, source.length)
@@ -94,8 +94,11 @@ export const newArray = (memory, TypedArray, source, finish) => {
 const filledArray = (memory, TypedArray, ptr, length, values) => {
   try {
     const array = memory.arrayView(TypedArray, ptr, length)
-    if (values !== undefined) array.set(values)
-    return array
+    if (values === undefined) return array
+    array.set(values)
+    if (array.length === length) return array
+    // Reading them has grown a memory that is not shared, which takes the array's bytes away.
+    return filledArray(memory, TypedArray, ptr, length, new TypedArray(values))
   } catch (cause) {
     throw refused(TypedArray.name, cause)
   }

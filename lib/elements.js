@@ -77,25 +77,27 @@ const numbersOf = (TypedArray, source) => {
 const converted = (memory, TypedArray, source) => {
   refresh(memory)
   const { length: room } = viewOfType(viewsOf(memory), TypedArray)
+  const length = source?.length
+  // The engine says what is wrong with one that does not fit.
+  if (!(length > 0 && length <= room)) return source
+  const values = new TypedArray(+length)
+  values.set(source)
+  return values
+}
+
+const valuesOf = (memory, TypedArray, source, offset) => {
+  if (types.isTypedArray(source)) return source
+  // An offset that has to be converted may run code which comes here, too.
+  const isPlain = offset === undefined || typeof offset === 'number'
   try {
-    const length = source?.length
-    // The engine says what is wrong with one that does not fit.
-    if (!(length > 0 && length <= room)) return source
-    const values = new TypedArray(+length)
-    values.set(source)
-    return values
+    return (isPlain && numbersOf(TypedArray, source)) || converted(memory, TypedArray, source)
   } catch (cause) {
     throw refused('set', cause)
   }
 }
 
 const setValues = (memory, TypedArray, source, offset) => {
-  // An offset that has to be converted may run code which comes here, too.
-  const isPlain = offset === undefined || typeof offset === 'number'
-  let values = types.isTypedArray(source) ? source : undefined
-  if (isPlain) values ??= numbersOf(TypedArray, source)
-  values ??= converted(memory, TypedArray, source)
-  whole(memory, TypedArray, 'set', values, offset)
+  whole(memory, TypedArray, 'set', valuesOf(memory, TypedArray, source, offset), offset)
 }
 
 /** The memory with methods of typed arrays. */
