@@ -103,3 +103,26 @@ test('a walk meets what stays once, whatever other threads do', async (t) => {
   await reportsOf(LATEST, workers)
   t.true(new Set(sizes).size > 1, 'nothing happened meanwhile')
 })
+
+for (const [kind, values] of Object.entries({
+  bigint: [0n, -1n, 0x0123456789abcdefn],
+  number: [1 / 3, -1e300, 5],
+  'boolean or null': [true, null, false],
+})) {
+  test(`a ${kind} is read whole while another thread writes one over it`, async (t) => {
+    const memory = newMemory()
+    const map = SharedMap.create(memory)
+    const stop = new Int32Array(new SharedArrayBuffer(4))
+    map.set('key', values[0])
+    const { bytes } = map.stats()
+    const workerData = { memory, ptr: map.ptr, values, stop, seed: 1 }
+    const workers = startAll('map-changing-worker.mjs', workerData, 1)
+    await new Promise((resolve) => workers[0].worker.once('message', resolve))
+    const seen = new Set()
+    for (let round = 0; round < 30_000 || seen.size < 2; round++) seen.add(map.get('key'))
+    Atomics.store(stop, 0, 1)
+    await reportsOf(LATEST, workers)
+    for (const value of seen) t.true(values.includes(value))
+    t.is(map.stats().bytes, bytes)
+  })
+}

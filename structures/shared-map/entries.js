@@ -34,6 +34,7 @@ const {
 /** Bytes of a block's header: first the bytes that were asked for, then those that the block takes. */
 const HEADER = 8
 const NUMBER = Tag.Number
+const BIGINT = Tag.BigInt
 const ASKED = -2
 const TAKEN = -1
 /** A longer value is read only where it is known to be one, so that none is read in vain. */
@@ -107,6 +108,7 @@ export class Entries extends Buckets {
     const byteLength = words[entry + VALUE_LENGTH] >>> 0
     const ptr = 4 * at
     if (ptr + byteLength > this.byteLimit && !this.reaches(ptr + byteLength)) throw this.corrupted()
+    if (tag === BIGINT && at < this.wordLimit) return this.longs[at >>> 1]
     if (byteLength > LONG_VALUE && words[shard + VERSION] !== version) return undefined
     return tag === Tag.Clone
       ? new Packed(read(this.memory, ptr, byteLength, Tag.Bytes))
@@ -131,22 +133,26 @@ export class Entries extends Buckets {
   }
 
   /**
-   * Writes the prepared value over that of an entry, if one store does it: a number's, in an array of doubles, or what kind of value
-   * it is, where neither has bytes. Others are written by several, and would be read half.
+   * Writes the prepared value over that of an entry, if one store does it: a number's or a bigint's, in an array of such, or what kind
+   * of value it is, where neither has bytes. Others are written by several, and would be read half.
    *
    * @param {number} entry
    * @param {number} expires
    * @returns {boolean} whether it did
    */
   overwrite(entry, expires) {
-    if (prepared.tag > NUMBER || this.expiryOf(entry) !== expires) return false
+    const { tag, value } = prepared
+    if (tag > BIGINT || this.expiryOf(entry) !== expires) return false
     const before = this.#tagOf(entry)
-    if (prepared.tag === NUMBER && before === NUMBER) {
-      this.floats[this.#valueAt(entry) >>> 1] = prepared.value
-      return true
+    if (tag >= NUMBER) {
+      if (before !== tag) return false
+      const at = this.#valueAt(entry) >>> 1
+      if (tag === NUMBER) this.floats[at] = value
+      else this.longs[at] = value
+    } else {
+      if (before >= NUMBER) return false
+      this.words[entry + META] = this.key.tag | (tag << VALUE_TAG_SHIFT)
     }
-    if (prepared.tag === NUMBER || before >= NUMBER) return false
-    this.words[entry + META] = this.key.tag | (prepared.tag << VALUE_TAG_SHIFT)
     return true
   }
 

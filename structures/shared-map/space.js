@@ -12,8 +12,9 @@ export class Space {
 
   /** Takes up the memory's present views. */
   look() {
-    const { i32, f64, byteLength } = viewsOf(this.memory)
+    const { i32, i64, f64, byteLength } = viewsOf(this.memory)
     this.words = i32
+    this.longs = i64
     this.floats = f64
     /** The words and bytes that the views show. */
     this.wordLimit = byteLength / 4
