@@ -541,6 +541,28 @@ test('a function of update that the timeout of vm has cut short stands in no way
   t.is(memory.length, 0)
 })
 
+test('what is cut short where debug mode asks for the stack is put in order, too', (t) => {
+  const memory = new LocalSharedMemory({ initial: 10, maximum: 100, shared: true, debug: true })
+  const map = SharedMap.create(memory)
+  const calls = { count: 0 }
+  const { prepareStackTrace } = Error
+  Error.prepareStackTrace = () => {
+    for (calls.count++; ;);
+  }
+  try {
+    cutShort('map.set("key", "value")', { map }, () => calls.count > 0)
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace
+  }
+  t.is(
+    codeOf(() => map.set('key', 'other')),
+    'nothing thrown',
+  )
+  t.is(map.get('key'), 'other')
+  map.destroy()
+  t.is(memory.length, 0)
+})
+
 test('code that makes stacks in debug mode does not come between two steps of an operation', (t) => {
   const memory = new LocalSharedMemory({ initial: 10, maximum: 100, shared: true, debug: true })
   const map = SharedMap.create(memory)

@@ -5,6 +5,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { threadId } from 'node:worker_threads'
 import { invalidArgType } from './errors.js'
+import { newRunner } from './running.js'
 
 /** Whether memories are in debug mode when nothing else is said. */
 export const DEBUG_BY_DEFAULT = process.env.LSM_DEBUG === '1'
@@ -40,27 +41,31 @@ export const checkDebug = (debug) => {
   }
 }
 
-let isAsking = false
+const { run, isRunning } = newRunner()
 
 /** @returns {boolean} whether the stack is being made, which runs code of whoever has changed how stacks are made */
-export const isAskingForStack = () => isAsking
+export const isAskingForStack = isRunning
+
+// The stack down to the caller of a function.
+const stackBelow = (callee) => {
+  const holder = {}
+  Error.captureStackTrace(holder, callee)
+  return String(holder.stack)
+}
 
 // The stack down to the caller of this package.
 const callerStack = () => {
   const { stackTraceLimit } = Error
-  const holder = {}
-  const wasAsking = isAsking
-  isAsking = true
   try {
     Reflect.set(Error, 'stackTraceLimit', FRAMES)
-    Error.captureStackTrace(holder, callerStack)
-    const frames = String(holder.stack).split('\n').slice(1)
+    const frames = run(() => stackBelow(callerStack))
+      .split('\n')
+      .slice(1)
     const first = frames.findIndex((frame) => !isOwn(frame))
     return first < 0 ? '' : frames.slice(first).join('\n')
   } catch {
     return ''
   } finally {
-    isAsking = wasAsking
     Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   }
 }

@@ -3,10 +3,10 @@
 
 import { deadlock } from '../../lib/errors.js'
 import { freeFrom } from '../../lib/placing.js'
+import { newRunner } from '../../lib/running.js'
 import { lockOrResume, tryLock, unlock } from '../lock.js'
 import { Entries } from './entries.js'
 import * as layout from './layout.js'
-import { isRunning, run } from './running.js'
 
 const {
   BUCKETS,
@@ -25,6 +25,8 @@ const {
   STALE,
   UPDATING,
 } = layout
+
+const { run, isRunning } = newRunner()
 
 /** The words of the memory, and the one that says so, while this thread runs a user's code with a lock in hand. */
 let updating
