@@ -2,6 +2,7 @@
 // globals, accessors on Object.prototype, values that only look like what is asked for, stacks that end.
 
 import process from 'node:process'
+import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
 import { runChild } from './fixtures/child.mjs'
@@ -75,6 +76,22 @@ test('a constructor that returns something else, or throws, makes no later memor
   t.throws(() => Throwing.from(memory), { instanceOf: TypeError })
   t.is(new LocalSharedMemory(2).buffer.byteLength, 2 * 65_536)
   t.is(LocalSharedMemory.from(memory), memory)
+})
+
+test('a constructor that is cut short makes no later memory another one', (t) => {
+  const state = { isEndless: true }
+  class Endless extends LocalSharedMemory {
+    constructor(...args) {
+      while (state.isEndless);
+      super(...args)
+    }
+  }
+  const memory = plain()
+  const script = () => runInNewContext('Endless.from(memory)', { Endless, memory }, { timeout: 20 })
+  t.throws(script, { code: 'ERR_SCRIPT_EXECUTION_TIMEOUT' })
+  state.isEndless = false
+  t.is(new Endless(2).buffer.byteLength, 2 * 65_536)
+  t.is(Endless.from(memory), memory)
 })
 
 test('a constructor that fails once it has its memory leaves that a memory of no subclass', (t) => {

@@ -2,13 +2,16 @@
 // and give to `super`, they become that memory, or `from` throws.
 
 import { invalidArgType } from './errors.js'
+import { newRunner } from './running.js'
 
-/** A memory, the heap in it and the class that it is to have, until the constructor takes them. */
+const { run, isRunning } = newRunner()
+
+/** A memory, the heap in it and the class that it is to have, until the constructor takes them; stale where that was cut short. */
 let received
 
 /** What was received for a class that is being constructed; undefined when it is to be a new memory. */
 export const takeReceived = (Class) => {
-  if (received?.Class !== Class) return undefined
+  if (received?.Class !== Class || !isRunning()) return undefined
   const taken = received
   received = undefined
   return taken
@@ -23,10 +26,10 @@ export const takeReceived = (Class) => {
  * @throws {TypeError} ERR_INVALID_ARG_TYPE when the constructor returns something else
  */
 export const adopt = (Class, memory, opened) => {
-  const outer = received
+  const outer = isRunning() ? received : undefined
   received = { Class, memory, opened }
   try {
-    if (new Class() === memory) return memory
+    if (run(() => new Class()) === memory) return memory
   } finally {
     received = outer
   }
