@@ -487,8 +487,7 @@ test('what SQLite allocates again and again in a memory that may grow grows it n
   const { script, ids, leastBytes } = readTrace('sqlite')
   const memory = new LocalSharedMemory({ initial: 1, maximum: 1000 })
   const ptrs = new Uint32Array(ids)
-  const pause = new Int32Array(new SharedArrayBuffer(4))
-  for (let pass = 0; pass < 20; pass++) {
+  for (let pass = 0; pass < 64; pass++) {
     for (let at = 0; at < script.length; at += 3) {
       const [call, id, byteLength] = script.subarray(at, at + 3)
       if (call === 0) ptrs[id] = memory.malloc(byteLength)
@@ -500,21 +499,20 @@ test('what SQLite allocates again and again in a memory that may grow grows it n
     }
     for (const ptr of ptrs) memory.free(ptr)
     ptrs.fill(0)
-    // Once much was looked at for what is idle, that rests for a while.
-    Atomics.wait(pause, 0, 0, 5)
   }
   t.true(pagesOf(memory) * PAGE < 1.2 * leastBytes)
 })
 
-test('much that is kept goes back before a large block takes room, in a memory that has grown', (t) => {
+test('much that is kept goes back before a large block takes room, where what is free is in pieces', (t) => {
   const memory = new LocalSharedMemory({ initial: 1, maximum: 1000 })
-  const large = memory.malloc(2_000_000)
+  const large = Array.from({ length: 8 }, () => memory.malloc(250_000))
   const ptrs = Array.from({ length: 3000 }, () => memory.malloc(200))
   for (const ptr of ptrs) memory.free(ptr)
-  memory.free(large)
+  for (const ptr of large.filter((_, index) => index % 2 === 0)) memory.free(ptr)
   const pages = pagesOf(memory)
-  memory.malloc(1_500_000)
-  t.is(memory.stats().cachedBytes, 0)
+  const { cachedBytes } = memory.stats()
+  memory.malloc(200_000)
+  t.true(memory.stats().cachedBytes < cachedBytes / 2, `of ${cachedBytes}`)
   t.is(pagesOf(memory), pages)
 })
 

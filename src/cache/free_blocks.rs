@@ -77,6 +77,15 @@ impl FreeBlocks<'_> {
         Ok(self.depot.has(self.thread, class) || self.heap.has_free_blocks(class)?)
     }
 
+    /// Whether it is worth it to look for idle spans: what is free is in pieces, and there was no look
+    /// for some time.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn may_be_tidied(&self) -> Result<bool> {
+        Ok(self.depot.may_be_tidied() && self.heap.is_in_pieces()?)
+    }
+
     /// Bytes of the heap.
     ///
     /// # Errors
@@ -252,8 +261,13 @@ pub mod fixture {
         }
 
         pub fn of_pages(count: u32, rows: [&Arc<Rows>; 2]) -> Self {
+            Self::up_to(count, count, rows)
+        }
+
+        /// Of so many pages, which may become `maximum`.
+        pub fn up_to(maximum: u32, count: u32, rows: [&Arc<Rows>; 2]) -> Self {
             let words = pages(count);
-            whole_heap(&words, count);
+            whole_heap(&words, maximum);
             let mut depot = Depot::default();
             for rows in rows {
                 depot.join(Arc::clone(rows));

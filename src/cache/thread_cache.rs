@@ -61,7 +61,7 @@ impl ThreadCache {
             free_blocks.depot.fetch(free_blocks.thread, class);
         }
         if is_empty
-            && (self.long.are_kept() || free_blocks.depot.is_worth_tidying())
+            && (self.long.are_kept() || free_blocks.may_be_tidied()?)
             && !free_blocks.has(class)?
         {
             self.tidy(free_blocks)?;
@@ -72,7 +72,11 @@ impl ThreadCache {
             if self.is_served_by_heap(free_blocks, class)? {
                 return Ok(0);
             }
-            row.fill(free_blocks.take(class, row.slots())?);
+            let fetched = free_blocks.take(class, row.slots())?;
+            row.fill(fetched);
+            if free_blocks.heap.is_dear_to_grow()? {
+                free_blocks.depot.note_fetched(fetched as u64 * u64::from(row_bytes(class)));
+            }
         }
         Ok(row.blocks().len())
     }
@@ -112,16 +116,15 @@ impl ThreadCache {
     }
 
     /// What is done before a span or a large block takes units: puts the blocks back that are long
-    /// for the heap, and frees the spans of which nobody uses a block, if much is kept and the
-    /// memory has grown, lately or so long after the last look that another one is worth it. Else such
-    /// spans stay where they are, what is used spreads over the whole heap, and it grows again though
-    /// much of it is free, in pieces.
+    /// for the heap, and frees the spans of which nobody uses a block, if much is kept, what is free is
+    /// in pieces, and it may be done again. Else such spans stay where they are, what is used spreads
+    /// over the whole heap, and it grows again and again though much of it is free.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache and the depot.
     pub fn tidy(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
         self.put_long(free_blocks)?;
-        if !free_blocks.depot.is_worth_tidying() {
+        if !free_blocks.may_be_tidied()? {
             return Ok(());
         }
         let heap = free_blocks.heap_bytes()?;
@@ -131,9 +134,7 @@ impl ThreadCache {
         }
         let freed = self.free_idle_spans(free_blocks).and(self.put_large(free_blocks));
         let left = self.kept_bytes(free_blocks);
-        // A small heap rather grows than fetches the same blocks again and again.
-        let goes_on = free_blocks.heap.is_dear_to_grow()?;
-        free_blocks.depot.note_tidied(kept, left, goes_on);
+        free_blocks.depot.note_tidied(kept, left);
         freed.and(free_blocks.heap.free_spare_spans())
     }
 

@@ -219,6 +219,13 @@ fn keep(cache: &ThreadCache, fixture: &mut Fixture, count: u32) {
     }
 }
 
+/// Takes large blocks until what is free is in pieces.
+fn break_up(heap: &Heap<'_>) {
+    while !heap.is_in_pieces().unwrap() {
+        heap.malloc(32 * UNIT, GRAIN, Search::Quick).unwrap();
+    }
+}
+
 #[test]
 fn much_that_is_kept_goes_back_before_a_span_is_cut_in_a_memory_that_has_grown() {
     let stride = u64::from(CLASSES[class_for(200, GRAIN).unwrap()].stride);
@@ -235,6 +242,9 @@ fn much_that_is_kept_goes_back_before_a_span_is_cut_in_a_memory_that_has_grown()
     assert_eq!(cached(&free_blocks.heap), before, "not much");
     keep(&cache, &mut fixture, 1);
     let free_blocks = &mut fixture.free_blocks(0);
+    cache.tidy(free_blocks).unwrap();
+    assert_eq!(cached(&free_blocks.heap), before + stride, "what is free is in one piece");
+    break_up(&free_blocks.heap);
     cache.refill(free_blocks, class_for(200, GRAIN).unwrap()).unwrap();
     assert_eq!(cached(&free_blocks.heap), before + stride, "no span was cut");
     let new = cache.refill(free_blocks, 5).unwrap() as u64;
@@ -256,6 +266,7 @@ fn blocks_whose_span_is_in_use_stay_kept_and_large_ones_do_not() {
     let live: Vec<_> = (0..3).map(|_| js(&cache, &fixture).pop(200).unwrap()).collect();
     let free_blocks = &mut fixture.free_blocks(0);
     free_blocks.depot.note_growth(u64::from(PAGE) * 100);
+    break_up(&free_blocks.heap);
     cache.tidy(free_blocks).unwrap();
     let spans = |blocks: &mut dyn Iterator<Item = u32>| -> BTreeSet<u32> {
         let heap = free_blocks.heap;
@@ -274,9 +285,26 @@ fn what_is_kept_stays_in_a_memory_that_has_not_grown() {
     let (cache, _, mut fixture) = pair();
     keep(&cache, &mut fixture, 4_000);
     let free_blocks = &mut fixture.free_blocks(0);
+    break_up(&free_blocks.heap);
     let before = cached(&free_blocks.heap);
     let new = cache.refill(free_blocks, 5).unwrap() as u64;
     assert_eq!(cached(&free_blocks.heap), before + new * u64::from(CLASSES[5].stride));
+}
+
+#[test]
+fn what_is_fetched_lets_idle_spans_be_looked_for_where_the_memory_is_dear_to_grow() {
+    for (count, maximum, expected) in [(33, 34, true), (32, 33, false), (33, 33, false)] {
+        let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
+        let mut fixture = Fixture::up_to(maximum, count, [cache.rows(), other.rows()]);
+        let free_blocks = &mut fixture.free_blocks(0);
+        let fetched = cache.refill(free_blocks, 5).unwrap() as u64;
+        assert_eq!(free_blocks.depot.may_be_tidied(), expected, "{count} of {maximum} pages");
+        let bytes = fetched * u64::from(CLASSES[5].stride);
+        free_blocks.depot.note_tidied(bytes / 2, 0);
+        assert_eq!(free_blocks.depot.may_be_tidied(), expected);
+        free_blocks.depot.note_tidied(bytes / 2, 0);
+        assert!(!free_blocks.depot.may_be_tidied());
+    }
 }
 
 #[test]

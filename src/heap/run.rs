@@ -21,6 +21,9 @@ const LOOKS: u32 = 16;
 /// Runs looked at, in all bins, until the lowest one that fits is taken.
 const LOOKS_FOR_LOWEST: u32 = 8;
 
+/// What is free is in pieces when the longest of them is less than one part in this many of the heap.
+const PIECES_SHARE: u32 = 4;
+
 /// How hard to look for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Search {
@@ -286,6 +289,14 @@ impl<'m> Heap<'m> {
             mask = u32::MAX;
         }
         Ok(None)
+    }
+
+    /// Whether what is free is in pieces: no run is longer than a quarter of the heap, to an eighth.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn is_in_pieces(&self) -> Result<bool> {
+        Ok(self.next_filled_bin(bin_of(self.total_units()? / PIECES_SHARE))?.is_none())
     }
 
     /// The length of the longest run that is in a bin, to an eighth: at least that of its bin.

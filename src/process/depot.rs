@@ -10,20 +10,17 @@ use std::iter::once;
 use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{ROWS, Rows};
 use crate::process::shelf::Shelf;
 
-/// Bytes of blocks that are looked at after a growth, at the most, so that the next one comes later:
-/// some milliseconds of work.
+/// Bytes of blocks that may be looked at for idle spans, at the most: some milliseconds of work.
 const TIDY_BYTES: u64 = 256 * 1024 * 1024;
-/// In a small memory they are so many times its bytes.
+/// After a growth they are so many times the memory's bytes, so that the next one comes later.
 const TIDY_TIMES: u64 = 16;
-/// Then a heap that grows no more is left alone for a nanosecond for so many bytes: many times as long
-/// as it took to look at them.
-const BYTES_PER_NANOSECOND: u64 = 2;
+/// So many of each three bytes that are fetched may be looked at: what a look frees is fetched again.
+const TIDY_THIRDS: u64 = 2;
 
 /// How often there may be no room before blocks of longer classes serve.
 const FEW_SHORTAGES: u32 = 8;
@@ -47,10 +44,8 @@ pub struct Depot {
     shortages: u32,
     /// How many blocks were put into mixed units in place of a new span since there was no room.
     mixed: u32,
-    /// Bytes of blocks that may be looked at before the memory has grown again.
-    tidy_bytes: u64,
-    /// When idle spans may be looked for even if it has not.
-    rests_until: Option<Instant>,
+    /// Bytes of blocks that may be looked at for idle spans; less than 0 when it were more than that.
+    tidy_bytes: i64,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
     least_kept: u64,
     /// How far up large blocks may lie without a look at those that wait, as an offset in bytes.
@@ -209,9 +204,9 @@ impl Depot {
     }
 
     /// Notes that the memory has grown to so many bytes, as there was no room.
-    pub const fn note_growth(&mut self, memory_bytes: u64) {
-        let some = TIDY_TIMES * memory_bytes;
-        self.tidy_bytes = if some < TIDY_BYTES { some } else { TIDY_BYTES };
+    pub fn note_growth(&mut self, memory_bytes: u64) {
+        let some = TIDY_BYTES.min(TIDY_TIMES * memory_bytes);
+        self.tidy_bytes = self.tidy_bytes.max(some as i64);
         self.shortages = 0;
         self.mixed = 0;
     }
@@ -252,10 +247,16 @@ impl Depot {
         self.shortages > MOST_SHORTAGES
     }
 
-    /// Whether the memory has grown, so lately or so long after idle spans were looked for last that it
-    /// is worth it to do so.
-    pub fn is_worth_tidying(&self) -> bool {
-        self.tidy_bytes > 0 || self.rests_until.is_some_and(|until| until <= Instant::now())
+    /// Notes that a thread has fetched blocks of so many bytes.
+    pub fn note_fetched(&mut self, bytes: u64) {
+        let more = bytes * TIDY_THIRDS / 3;
+        self.tidy_bytes = (TIDY_BYTES as i64).min(self.tidy_bytes + more as i64);
+    }
+
+    /// Whether idle spans may be looked for: the memory has grown lately, or much was fetched since the
+    /// last look.
+    pub const fn may_be_tidied(&self) -> bool {
+        self.tidy_bytes > 0
     }
 
     /// Whether caches keep `much` bytes more than after the last time, or at any time since: as
@@ -266,12 +267,9 @@ impl Depot {
     }
 
     /// Notes that idle spans were looked for among `before` bytes, of which caches keep `after`.
-    /// `goes_on` says whether to do it again even if the memory does not grow.
-    pub fn note_tidied(&mut self, before: u64, after: u64, goes_on: bool) {
-        self.tidy_bytes = self.tidy_bytes.saturating_sub(before);
+    pub const fn note_tidied(&mut self, before: u64, after: u64) {
+        self.tidy_bytes -= before as i64;
         self.least_kept = after;
-        let rest = Duration::from_nanos(before / BYTES_PER_NANOSECOND);
-        self.rests_until = goes_on.then(|| Instant::now() + rest);
     }
 
     /// Takes one part in `part` of the blocks, the oldest, and all that threads have left behind; if
@@ -454,12 +452,10 @@ mod tests {
     }
 
     #[test]
-    fn it_is_untidy_when_much_more_is_kept_than_before_for_a_while_after_a_growth() {
+    fn it_is_untidy_when_much_more_is_kept_than_before() {
         let mut depot = Depot::default();
-        assert!(!depot.is_worth_tidying());
-        depot.note_growth(u64::MAX / TIDY_TIMES);
         assert!(!depot.is_untidy(1_000, 1_000) && depot.is_untidy(1_001, 1_000));
-        depot.note_tidied(1_001, 700, false);
+        depot.note_tidied(1_001, 700);
         assert!(!depot.is_untidy(1_700, 1_000) && depot.is_untidy(1_701, 1_000));
         assert!(
             !depot.is_untidy(300, 1_000) && depot.is_untidy(1_301, 1_000),
@@ -468,20 +464,35 @@ mod tests {
     }
 
     #[test]
-    fn tidying_ends_when_much_was_looked_at_or_goes_on_after_a_rest() {
+    fn two_thirds_of_what_was_fetched_may_be_tidied_and_some_after_a_growth() {
+        let used_up = |depot: &mut Depot, bytes: u64| {
+            depot.note_tidied(bytes - 1, 0);
+            assert!(depot.may_be_tidied(), "{bytes}");
+            depot.note_tidied(1, 0);
+            assert!(!depot.may_be_tidied(), "{bytes}");
+        };
         let mut depot = Depot::default();
-        for (memory_bytes, tidy_bytes) in [(1 << 40, TIDY_BYTES), (10_000, 160_000)] {
-            for goes_on in [false, true] {
-                depot.note_growth(memory_bytes);
-                depot.note_tidied(tidy_bytes - 1, 0, goes_on);
-                assert!(depot.is_worth_tidying());
-                depot.note_tidied(1 << 50, 0, goes_on);
-                assert!(!depot.is_worth_tidying());
-                assert_eq!(depot.rests_until.is_some(), goes_on);
-                depot.rests_until = depot.rests_until.map(|_| Instant::now());
-                assert_eq!(depot.is_worth_tidying(), goes_on);
-            }
+        assert!(!depot.may_be_tidied());
+        depot.note_fetched(900);
+        depot.note_fetched(600);
+        used_up(&mut depot, 1_000);
+        depot.note_growth(10_000);
+        used_up(&mut depot, 160_000);
+        for much in [1 << 40, u64::MAX / TIDY_TIMES] {
+            depot.note_growth(much);
+            depot.note_fetched(1 << 40);
+            depot.note_growth(10_000);
+            used_up(&mut depot, TIDY_BYTES);
         }
+        depot.note_fetched(300_000);
+        depot.note_growth(10_000);
+        used_up(&mut depot, 200_000);
+        depot.note_fetched(3);
+        depot.note_tidied(1_000, 0);
+        depot.note_fetched(1_497);
+        assert!(!depot.may_be_tidied(), "more was looked at than might be");
+        depot.note_fetched(3);
+        used_up(&mut depot, 2);
     }
 
     #[test]

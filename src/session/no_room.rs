@@ -1,5 +1,5 @@
 //! What is done when a heap has no room for a block, in this order. (Spans that nobody uses are
-//! freed before, for a while after each growth and then after each rest: see
+//! freed before, if what is free is in pieces: see
 //! [`ThreadCache::tidy`](crate::cache::ThreadCache::tidy). What threads left behind goes back into
 //! the spans even if there is room.)
 //!

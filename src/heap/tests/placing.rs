@@ -41,6 +41,23 @@ fn only_a_heap_that_can_grow_is_cheap_or_dear_to_grow() {
 }
 
 #[test]
+fn what_is_free_is_in_pieces_when_none_is_a_quarter_of_the_heap() {
+    let words = pages(64);
+    let heap = whole_heap(&words, 64);
+    let quarter = heap.total_units().unwrap() / 4;
+    let first = take(&heap, quarter, Search::Quick);
+    while heap.longest_run().unwrap() >= quarter / 2 {
+        take(&heap, quarter / 2, Search::Quick);
+    }
+    assert!(heap.is_in_pieces().unwrap());
+    heap.free(first).unwrap();
+    assert!(!heap.is_in_pieces().unwrap());
+    take(&heap, quarter / 8, Search::Quick);
+    take(&heap, quarter / 8, Search::Quick);
+    assert!(heap.is_in_pieces().unwrap());
+}
+
+#[test]
 fn a_block_lies_in_the_lowest_run_that_has_room() {
     let words = pages(40);
     let heap = whole_heap(&words, 40);
