@@ -64,6 +64,18 @@ test('texts with NULs come back by their length, and end at the first one withou
   }
 })
 
+test('a block of 2 GiB and more takes texts, too', (t) => {
+  const memory = new LocalSharedMemory(1, 65_536)
+  for (const length of [2 ** 31 - 1, 2 ** 31, 3 * 2 ** 30]) {
+    const ptr = memory.malloc(length)
+    for (const text of ['a', 'é'.repeat(3000), '']) {
+      t.is(memory.setString(ptr, text), Buffer.byteLength(text))
+      t.is(memory.getString(ptr), text)
+    }
+    memory.free(ptr)
+  }
+})
+
 test('a text ends where its block does, or at the first NUL before that', (t) => {
   for (const shared of [true, false]) {
     const memory = newMemory(shared)

@@ -50,7 +50,9 @@ export const lengthOfText = (memory, u8, ptr, size) => {
 /** Writes a text that fits, and a NUL behind it if there is room; returns its bytes. */
 const write = (memory, ptr, text, room) => {
   const { u8 } = viewsCovering(memory, ptr, room, 'ptr')
-  const byteLength = nodeBufferOf(memory).utf8Write(text, ptr, room)
+  // Node.js 20 and 22 take a room of 2 GiB and more for none.
+  const most = Math.min(room, UTF8_BYTES * text.length)
+  const byteLength = nodeBufferOf(memory).utf8Write(text, ptr, most)
   if (byteLength < room) u8[ptr + byteLength] = 0
   return byteLength
 }
