@@ -433,6 +433,31 @@ for (const shared of [true, false]) {
     }
   })
 
+  test(`${title}: what an array's proxy says of its length is taken as the engine takes it`, (t) => {
+    const memory = small(shared)
+    memory.set(Float64Array, [7, 8, 9], 500)
+    const before = bytesOf(memory)
+    const lengths = []
+    const get = (array, name) =>
+      name === 'length' && lengths.length > 0 ? lengths.shift() : array[name]
+    for (const length of [-1, NaN, 0.5]) {
+      lengths.push(...Array(9).fill(length))
+      memory.set(Float64Array, new Proxy([1, 2, 3], { get }), 100)
+      t.is(bytesOf(memory), before)
+      lengths.length = 0
+    }
+    for (let reads = 1; reads < 9; reads++) {
+      const left = memory.malloc(24)
+      memory.memset(left, 7, 24)
+      memory.free(left)
+      lengths.push(...Array(reads).fill(3), ...Array(9).fill(1))
+      const array = memory.Float64Array(new Proxy([1, 2, 3], { get }))
+      t.true(array.every((value, at) => value === at + 1))
+      memory.free(array.byteOffset)
+      lengths.length = 0
+    }
+  })
+
   test(`${title}: what a getter of an element throws is the cause of an error`, (t) => {
     const memory = small(shared)
     const before = bytesOf(memory)

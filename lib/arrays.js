@@ -40,10 +40,13 @@ const { values: iterate } = Array.prototype
 export const takesNumbers = (TypedArray) =>
   TypedArray !== BigInt64Array && TypedArray !== BigUint64Array
 
-/** Whether the array takes all as they are, being numbers: to convert them first takes several times as long as to copy them. */
+/**
+ * Whether the array takes all as they are, being numbers: to convert them first takes several times as long as to copy them. What a
+ * Proxy says of its length may be different each time.
+ */
 const areNumbers = (TypedArray, source) => {
-  if (!takesNumbers(TypedArray) || !Array.isArray(source) || source[Symbol.iterator] !== iterate)
-    return false
+  if (!takesNumbers(TypedArray) || !Array.isArray(source) || types.isProxy(source)) return false
+  if (source[Symbol.iterator] !== iterate) return false
   for (let at = 0; at < source.length; at++) if (typeof source[at] !== 'number') return false
   return true
 }

@@ -62,7 +62,8 @@ let uses = 0
 const numbersOf = (TypedArray, source) => {
   if (!takesNumbers(TypedArray) || !Array.isArray(source)) return undefined
   const { length } = source
-  if (length > numbers.length) return undefined
+  // What a Proxy says need not be a length.
+  if (length >>> 0 !== length || length > numbers.length) return undefined
   const use = ++uses
   for (let at = 0; at < length; at++) {
     const value = source[at]
