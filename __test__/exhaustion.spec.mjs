@@ -159,3 +159,47 @@ test('a full heap says so without looking at every block', (t) => {
   t.throws(() => memory.stats(), { code: 'ERR_HEAP_CORRUPTED' })
   t.throws(() => memory.malloc(PAGE), { code: 'ERR_OUT_OF_MEMORY', instanceOf: RangeError })
 })
+
+test('a full memory in which blocks of many lengths come and go stays of use', (t) => {
+  const PAGES = 64
+  const memory = new LocalSharedMemory(PAGES, PAGES)
+  const random = randomFrom(5)
+  const most = 0.8 * PAGES * PAGE
+  const blocks = []
+  let liveBytes = 0
+  let refused = 0
+  const freeOne = () => {
+    const at = random(blocks.length)
+    const [ptr, byteLength] = blocks[at]
+    blocks[at] = blocks.at(-1)
+    blocks.pop()
+    memory.free(ptr)
+    liveBytes -= byteLength
+  }
+  for (let step = 0; step < 200_000; step++) {
+    const byteLength = 16 + random(4080)
+    if (liveBytes + byteLength > most) freeOne()
+    else {
+      try {
+        blocks.push([memory.malloc(byteLength), byteLength])
+        liveBytes += byteLength
+      } catch (error) {
+        t.is(error.code, 'ERR_OUT_OF_MEMORY')
+        refused++
+        freeOne()
+      }
+    }
+  }
+  t.true(liveBytes > 0.95 * most, `${liveBytes} of ${most} bytes`)
+  t.true(refused < 40_000, `${refused} refused`)
+})
+
+test('the place of a long block that was freed serves a short one where there is no other', (t) => {
+  const memory = new LocalSharedMemory(100, 100)
+  const [, malloc] = CALLS[0]
+  const long = fillWith(malloc, memory, 2000)
+  fillWith(malloc, memory, 100)
+  const freed = long[long.length >> 1]
+  memory.free(freed)
+  t.is(memory.malloc(100), freed)
+})

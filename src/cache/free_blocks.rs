@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::attached::Attachment;
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, DENSE_END, HEADER, Heap, MAX_SLOTS, Search, Span, UNIT};
+use crate::heap::{CLASSES, DENSE_END, HEADER, Heap, MAX_SLOTS, Search, Span, UNIT, over};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::rows::{Row, depth};
@@ -92,6 +92,21 @@ impl FreeBlocks<'_> {
     /// [`Fault::Corrupted`].
     pub fn heap_bytes(&self) -> Result<u64> {
         Ok(u64::from(self.heap.total_units()?) * u64::from(UNIT))
+    }
+
+    /// Allocates a small block for which there is no other room in the place of a longer one, unless too
+    /// many are. See [`Depot::may_misplace`].
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
+    pub fn misplace(&mut self, byte_length: u32, align: u32) -> Result<u32> {
+        let (heap, heap_bytes) = (self.heap, self.heap_bytes()?);
+        if !self.depot.may_misplace(heap_bytes, || heap.misplaced_bytes())? {
+            return Err(Fault::OutOfMemory);
+        }
+        let pointer = heap.misplace(byte_length, align)?;
+        self.depot.note_misplaced(over(byte_length, heap.read_header(pointer)?.1));
+        Ok(pointer)
     }
 
     fn take_from_spans(&mut self, class: usize, slots: &[AtomicU32]) -> Result<usize> {

@@ -116,13 +116,15 @@ impl Book {
         made: CallSite,
     ) -> Result<u32> {
         let whole = guarded(byte_length)?;
-        let pointer = match heap.malloc(whole, align, search) {
-            Err(Fault::OutOfMemory) if !self.quarantine.is_empty() => {
-                self.release(heap, 0)?;
-                heap.malloc(whole, align, search)?
-            }
-            done => done?,
-        };
+        let mut allocated = heap.malloc(whole, align, search);
+        if allocated == Err(Fault::OutOfMemory) && !self.quarantine.is_empty() {
+            self.release(heap, 0)?;
+            allocated = heap.malloc(whole, align, search);
+        }
+        if allocated == Err(Fault::OutOfMemory) && search == Search::Exhaustive {
+            allocated = heap.misplace(whole, align);
+        }
+        let pointer = allocated?;
         heap.fill(pointer, pointer + byte_length, FRESH_BYTE)?;
         self.enter(heap, pointer, byte_length, made)?;
         Ok(pointer)

@@ -9,6 +9,7 @@ use super::segment::Segment;
 use super::size_class::{CLASSES, MIXED, class_for};
 use super::span::Span;
 use super::superblock::Heap;
+use super::thrift::longest_instead;
 use super::unit_kind::UnitKind;
 use crate::fault::{Fault, Result};
 
@@ -49,6 +50,15 @@ impl Live<'_> {
             Self::Large(large) => large.buffer_size(),
             Self::Mixed(block) => block.buffer_size(),
         }
+    }
+}
+
+/// Bytes that a block of so many bytes has over in a place of `buffer_size` bytes, if that is not one
+/// for such blocks.
+pub fn over(byte_length: u32, buffer_size: u32) -> u32 {
+    match class_for(byte_length, GRAIN) {
+        Some(class) if buffer_size > longest_instead(class) => buffer_size - CLASSES[class].stride,
+        _ => 0,
     }
 }
 
@@ -202,37 +212,48 @@ impl<'m> Heap<'m> {
         }
         match self.take_block(class, search) {
             Err(Fault::OutOfMemory) if search == Search::Exhaustive => {
-                self.take_any(byte_length, align)
+                self.take_any(class, byte_length, align)
             }
             taken => self.with_length(taken?, byte_length),
         }
     }
 
-    // When there is no room for a small block where such blocks are put.
-    fn take_any(&self, byte_length: u32, align: u32) -> Result<u32> {
+    // When there is no room for a small block of a class where such blocks are put.
+    fn take_any(&self, class: usize, byte_length: u32, align: u32) -> Result<u32> {
         match self.take_mixed(byte_length, align) {
             Err(Fault::OutOfMemory) => {}
             taken => return taken,
         }
-        match self.take_larger_block(byte_length, align) {
+        match self.take_longer(byte_length, align, longest_instead(class)) {
             Err(Fault::OutOfMemory) => self.take_large(byte_length, align, Search::Exhaustive),
-            taken => self.with_length(taken?, byte_length),
+            taken => taken,
         }
+    }
+
+    /// Allocates a small block in the place of a longer one, the shortest that is free, however long
+    /// that is.
+    ///
+    /// # Errors
+    /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
+    pub fn misplace(&self, byte_length: u32, align: u32) -> Result<u32> {
+        self.take_longer(byte_length, align, u32::MAX)
     }
 
     fn with_length(&self, pointer: u32, byte_length: u32) -> Result<u32> {
         self.words.set(pointer / 4 - 2, byte_length).map(|()| pointer)
     }
 
-    fn take_larger_block(&self, byte_length: u32, align: u32) -> Result<u32> {
-        let stride = byte_length + HEADER;
-        let mut larger: Vec<_> = (1..CLASSES.len())
-            .filter(|&class| CLASSES[class].stride >= stride && CLASSES[class].align >= align)
+    fn take_longer(&self, byte_length: u32, align: u32, longest: u32) -> Result<u32> {
+        let strides = byte_length + HEADER..=longest;
+        let mut longer: Vec<_> = (1..CLASSES.len())
+            .filter(|&class| {
+                strides.contains(&CLASSES[class].stride) && CLASSES[class].align >= align
+            })
             .collect();
-        larger.sort_by_key(|&class| CLASSES[class].stride);
-        for class in larger {
+        longer.sort_by_key(|&class| CLASSES[class].stride);
+        for class in longer {
             if self.has_room(class)? {
-                return self.take_block(class, Search::Quick);
+                return self.with_length(self.take_block(class, Search::Quick)?, byte_length);
             }
         }
         Err(Fault::OutOfMemory)

@@ -44,7 +44,7 @@ mod undo;
 mod unit_kind;
 mod words;
 
-pub use block::Live;
+pub use block::{Live, over};
 pub use growth::Bounds;
 pub use inspect::{Area, Block, Damage, Part, Stats, Use};
 pub use large::units_for;

@@ -4,8 +4,10 @@
 //!    gap of [mixed units](super::mixed)
 //! 2. pages that were grown meanwhile, and spans all of whose blocks are free
 //! 3. when the memory cannot grow ([`Search::Exhaustive`]), a gap of mixed units in any case, then
-//!    free blocks of larger classes
+//!    free blocks of slightly longer classes
 //! 4. for a small block, a run of its own
+//!
+//! [`Heap::misplace`] comes after that: it is for whoever sees to it that not too many are.
 
 use super::run::Search;
 use super::superblock::Heap;

@@ -24,6 +24,12 @@ const CLASS_SHARE: u32 = 16;
 /// or of the heap: so that few blocks take little memory.
 const HEAP_SHARE: u32 = 1024;
 
+/// The stride of the longest blocks that serve class `class` in the place of its own without much waste.
+pub fn longest_instead(class: usize) -> u32 {
+    let stride = CLASSES[class].stride;
+    stride + (stride / LONGER_SHARE).max(GRAIN)
+}
+
 impl Heap<'_> {
     /// A longer class that has free blocks, for blocks of class `class` at `align` when that has
     /// none: in a small heap that is nearly full, where the units for another span are better left
@@ -40,8 +46,7 @@ impl Heap<'_> {
         if has(class)? || !self.is_nearly_full()? {
             return Ok(None);
         }
-        let stride = CLASSES[class].stride;
-        let longest = stride + (stride / LONGER_SHARE).max(GRAIN);
+        let longest = longest_instead(class);
         for longer in (class + 1..DENSE_END).take_while(|&class| CLASSES[class].stride <= longest) {
             if CLASSES[longer].align >= align && has(longer)? {
                 return Ok(Some(longer));

@@ -11,6 +11,7 @@ use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crate::fault::Result;
 use crate::heap::{DENSE_END, UNIT};
 use crate::process::rows::{ROWS, Rows};
 use crate::process::shelf::Shelf;
@@ -31,6 +32,13 @@ const MOST_SHORTAGES: u32 = 64;
 /// microseconds, and one span serves many.
 pub const MOST_MIXED: u32 = 2048;
 
+/// Blocks in the places of much longer ones may waste one part in this many of the heap ...
+const MISPLACED_SHARE: u64 = 64;
+/// ... which is found out after so many requests were refused: it may take milliseconds ...
+const REFUSALS: u32 = 1024;
+/// ... or any part, once so many such requests came in succession without anything being freed.
+const SUCCESSION: u32 = 4;
+
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
 pub struct Depot {
@@ -44,6 +52,12 @@ pub struct Depot {
     shortages: u32,
     /// How many blocks were put into mixed units in place of a new span since there was no room.
     mixed: u32,
+    /// Bytes that misplaced blocks waste, as far as is known: some may have been freed.
+    misplaced: u64,
+    /// How many requests are refused before they are counted anew.
+    refusals: u32,
+    /// How many of them may be served before it is said that nothing is freed.
+    succession: u32,
     /// Bytes of blocks that may be looked at for idle spans; less than 0 when it were more than that.
     tidy_bytes: i64,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
@@ -221,6 +235,41 @@ impl Depot {
         self.reach = end;
     }
 
+    /// Notes that blocks were given back before there was no room.
+    pub const fn note_given_back(&mut self) {
+        self.succession = SUCCESSION;
+    }
+
+    /// Whether another small block may lie in the place of a much longer one, in a heap of so many
+    /// bytes. If blocks come and go, those places are wanted again: few may. If they only come, what
+    /// is free is for them. `count` counts what they waste.
+    ///
+    /// # Errors
+    /// Those of `count`.
+    pub fn may_misplace(
+        &mut self,
+        heap_bytes: u64,
+        count: impl FnOnce() -> Result<u64>,
+    ) -> Result<bool> {
+        self.succession = self.succession.saturating_sub(1);
+        let most = heap_bytes / MISPLACED_SHARE;
+        if self.succession == 0 || self.misplaced < most {
+            return Ok(true);
+        }
+        if self.refusals > 0 {
+            self.refusals -= 1;
+            return Ok(false);
+        }
+        self.misplaced = count()?;
+        self.refusals = REFUSALS;
+        Ok(self.misplaced < most)
+    }
+
+    /// Notes that one does, and wastes so many bytes.
+    pub fn note_misplaced(&mut self, bytes: u32) {
+        self.misplaced += u64::from(bytes);
+    }
+
     /// Notes that there was no room.
     pub const fn note_shortage(&mut self) {
         self.shortages = self.shortages.saturating_add(1);
@@ -320,6 +369,7 @@ impl Depot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Fault;
     use crate::process::rows::row_bytes;
 
     const CLASS: usize = 5;
@@ -493,6 +543,29 @@ mod tests {
         assert!(!depot.may_be_tidied(), "more was looked at than might be");
         depot.note_fetched(3);
         used_up(&mut depot, 2);
+    }
+
+    #[test]
+    fn few_blocks_may_be_misplaced_where_blocks_come_and_go_and_any_where_they_only_come() {
+        const HEAP: u64 = 64_000;
+        let mut depot = Depot::default();
+        assert_eq!(depot.may_misplace(HEAP, || panic!()), Ok(true), "nothing was freed");
+        depot.note_misplaced(1_000);
+        depot.note_given_back();
+        assert_eq!(depot.may_misplace(HEAP + 64, || panic!()), Ok(true));
+        assert_eq!(depot.may_misplace(HEAP, || Ok(999)), Ok(true), "some were freed since");
+        depot.note_misplaced(1);
+        for _ in 0..REFUSALS {
+            depot.note_given_back();
+            assert_eq!(depot.may_misplace(HEAP, || panic!()), Ok(false));
+        }
+        let found = depot.may_misplace(HEAP, || Err(Fault::Corrupted));
+        assert_eq!(found, Err(Fault::Corrupted));
+        assert_eq!(depot.may_misplace(HEAP, || Ok(1_000)), Ok(false));
+        depot.note_given_back();
+        for times in 1..2 * SUCCESSION {
+            assert_eq!(depot.may_misplace(HEAP, || panic!()), Ok(times >= SUCCESSION));
+        }
     }
 
     #[test]

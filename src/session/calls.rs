@@ -198,7 +198,13 @@ fn malloc_small(
     search: Search,
 ) -> Result<u32> {
     let heap = free_blocks.heap;
-    let mixes = search != Search::Exhaustive && free_blocks.depot.may_mix();
+    if search == Search::Exhaustive {
+        return match heap.malloc(byte_length, align, search) {
+            Err(Fault::OutOfMemory) => free_blocks.misplace(byte_length, align),
+            done => done,
+        };
+    }
+    let mixes = free_blocks.depot.may_mix();
     let pointer = heap.malloc(byte_length, align, if mixes { Search::Mixing } else { search })?;
     if mixes && heap.class_of(pointer)? == Some(MIXED) {
         free_blocks.depot.note_mixed();

@@ -1,6 +1,7 @@
 //! Walking the heap: the live blocks in ascending order, and what all bytes are used for.
 
 use crate::fault::{Fault, Result};
+use crate::heap::block::over;
 use crate::heap::measures::{GRAIN, HEADER, LISTED, UNIT};
 use crate::heap::mixed::{GrainBits, room_in};
 use crate::heap::segment::Segment;
@@ -73,6 +74,17 @@ impl<'m> Heap<'m> {
             }
             Piece::Free(..) | Piece::Table => Ok(()),
         })
+    }
+
+    /// Bytes that small blocks have over which lie in the places of much longer ones, or have a run to
+    /// themselves. All blocks are looked at.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn misplaced_bytes(&self) -> Result<u64> {
+        let mut bytes = 0;
+        self.each_block(|block| bytes += u64::from(over(block.byte_length, block.buffer_size)))?;
+        Ok(bytes)
     }
 
     /// First unit and length in units of each free run, ascending.

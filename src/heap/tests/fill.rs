@@ -42,7 +42,10 @@ impl Memory {
             let left = self.maximum - self.pages;
             match [usual, least].into_iter().find(|&more| more <= left) {
                 Some(more) => self.pages += more,
-                None => return self.heap().malloc(byte_length, GRAIN, Search::Exhaustive).ok(),
+                None => {
+                    let last = self.heap().malloc(byte_length, GRAIN, Search::Exhaustive);
+                    return last.or_else(|_| self.heap().misplace(byte_length, GRAIN)).ok();
+                }
             }
         }
     }

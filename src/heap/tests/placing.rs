@@ -4,7 +4,7 @@
 use crate::fault::Fault;
 use crate::heap::measures::{LISTED, PAGE};
 use crate::heap::size_class::{CLASSES, DENSE_END, class_for};
-use crate::heap::{Bounds, GRAIN, HEADER, Heap, Search, UNIT};
+use crate::heap::{Bounds, GRAIN, HEADER, Heap, Search, UNIT, over};
 use crate::tests::fixture::{heap_in, pages, whole_heap};
 
 /// A large block that takes `units` units.
@@ -55,6 +55,31 @@ fn what_is_free_is_in_pieces_when_none_is_a_quarter_of_the_heap() {
     take(&heap, quarter / 8, Search::Quick);
     take(&heap, quarter / 8, Search::Quick);
     assert!(heap.is_in_pieces().unwrap());
+}
+
+#[test]
+fn a_short_block_in_a_full_heap_lies_in_the_place_of_a_little_longer_one_or_is_misplaced() {
+    let words = pages(40);
+    let heap = whole_heap(&words, 40);
+    let fill = |byte_length| {
+        let one = |_: &u32| heap.malloc(byte_length, GRAIN, Search::Exhaustive).ok();
+        std::iter::successors(one(&0), one).collect::<Vec<_>>()
+    };
+    let longer = fill(2_000);
+    fill(100);
+    heap.free(longer[7]).unwrap();
+    let stride = CLASSES[class_for(2_000, GRAIN).unwrap()].stride;
+    let least = stride * 3 / 4;
+    assert_eq!(heap.malloc(1_000, GRAIN, Search::Exhaustive), Err(Fault::OutOfMemory));
+    assert_eq!(heap.malloc(least, GRAIN, Search::Exhaustive), Ok(longer[7]));
+    assert_eq!(heap.misplaced_bytes(), Ok(0));
+    heap.free(longer[7]).unwrap();
+    assert_eq!(heap.misplace(100, GRAIN), Ok(longer[7]));
+    let wasted = stride - CLASSES[class_for(100, GRAIN).unwrap()].stride;
+    assert_eq!((heap.misplaced_bytes(), over(100, stride)), (Ok(wasted.into()), wasted));
+    assert_eq!([over(least, stride), over(2_000, stride), over(40_000, 41_000)], [0; 3]);
+    assert_eq!(heap.misplace(100, GRAIN), Err(Fault::OutOfMemory));
+    heap.check(&mut |damage| panic!("{damage:?}"));
 }
 
 #[test]
