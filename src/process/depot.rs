@@ -34,8 +34,10 @@ pub const MOST_MIXED: u32 = 2048;
 
 /// Blocks in the places of much longer ones may waste one part in this many of the heap ...
 const MISPLACED_SHARE: u64 = 64;
-/// ... which is found out after so many requests were refused: it may take milliseconds ...
+/// ... which is found out after so many requests were refused, as it may take milliseconds, ...
 const REFUSALS: u32 = 1024;
+/// ... and not in a heap of more bytes than this, where it would take too long ...
+const MOST_COUNTED: u64 = 256 * 1024 * 1024;
 /// ... or any part, once so many such requests came in succession without anything being freed.
 const SUCCESSION: u32 = 4;
 
@@ -256,8 +258,8 @@ impl Depot {
         if self.succession == 0 || self.misplaced < most {
             return Ok(true);
         }
-        if self.refusals > 0 {
-            self.refusals -= 1;
+        if self.refusals > 0 || heap_bytes > MOST_COUNTED {
+            self.refusals = self.refusals.saturating_sub(1);
             return Ok(false);
         }
         self.misplaced = count()?;
@@ -558,6 +560,13 @@ mod tests {
         for _ in 0..REFUSALS {
             depot.note_given_back();
             assert_eq!(depot.may_misplace(HEAP, || panic!()), Ok(false));
+        }
+        let mut long = Depot::default();
+        long.note_misplaced((MOST_COUNTED / MISPLACED_SHARE) as u32 + 1);
+        for (heap, expected) in [(MOST_COUNTED, true), (MOST_COUNTED + 1, false)] {
+            long.note_given_back();
+            assert_eq!(long.may_misplace(heap, || Ok(0)), Ok(expected));
+            long.note_misplaced((MOST_COUNTED / MISPLACED_SHARE) as u32 + 1);
         }
         let found = depot.may_misplace(HEAP, || Err(Fault::Corrupted));
         assert_eq!(found, Err(Fault::Corrupted));
