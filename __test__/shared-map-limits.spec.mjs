@@ -322,6 +322,16 @@ test('a map with a limit makes room in a memory that is full', (t) => {
   t.true(map.stats().evictions > 0 && map.size > 500)
 })
 
+test('a map keeps no blocks in a memory that has been full', (t) => {
+  const memory = newMemory(1, 4)
+  const map = SharedMap.create(memory, { maxEntries: 10_000 })
+  for (let key = 0; key < 2000; key++) map.set(key, 'x'.repeat((key * 7) % 400))
+  t.true(map.stats().evictions > 0)
+  const { cachedBytes } = memory.stats()
+  map.clear()
+  t.true(memory.stats().cachedBytes <= cachedBytes)
+})
+
 test('a value that no eviction makes room for has nothing evicted', (t) => {
   const memory = newMemory(4, 4)
   const map = SharedMap.create(memory, { maxEntries: 10 ** 6 })

@@ -3,7 +3,8 @@
 //
 // Each is one native call, which terminate() does not interrupt, or a block that this thread keeps, and the word: V8 ends a thread
 // at calls and loops, and between the last write of the cache and that of the word there are only returns. A process may be
-// killed anywhere, so where others have the memory it is the native call.
+// killed anywhere, so where others have the memory it is the native call. So it is where the heap is short of room: a map evicts
+// then, and what was kept of that would be fetched back from here before the heap has room.
 
 import { DEFAULT_ALIGN } from './align.js'
 import { heapOf } from './blocks.js'
@@ -16,8 +17,8 @@ const WORD = 4
 
 const wholeWords = (byteLength) => Math.ceil(byteLength / WORD) * WORD
 
-/** What this thread keeps; undefined where other processes have the memory. */
-const cacheOf = ({ cache, native }) => (native?.attached ? undefined : cache)
+/** What this thread keeps; undefined where none of it is taken. */
+const cacheOf = ({ cache, native }) => (native?.attached || cache.isShort ? undefined : cache)
 
 // A kept block, whose pointer is in the word when this returns; 0 when there is none. Large ones are left to the native side: of
 // ever new lengths, more would wait here than are taken again.
