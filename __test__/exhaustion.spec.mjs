@@ -203,3 +203,19 @@ test('the place of a long block that was freed serves a short one where there is
   memory.free(freed)
   t.is(memory.malloc(100), freed)
 })
+
+test('a full memory in which blocks come and go says so though one of them is damaged', (t) => {
+  const memory = new LocalSharedMemory({ initial: 100, maximum: 100, shared: true, debug: false })
+  const [, malloc] = CALLS[0]
+  const long = fillWith(malloc, memory, 2000)
+  for (let at = 0; at < long.length; at += 2) memory.free(long[at])
+  // As many as waste more than a sixty-fourth of the memory.
+  for (let count = 0; count < 100; count++) memory.malloc(100)
+  const [damaged, ...others] = long.filter((_, at) => at % 64 === 33)
+  memory.setUint32(damaged - 4, 1)
+  t.throws(() => memory.stats(), { code: 'ERR_HEAP_CORRUPTED' })
+  for (const ptr of others) {
+    memory.free(ptr)
+    t.throws(() => memory.malloc(100), { code: 'ERR_OUT_OF_MEMORY', instanceOf: RangeError })
+  }
+})

@@ -101,7 +101,7 @@ impl FreeBlocks<'_> {
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
     pub fn misplace(&mut self, byte_length: u32, align: u32) -> Result<u32> {
         let (heap, heap_bytes) = (self.heap, self.heap_bytes()?);
-        if !self.depot.may_misplace(heap_bytes, || heap.misplaced_bytes())? {
+        if !self.depot.may_misplace(heap_bytes, || heap.misplaced_bytes()) {
             return Err(Fault::OutOfMemory);
         }
         let pointer = heap.misplace(byte_length, align)?;
