@@ -162,7 +162,12 @@ test('a full heap says so without looking at every block', (t) => {
 
 test('a full memory in which blocks of many lengths come and go stays of use', (t) => {
   const PAGES = 64
-  const memory = new LocalSharedMemory(PAGES, PAGES)
+  const memory = new LocalSharedMemory({
+    initial: PAGES,
+    maximum: PAGES,
+    shared: true,
+    debug: false,
+  })
   const random = randomFrom(5)
   const most = 0.8 * PAGES * PAGE
   const blocks = []
