@@ -95,13 +95,13 @@ impl FreeBlocks<'_> {
     }
 
     /// Allocates a small block for which there is no other room in the place of a longer one, unless too
-    /// many are. See [`Depot::may_misplace`].
+    /// many are in a heap that is not small: see [`Depot::may_misplace`].
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
     pub fn misplace(&mut self, byte_length: u32, align: u32) -> Result<u32> {
         let (heap, heap_bytes) = (self.heap, self.heap_bytes()?);
-        if !self.depot.may_misplace(heap_bytes, || heap.misplaced_bytes()) {
+        if !heap.is_small()? && !self.depot.may_misplace(heap_bytes, || heap.misplaced_bytes()) {
             return Err(Fault::OutOfMemory);
         }
         let pointer = heap.misplace(byte_length, align)?;

@@ -56,7 +56,10 @@ impl Heap<'_> {
     }
 
     /// Whether the heap is small.
-    pub(super) fn is_small(&self) -> Result<bool> {
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
+    pub fn is_small(&self) -> Result<bool> {
         Ok(self.total_units()? <= SMALL_HEAP)
     }
 

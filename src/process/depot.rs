@@ -38,6 +38,8 @@ const MISPLACED_SHARE: u64 = 64;
 const REFUSALS: u32 = 1024;
 /// ... and not in a heap of more bytes than this, where it would take too long ...
 const MOST_COUNTED: u64 = 256 * 1024 * 1024;
+/// ... but for one in so many of them: whoever frees blocks until there is room need not free more ...
+const MOST_TRIES: u32 = 64;
 /// ... or any part, once so many such requests came in succession without anything being freed.
 const SUCCESSION: u32 = 4;
 
@@ -56,7 +58,7 @@ pub struct Depot {
     mixed: u32,
     /// Bytes that misplaced blocks waste, as far as is known: some may have been freed.
     misplaced: u64,
-    /// How many requests are refused before they are counted anew.
+    /// How many requests were refused since they were counted.
     refusals: u32,
     /// How many of them may be served before it is said that nothing is freed.
     succession: u32,
@@ -252,12 +254,12 @@ impl Depot {
         if self.succession == 0 || self.misplaced < most {
             return true;
         }
-        if self.refusals > 0 || heap_bytes > MOST_COUNTED {
-            self.refusals = self.refusals.saturating_sub(1);
-            return false;
+        self.refusals = self.refusals.wrapping_add(1);
+        if self.refusals < REFUSALS || heap_bytes > MOST_COUNTED {
+            return self.refusals.is_multiple_of(MOST_TRIES);
         }
         self.misplaced = count().unwrap_or(self.misplaced);
-        self.refusals = REFUSALS;
+        self.refusals = 0;
         self.misplaced < most
     }
 
@@ -549,24 +551,28 @@ mod tests {
         depot.note_misplaced(1_000);
         depot.note_given_back();
         assert!(depot.may_misplace(HEAP + 64, || panic!()));
-        assert!(depot.may_misplace(HEAP, || Ok(999)), "some were freed since");
-        depot.note_misplaced(1);
         for (found, expected) in
             [(Err(Fault::Corrupted), false), (Ok(1_000), false), (Ok(999), true)]
         {
-            for _ in 0..REFUSALS {
+            for refused in 1..REFUSALS {
                 depot.note_given_back();
-                assert!(!depot.may_misplace(HEAP, || panic!()));
+                assert_eq!(depot.may_misplace(HEAP, || panic!()), refused % MOST_TRIES == 0);
             }
             depot.note_given_back();
             assert_eq!(depot.may_misplace(HEAP, || found), expected);
         }
-        let mut long = Depot::default();
-        long.note_misplaced((MOST_COUNTED / MISPLACED_SHARE) as u32 + 1);
-        for (heap, expected) in [(MOST_COUNTED, true), (MOST_COUNTED + 1, false)] {
-            long.note_given_back();
-            assert_eq!(long.may_misplace(heap, || Ok(0)), expected);
-            long.note_misplaced((MOST_COUNTED / MISPLACED_SHARE) as u32 + 1);
+        let most = MOST_COUNTED / MISPLACED_SHARE;
+        for (heap, counts) in [(MOST_COUNTED, 1), (MOST_COUNTED + MISPLACED_SHARE, 0)] {
+            let (mut long, mut counted) = (Depot::default(), 0);
+            long.note_misplaced(most as u32 + 1);
+            for _ in 0..REFUSALS {
+                long.note_given_back();
+                long.may_misplace(heap, || {
+                    counted += 1;
+                    Ok(most + 1)
+                });
+            }
+            assert_eq!(counted, counts);
         }
         depot.note_misplaced(1);
         depot.note_given_back();

@@ -100,7 +100,12 @@ impl Shadow {
 
     fn malloc(&mut self, byte_length: u32, shift: u32) {
         let align = 1 << shift;
-        match self.heap().malloc(byte_length, align, self.search) {
+        let heap = self.heap();
+        let mut allocated = heap.malloc(byte_length, align, self.search);
+        if self.search == Search::Exhaustive && allocated == Err(Fault::OutOfMemory) {
+            allocated = heap.misplace(byte_length, align);
+        }
+        match allocated {
             Ok(pointer) => {
                 assert_eq!(pointer % align, 0);
                 self.enter(pointer, byte_length);
