@@ -58,11 +58,10 @@ export class Heap extends Session {
       if (kept !== 0) return kept
     }
     const head = served === 0 ? 0 : this.cache.headForLength(served)
-    const fetched = head === 0 ? 0 : this.answerOf((native) => native.refill(head))
+    const fetched = head === 0 ? 0 : this.fetch(head)
     // To ask once more would mean to wait once more.
     if (fetched === Fault.Busy) throw this.errorOf(fetched)
     if (fetched > 0) {
-      this.#restSoon()
       const kept = this.cache.popFrom(served, byteLength)
       if (kept !== 0) return kept
     }
@@ -74,6 +73,18 @@ export class Heap extends Session {
       // At the end of the stack: the block would be lost. The next call sees to it.
     }
     return allocated
+  }
+
+  /**
+   * Fetches blocks for a stack of the cache.
+   *
+   * @param {number} head of the stack
+   * @returns {number} how many it has now; a fault, less than 0, when there are none
+   */
+  fetch(head) {
+    const fetched = this.answerOf((native) => native.refill(head))
+    if (fetched > 0) this.#restSoon()
+    return fetched
   }
 
   /**

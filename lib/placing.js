@@ -33,11 +33,7 @@ const popInto = (heap, words, slot, byteLength) => {
 // The same after some were fetched.
 const fetchInto = (heap, words, slot, byteLength) => {
   const head = cacheOf(heap)?.headForLength(byteLength) ?? 0
-  if (head === 0 || !(heap.answerOf((native) => native.refill(head)) > 0)) return 0
-  const ptr = popInto(heap, words, slot, byteLength)
-  // Sees to it that a thread which keeps much gives it back when it comes to rest.
-  heap.makeRoomFor(ptr)
-  return ptr
+  return head !== 0 && heap.fetch(head) > 0 ? popInto(heap, words, slot, byteLength) : 0
 }
 
 // Keeps the block of a word, which is 0 then. Returns false when it is not plainly a small one, or there is no room.
