@@ -95,17 +95,20 @@ impl FreeBlocks<'_> {
     }
 
     /// Allocates a small block for which there is no other room in the place of a longer one, unless too
-    /// many are in a heap that is not small: see [`Depot::may_misplace`].
+    /// many are in a heap that is not small: see
+    /// [`Misplaced`](crate::process::misplaced::Misplaced).
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
     pub fn misplace(&mut self, byte_length: u32, align: u32) -> Result<u32> {
         let (heap, heap_bytes) = (self.heap, self.heap_bytes()?);
-        if !heap.is_small()? && !self.depot.may_misplace(heap_bytes, || heap.misplaced_bytes()) {
+        if !heap.is_small()?
+            && !self.depot.misplaced.may_be_more(heap_bytes, || heap.misplaced_bytes())
+        {
             return Err(Fault::OutOfMemory);
         }
         let pointer = heap.misplace(byte_length, align)?;
-        self.depot.note_misplaced(over(byte_length, heap.read_header(pointer)?.1));
+        self.depot.misplaced.add(over(byte_length, heap.read_header(pointer)?.1));
         Ok(pointer)
     }
 

@@ -74,6 +74,7 @@ impl ThreadCache {
             }
             let fetched = free_blocks.take(class, row.slots())?;
             row.fill(fetched);
+            // A small heap rather grows than fetches the same blocks again and again.
             if free_blocks.heap.is_dear_to_grow()? {
                 free_blocks.depot.note_fetched(fetched as u64 * u64::from(row_bytes(class)));
             }

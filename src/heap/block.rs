@@ -261,7 +261,7 @@ impl<'m> Heap<'m> {
 
     fn live_in_span(&self, span: Span<'m>, pointer: u32) -> Result<Live<'m>> {
         let Some(slot) = span.slot_at(pointer) else {
-            return Err(self.misplaced(&span, pointer)?);
+            return Err(self.why_not_live(&span, pointer)?);
         };
         if !span.was_made(slot) {
             return Err(Fault::NeverAllocated);
@@ -278,7 +278,7 @@ impl<'m> Heap<'m> {
         if byte_length == 0 { Err(Fault::AlreadyFreed) } else { Ok(Live::Small(span, slot)) }
     }
 
-    fn misplaced(&self, span: &Span<'m>, pointer: u32) -> Result<Fault> {
+    fn why_not_live(&self, span: &Span<'m>, pointer: u32) -> Result<Fault> {
         let Some(slot) = span.slot_holding(pointer) else { return Ok(Fault::NeverAllocated) };
         let live = !span.is_free(slot)? && self.read_header(span.pointer(slot))?.0 != 0;
         Ok(if live { Fault::InsideBlock } else { Fault::NeverAllocated })

@@ -480,7 +480,7 @@ impl<'m> Heap<'m> {
             _ => Err(Fault::NeverAllocated),
         };
         let block = match block {
-            Err(Fault::NeverAllocated) => return Err(self.misplaced_mixed(&segment, pointer)?),
+            Err(Fault::NeverAllocated) => return Err(self.why_not_live_mixed(&segment, pointer)?),
             block => block?,
         };
         self.mixed_length(&block)?;
@@ -501,7 +501,7 @@ impl<'m> Heap<'m> {
         if sound { Ok(byte_length) } else { Err(Fault::Corrupted) }
     }
 
-    fn misplaced_mixed(&self, segment: &Segment<'m>, pointer: u32) -> Result<Fault> {
+    fn why_not_live_mixed(&self, segment: &Segment<'m>, pointer: u32) -> Result<Fault> {
         let table = self.grain_table()?.ok_or(Fault::Corrupted)?;
         let grain = pointer.saturating_sub(HEADER) / GRAIN;
         if !self.is_mixed(segment, grain)? {

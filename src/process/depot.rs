@@ -11,8 +11,8 @@ use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::fault::Result;
 use crate::heap::{DENSE_END, UNIT};
+use crate::process::misplaced::Misplaced;
 use crate::process::rows::{ROWS, Rows};
 use crate::process::shelf::Shelf;
 
@@ -32,17 +32,6 @@ const MOST_SHORTAGES: u32 = 64;
 /// microseconds, and one span serves many.
 pub const MOST_MIXED: u32 = 2048;
 
-/// Blocks in the places of much longer ones may waste one part in this many of the heap ...
-const MISPLACED_SHARE: u64 = 64;
-/// ... which is found out after so many requests were refused, as it may take milliseconds, ...
-const REFUSALS: u32 = 1024;
-/// ... and not in a heap of more bytes than this, where it would take too long ...
-const MOST_COUNTED: u64 = 256 * 1024 * 1024;
-/// ... but for one in so many of them: whoever frees blocks until there is room need not free more ...
-const MOST_TRIES: u32 = 64;
-/// ... or any part, once so many such requests came in succession without anything being freed.
-const SUCCESSION: u32 = 4;
-
 /// The free blocks of one heap that neither a span has nor a thread to itself.
 #[derive(Default)]
 pub struct Depot {
@@ -56,18 +45,14 @@ pub struct Depot {
     shortages: u32,
     /// How many blocks were put into mixed units in place of a new span since there was no room.
     mixed: u32,
-    /// Bytes that misplaced blocks waste, as far as is known: some may have been freed.
-    misplaced: u64,
-    /// How many requests were refused since they were counted.
-    refusals: u32,
-    /// How many of them may be served before it is said that nothing is freed.
-    succession: u32,
-    /// Bytes of blocks that may be looked at for idle spans; less than 0 when it were more than that.
+    /// Bytes of blocks that may be looked at for idle spans; less than 0 when more were.
     tidy_bytes: i64,
     /// The least bytes of blocks that caches kept since idle spans were looked for.
     least_kept: u64,
     /// How far up large blocks may lie without a look at those that wait, as an offset in bytes.
     reach: u32,
+    /// How many short blocks lie in the places of long ones.
+    pub misplaced: Misplaced,
 }
 
 /// What is there of one thread.
@@ -239,35 +224,6 @@ impl Depot {
         self.reach = end;
     }
 
-    /// Notes that blocks were given back before there was no room.
-    pub const fn note_given_back(&mut self) {
-        self.succession = SUCCESSION;
-    }
-
-    /// Whether another small block may lie in the place of a much longer one, in a heap of so many
-    /// bytes. If blocks come and go, those places are wanted again: few may. If they only come, what
-    /// is free is for them. `count` counts what they waste; if it cannot, as some block is damaged, they
-    /// waste what they did.
-    pub fn may_misplace(&mut self, heap_bytes: u64, count: impl FnOnce() -> Result<u64>) -> bool {
-        self.succession = self.succession.saturating_sub(1);
-        let most = heap_bytes / MISPLACED_SHARE;
-        if self.succession == 0 || self.misplaced < most {
-            return true;
-        }
-        self.refusals = self.refusals.wrapping_add(1);
-        if self.refusals < REFUSALS || heap_bytes > MOST_COUNTED {
-            return self.refusals.is_multiple_of(MOST_TRIES);
-        }
-        self.misplaced = count().unwrap_or(self.misplaced);
-        self.refusals = 0;
-        self.misplaced < most
-    }
-
-    /// Notes that one does, and wastes so many bytes.
-    pub fn note_misplaced(&mut self, bytes: u32) {
-        self.misplaced += u64::from(bytes);
-    }
-
     /// Notes that there was no room.
     pub const fn note_shortage(&mut self) {
         self.shortages = self.shortages.saturating_add(1);
@@ -367,7 +323,6 @@ impl Depot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Fault;
     use crate::process::rows::row_bytes;
 
     const CLASS: usize = 5;
@@ -541,44 +496,6 @@ mod tests {
         assert!(!depot.may_be_tidied(), "more was looked at than might be");
         depot.note_fetched(3);
         used_up(&mut depot, 2);
-    }
-
-    #[test]
-    fn few_blocks_may_be_misplaced_where_blocks_come_and_go_and_any_where_they_only_come() {
-        const HEAP: u64 = 64_000;
-        let mut depot = Depot::default();
-        assert!(depot.may_misplace(HEAP, || panic!()), "nothing was freed");
-        depot.note_misplaced(1_000);
-        depot.note_given_back();
-        assert!(depot.may_misplace(HEAP + 64, || panic!()));
-        for (found, expected) in
-            [(Err(Fault::Corrupted), false), (Ok(1_000), false), (Ok(999), true)]
-        {
-            for refused in 1..REFUSALS {
-                depot.note_given_back();
-                assert_eq!(depot.may_misplace(HEAP, || panic!()), refused % MOST_TRIES == 0);
-            }
-            depot.note_given_back();
-            assert_eq!(depot.may_misplace(HEAP, || found), expected);
-        }
-        let most = MOST_COUNTED / MISPLACED_SHARE;
-        for (heap, counts) in [(MOST_COUNTED, 1), (MOST_COUNTED + MISPLACED_SHARE, 0)] {
-            let (mut long, mut counted) = (Depot::default(), 0);
-            long.note_misplaced(most as u32 + 1);
-            for _ in 0..REFUSALS {
-                long.note_given_back();
-                long.may_misplace(heap, || {
-                    counted += 1;
-                    Ok(most + 1)
-                });
-            }
-            assert_eq!(counted, counts);
-        }
-        depot.note_misplaced(1);
-        depot.note_given_back();
-        for times in 1..2 * SUCCESSION {
-            assert_eq!(depot.may_misplace(HEAP, || panic!()), times >= SUCCESSION);
-        }
     }
 
     #[test]

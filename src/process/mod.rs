@@ -4,6 +4,7 @@
 pub mod claims;
 pub mod depot;
 pub mod live_blocks;
+pub mod misplaced;
 pub mod registry;
 pub mod roots;
 pub mod rows;

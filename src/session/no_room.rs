@@ -24,7 +24,7 @@
 //! 6. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
 //! 7. An exhaustive search: mixed units, and free blocks of slightly longer classes, too; of much longer
 //!    ones, if few are misplaced so, or nothing is freed:
-//!    [`Depot::may_misplace`](crate::process::depot::Depot::may_misplace). Then ERR_OUT_OF_MEMORY.
+//!    [`Misplaced`](crate::process::misplaced::Misplaced). Then ERR_OUT_OF_MEMORY.
 
 use super::{Bytes, Session};
 use crate::cache::free_blocks::FreeBlocks;
@@ -61,7 +61,7 @@ impl<B: Bytes> Session<B> {
                 return allocated;
             }
             if self.cache.give_back(&mut free_blocks, part)? {
-                free_blocks.depot.note_given_back();
+                free_blocks.depot.misplaced.note_given_back();
                 heap.free_spare_spans()?;
                 allocated = allocate(&mut free_blocks);
             }
