@@ -244,7 +244,7 @@ export declare function openAttached(view: Uint8Array, grower: { memory: WebAsse
  * is what [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached`
  * whether other processes can have it, `kept` is the state of a block that a thread keeps, but for
  * its class in `classBits`, and `cache` is an ArrayBuffer of the words of the thread's cache, or
- * null. All that lib/native.js reads is the object's own: code that has put accessors on its
+ * null. All that lib/native/native.js reads is the object's own: code that has put accessors on its
  * prototype never gets hold of it.
  *
  * # Errors

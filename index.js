@@ -1,18 +1,18 @@
 // The class that users see: how a memory is made or received, and what takes more than blocks or more than bytes. All
 // else comes from the classes below it in lib/. index.d.ts says what each method takes, returns and throws.
 
-import { adopt, takeReceived } from './lib/adopting.js'
-import { checkAlign, DEFAULT_ALIGN } from './lib/align.js'
-import { attachMemory } from './lib/attach.js'
-import { hasHeap, heapOf } from './lib/blocks.js'
-import { allocArray } from './lib/disposable.js'
-import { checkInteger, checkObject, checkSize, MAX_BYTES } from './lib/errors.js'
-import { importsOf } from './lib/imports.js'
-import { inspectMemory } from './lib/inspect.js'
-import { withNewBlock } from './lib/new-block.js'
-import { asRequested, isObject, openReceived, readDescriptor } from './lib/opening.js'
-import { sharedMemory } from './lib/shared.js'
-import { StringMemory } from './lib/strings.js'
+import { adopt, takeReceived } from './lib/opening/adopting.js'
+import { checkAlign, DEFAULT_ALIGN } from './lib/base/align.js'
+import { attachMemory } from './lib/opening/attach.js'
+import { hasHeap, heapOf } from './lib/memory/blocks.js'
+import { allocArray } from './lib/memory/disposable.js'
+import { checkInteger, checkObject, checkSize, MAX_BYTES } from './lib/base/errors.js'
+import { importsOf } from './lib/memory/imports.js'
+import { inspectMemory } from './lib/memory/inspect.js'
+import { withNewBlock } from './lib/base/new-block.js'
+import { asRequested, isObject, openReceived, readDescriptor } from './lib/opening/opening.js'
+import { sharedMemory } from './lib/opening/shared.js'
+import { StringMemory } from './lib/memory/strings.js'
 
 /** A live block, as allocs() lists it. */
 class Allocation {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { limitOf } from '../lib/pages.js'
+import { limitOf } from '../lib/pages/pages.js'
 import { runChild } from './fixtures/child.mjs'
 import { bytesOf, PAGE } from './fixtures/pages.mjs'
 

@@ -115,7 +115,7 @@ test('objects that methods return have the properties that are declared', (t) =>
 })
 
 test('every error code is declared and documented', (t) => {
-  const codes = codesIn(read('lib/errors.js'))
+  const codes = codesIn(read('lib/base/errors.js'))
   t.deepEqual(codesIn(declared('ErrorCode').getText()), codes)
   t.deepEqual(codesIn(read('docs/errors.md')), codes)
 })

@@ -3,7 +3,7 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { Bulk } from '../lib/bulk.js'
+import { Bulk } from '../lib/pages/bulk.js'
 import { launch, within } from './fixtures/launch.mjs'
 import { PAGE } from './fixtures/pages.mjs'
 import { randomFrom } from './fixtures/random.mjs'

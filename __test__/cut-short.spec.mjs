@@ -3,7 +3,7 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { freeFrom, remove } from '../lib/placing.js'
+import { freeFrom, remove } from '../lib/memory/placing.js'
 import { Mutex, SharedMap } from '../structures/index.js'
 import { Line } from '../structures/line.js'
 import { lockAsync, unlock } from '../structures/lock.js'

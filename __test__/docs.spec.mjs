@@ -1,4 +1,5 @@
-// The documents point at what exists: links lead to files and headings, and the map of the code has every file on it.
+// The documents point at what exists: links lead to files and headings, and the map of the code has every file on it, and is
+// what it says.
 
 import { execSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -108,4 +109,23 @@ test('the map of the code has every file on it', (t) => {
     files.filter((path) => /\.(js|rs)$/.test(path) && !isOn(map, path)),
     [],
   )
+})
+
+test('each folder of lib/ uses only those that the map has above it', (t) => {
+  const [, lib] = /^lib\/(.*?)^\S/ms.exec(read('CONTRIBUTING.md'))
+  const folders = [...lib.matchAll(/^ {2}([a-z-]+)\/ /gm)].map(([, name]) => name)
+  const used = (path) =>
+    [...read(path).matchAll(/(?:from |require\()'(\.[^']+)'/g)].map(([, to]) =>
+      posix.join(posix.dirname(path), to),
+    )
+  const wrong = folders.flatMap((folder, at) => {
+    const allowed = folders.slice(0, at + 1).map((name) => `lib/${name}/`)
+    const files = readdirSync(join(ROOT, 'lib', folder)).map((name) => `lib/${folder}/${name}`)
+    const others = (path) => used(path).filter((to) => !allowed.some((name) => to.startsWith(name)))
+    return files.flatMap((path) => others(path).map((to) => `${path} uses ${to}`))
+  })
+  const entries = readdirSync(join(ROOT, 'lib'), { withFileTypes: true })
+  const present = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  t.deepEqual(folders.toSorted(), present.toSorted())
+  t.deepEqual(wrong, ['lib/native/addon.cjs uses binding.cjs'])
 })

@@ -3,8 +3,8 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { heapOf } from '../lib/blocks.js'
-import { errorOf, Fault } from '../lib/faults.js'
+import { heapOf } from '../lib/memory/blocks.js'
+import { errorOf, Fault } from '../lib/native/faults.js'
 import { runChild } from './fixtures/child.mjs'
 import { openedNatively } from './fixtures/native.mjs'
 

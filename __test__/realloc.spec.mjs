@@ -3,8 +3,8 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import { Pages, refresh, viewsOf } from '../lib/pages.js'
-import { realloc } from '../lib/realloc.js'
+import { Pages, refresh, viewsOf } from '../lib/pages/pages.js'
+import { realloc } from '../lib/heap/realloc.js'
 import { PAGE } from './fixtures/pages.mjs'
 
 const [OLD, NEW] = [1024, 3 * PAGE]

@@ -3,9 +3,9 @@
 
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
-import binding from '../lib/binding.js'
-import { heapOf } from '../lib/blocks.js'
-import { threadCacheFor } from '../lib/thread-cache.js'
+import binding from '../lib/native/binding.js'
+import { heapOf } from '../lib/memory/blocks.js'
+import { threadCacheFor } from '../lib/cache/thread-cache.js'
 
 /** What the native side has, and the code of the cache has written out. */
 const layout = binding.cacheLayout()

@@ -1,9 +1,9 @@
 // Draws a heap map that a program wrote with JSON.stringify(memory.heapMap()): to the terminal, or to a file as SVG.
 
 import { readFile, writeFile } from 'node:fs/promises'
-import { KINDS } from '../lib/heap-map.js'
-import { drawSvg } from '../lib/heap-picture/svg.js'
-import { drawText } from '../lib/heap-picture/text.js'
+import { KINDS } from '../lib/heap-map/heap-map.js'
+import { drawSvg } from '../lib/heap-map/svg.js'
+import { drawText } from '../lib/heap-map/text.js'
 
 const NUMBERS = ['byteLength', 'trimmedBytes', 'blockBytes', 'slots', 'live', 'cached', 'free']
 

@@ -1,6 +1,6 @@
 //! Every way in which a heap operation can fail, as the number JavaScript receives.
 //!
-//! A failed operation changes nothing. `lib/faults.js` turns the numbers into typed errors with a
+//! A failed operation changes nothing. `lib/native/faults.js` turns the numbers into typed errors with a
 //! `code`; no message is made here, because the hot calls return plain numbers.
 
 use napi_derive::napi;

@@ -7,8 +7,8 @@
 import { types } from 'node:util'
 import { deserialize, serialize } from 'node:v8'
 import workerThreads from 'node:worker_threads'
-import { heapCorrupted, invalidArgType, isOutOfStack, refused } from '../lib/errors.js'
-import { nodeBufferOf, viewsCovering } from '../lib/pages.js'
+import { heapCorrupted, invalidArgType, isOutOfStack, refused } from '../lib/base/errors.js'
+import { nodeBufferOf, viewsCovering } from '../lib/pages/pages.js'
 
 const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype)
 /** The engine's own, whatever a subclass puts in their place. */

@@ -7,8 +7,8 @@
 // A call may be cut short anywhere while its thread lives on, by the `timeout` of `vm` for one. So the last that a call does is to
 // stand in the line, which waits already: nothing is taken for a caller that has no promise, and others find the line as it was.
 
-import { clearTimeout, now, setTimeout } from '../lib/engine.js'
-import { keepAlive, LONGEST_MS } from '../lib/keep-alive.js'
+import { clearTimeout, now, setTimeout } from '../lib/base/engine.js'
+import { keepAlive, LONGEST_MS } from '../lib/base/keep-alive.js'
 import { deadlineOf, looksAfter, tookTurn, wake } from './waiting.js'
 
 /** What an attempt answers that has to wait. */

@@ -2,7 +2,7 @@
 // process has or had. The native side knows which tokens are those of running threads; it learns of a thread's end, in
 // whichever way it comes, from the thread itself, once no JavaScript runs in it any more.
 
-import binding from '../lib/binding.js'
+import binding from '../lib/native/binding.js'
 
 /** The token of this thread. */
 export const SELF = binding.threadToken()

@@ -10,9 +10,9 @@
 // Where lock and tryLock had room on the stack, unlock has too: what is unlocked by the function that locked it is
 // unlocked whatever is thrown in between.
 
-import { isAskingForStack } from '../lib/debug-heap.js'
-import { deadlock, notAStructure, notLocked } from '../lib/errors.js'
-import { undoCutShort } from '../lib/placing.js'
+import { isAskingForStack } from '../lib/native/debug-heap.js'
+import { deadlock, notAStructure, notLocked } from '../lib/base/errors.js'
+import { undoCutShort } from '../lib/memory/placing.js'
 import { LATER } from './line.js'
 import { isAlive, SELF } from './liveness.js'
 import { checkRoom } from './room.js'

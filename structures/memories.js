@@ -1,9 +1,9 @@
 // Which memories structures can lie in.
 
 import { LocalSharedMemory } from '../index.js'
-import { hasHeap } from '../lib/blocks.js'
-import { bufferOf, isShared } from '../lib/engine.js'
-import { invalidArgType } from '../lib/errors.js'
+import { hasHeap } from '../lib/memory/blocks.js'
+import { bufferOf, isShared } from '../lib/base/engine.js'
+import { invalidArgType } from '../lib/base/errors.js'
 
 /** @throws {TypeError} ERR_INVALID_ARG_TYPE when it is not a memory with a heap */
 export const checkMemory = (memory) => {

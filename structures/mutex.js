@@ -1,9 +1,9 @@
 // A lock that no thread takes with it when it ends: the next one gets it, and is told. What it guards is the user's. index.d.ts
 // says what each method takes, returns and throws.
 
-import { dispose } from '../lib/engine.js'
-import { invalidArgType, notLocked, timedOut } from '../lib/errors.js'
-import { once } from '../lib/once.js'
+import { dispose } from '../lib/base/engine.js'
+import { invalidArgType, notLocked, timedOut } from '../lib/base/errors.js'
+import { once } from '../lib/base/once.js'
 import { Line } from './line.js'
 import { isMine, lock, lockAsync, ownerOf, tryLock, unlock } from './lock.js'
 import { isAlive } from './liveness.js'

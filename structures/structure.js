@@ -25,16 +25,16 @@
 //
 // create(memory, options), open(memory, name, options), at(memory, ptr), `ptr`, `memory` and destroy() come with it. The block is
 // whole from the moment when anyone can find it: create and open write it and name it in one native call. Further blocks
-// hang on words of this one: mallocInto and freeFrom of lib/placing.js put them there. A kind that has such blocks frees
+// hang on words of this one: mallocInto and freeFrom of lib/memory/placing.js put them there. A kind that has such blocks frees
 // them before it calls super.destroy(), and frees them in such a way that another thread can go on where one was terminated.
 
 import { inspect } from 'node:util'
-import { DEFAULT_ALIGN } from '../lib/align.js'
-import { checkInteger, MAX_BYTES, notAStructure, structureMismatch } from '../lib/errors.js'
-import { checkName } from '../lib/names.js'
-import { withNewBlock } from '../lib/new-block.js'
-import { viewsCovering } from '../lib/pages.js'
-import { place, remove, undoCutShort } from '../lib/placing.js'
+import { DEFAULT_ALIGN } from '../lib/base/align.js'
+import { checkInteger, MAX_BYTES, notAStructure, structureMismatch } from '../lib/base/errors.js'
+import { checkName } from '../lib/base/names.js'
+import { withNewBlock } from '../lib/base/new-block.js'
+import { viewsCovering } from '../lib/pages/pages.js'
+import { place, remove, undoCutShort } from '../lib/memory/placing.js'
 import { checkSharedMemory } from './memories.js'
 import { wake } from './waiting.js'
 

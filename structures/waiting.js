@@ -2,9 +2,9 @@
 // was lost with a terminated thread, and no owner that died, keeps it for ever. In a memory that other processes have too, a
 // thread sleeps by the operating system, so that they can wake it.
 
-import { now, setImmediate } from '../lib/engine.js'
-import { checkObject, invalidArgType, outOfRange } from '../lib/errors.js'
-import { peerOf } from '../lib/pages.js'
+import { now, setImmediate } from '../lib/base/engine.js'
+import { checkObject, invalidArgType, outOfRange } from '../lib/base/errors.js'
+import { peerOf } from '../lib/pages/pages.js'
 
 /** Milliseconds until a waiter looks around: half of what it may take to notice that an owner died. */
 const SLICE_MS = 50

@@ -90,7 +90,7 @@ pub fn open_attached<'e>(
         let reason = "how much the engine has reserved for the memory is not known";
         return Ok(Either3::C(reason.into()));
     }
-    // SAFETY: only lib/attach.js calls this, right after it made the memory and before anyone else
+    // SAFETY: only lib/opening/attach.js calls this, right after it made the memory and before anyone else
     // has it, with the maximum of the file. So many bytes are reserved: they are all accessible, or
     // the engine reserves 4 GiB for every memory, which was proven.
     if let Err((step, error)) = unsafe { memory.memory().overlay_file(&attachment) } {

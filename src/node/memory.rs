@@ -158,7 +158,7 @@ impl Memory {
         // bytes, which is aligned to a page. The bytes of a shared memory stay mapped while `self`
         // lives: `keeper` is a SharedArrayBuffer over the same backing store, which never shrinks
         // or moves; growth makes more of it accessible. Those of another memory are used only by
-        // calls that lib/session.js makes, which holds the memory and refreshes the view first when
+        // calls that lib/heap/session.js makes, which holds the memory and refreshes the view first when
         // the memory has grown. The view is replaced on this thread only (`Cell` makes the type
         // !Sync), and never during a borrow, as no call into JavaScript is made. Other threads and
         // JavaScript may write the bytes at any time: they are only read as atomics.

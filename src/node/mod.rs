@@ -64,7 +64,7 @@ pub struct HeapOptions {
 /// is what [`heap_functions`] take, `debug` says whether the memory is in debug mode, `attached`
 /// whether other processes can have it, `kept` is the state of a block that a thread keeps, but for
 /// its class in `classBits`, and `cache` is an ArrayBuffer of the words of the thread's cache, or
-/// null. All that lib/native.js reads is the object's own: code that has put accessors on its
+/// null. All that lib/native/native.js reads is the object's own: code that has put accessors on its
 /// prototype never gets hold of it.
 ///
 /// # Errors
@@ -168,7 +168,7 @@ pub fn sweep_heaps(env: &Env) -> u32 {
 #[napi(ts_args_type = "view: Uint8Array, read: Function")]
 pub fn prove_guards(view: Argument, read: Argument) -> Result<()> {
     let memory = Memory::open(view.0)?;
-    // SAFETY: only lib/storage.js calls this, with a memory that it made just for it, after another
+    // SAFETY: only lib/pages/storage.js calls this, with a memory that it made just for it, after another
     // of the kind has grown to two pages: so many are reserved.
     unsafe { memory.prove_guards(view.0, read.0) };
     Ok(())
@@ -187,7 +187,7 @@ pub fn overlay_storage(view: Argument, maximum: u32) -> Result<Option<String>> {
     if maximum > memory.byte_length() && !guards::are_proven() {
         return Ok(Some("how much the engine has reserved for the memory is not known".into()));
     }
-    // SAFETY: only `placeBytes` of lib/storage.js calls this, while the memory is constructed, right
+    // SAFETY: only `placeBytes` of lib/pages/storage.js calls this, while the memory is constructed, right
     // after the engine has made it and before anyone else has the object. `maximum` is the very
     // number that the engine accepted, read from the caller's descriptor once. So many bytes are
     // reserved: they are all accessible, or the engine reserves 4 GiB for every memory, which was

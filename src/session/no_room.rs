@@ -3,7 +3,7 @@
 //! [`ThreadCache::tidy`](crate::cache::ThreadCache::tidy). What threads left behind goes back into
 //! the spans even if there is room.)
 //!
-//! 0. Where that was so several times since the heap has grown, lib/thread-cache.js gives a block of a
+//! 0. Where that was so several times since the heap has grown, lib/cache/thread-cache.js gives a block of a
 //!    longer class that the thread keeps.
 //! 1. [`ThreadCache::refill`](crate::cache::ThreadCache::refill) looks into the depot, the spans
 //!    that have room and the spare ones, and cuts a new span, or, in a small heap that is nearly
@@ -17,11 +17,11 @@
 //!    published. After each step the spare spans are freed and step 1 is tried again: what is given
 //!    back has to be fetched again. If several processes have the heap, what dead ones kept comes
 //!    last.
-//! 4. It is out of memory: lib/heap.js has malloc try what refill did not get.
+//! 4. It is out of memory: lib/heap/heap.js has malloc try what refill did not get.
 //! 5. [`Session::grow_for`] grows the memory: as much as is usual, else as little as will do. If
 //!    it is as long as it may be, step 7 comes next. In a file it may find that the memory is long
 //!    enough, and that there is room for its pages now.
-//! 6. Another thread may have grown it meanwhile: lib/growth.js looks at it anew.
+//! 6. Another thread may have grown it meanwhile: lib/heap/growth.js looks at it anew.
 //! 7. An exhaustive search: mixed units, and free blocks of slightly longer classes, too; of much longer
 //!    ones, if few are misplaced so, or nothing is freed:
 //!    [`Misplaced`](crate::process::misplaced::Misplaced). Then ERR_OUT_OF_MEMORY.

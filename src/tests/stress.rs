@@ -221,7 +221,7 @@ impl<'m> Handle<'m> {
         JsCache::new(&self.memory.words, rows, &self.heap().entry().live_blocks)
     }
 
-    /// As lib/heap.js does it, when it is at its wits' end in the cache.
+    /// As lib/heap/heap.js does it, when it is at its wits' end in the cache.
     fn malloc_cached(&mut self, byte_length: u32) -> Option<u32> {
         let found = self.js().pop(byte_length).or_else(|| {
             thread::yield_now();

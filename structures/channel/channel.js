@@ -9,7 +9,7 @@ import {
   isOutOfStack,
   outOfRange,
   timedOut,
-} from '../../lib/errors.js'
+} from '../../lib/base/errors.js'
 import { forget, prepare, prepared, read, recall, retain, write } from '../codec.js'
 import { LATER, Line } from '../line.js'
 import { SELF } from '../liveness.js'

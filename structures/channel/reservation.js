@@ -1,7 +1,7 @@
 // A message that its sender fills where it lies, in the channel.
 
-import { dispose } from '../../lib/engine.js'
-import { once } from '../../lib/once.js'
+import { dispose } from '../../lib/base/engine.js'
+import { once } from '../../lib/base/once.js'
 import { Tag } from '../codec.js'
 import { checkAlive } from '../structure.js'
 

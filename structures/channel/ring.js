@@ -20,7 +20,7 @@
 //
 // Nothing that is read here is believed: other code of the process may have written over it.
 
-import { heapCorrupted, isOutOfStack } from '../../lib/errors.js'
+import { heapCorrupted, isOutOfStack } from '../../lib/base/errors.js'
 import { isAlive, SELF } from '../liveness.js'
 import { wake } from '../waiting.js'
 

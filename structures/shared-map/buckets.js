@@ -2,7 +2,7 @@
 // other, so that no thread ever waits for a large table to be copied. Every entry is reached from its bucket at every
 // moment, but for one that is being moved: MOVING leads to that.
 
-import { heapCorrupted } from '../../lib/errors.js'
+import { heapCorrupted } from '../../lib/base/errors.js'
 import * as layout from './layout.js'
 import { Space } from './space.js'
 

@@ -2,7 +2,7 @@
 // in one of three places at every moment, all of them words of the shard: in a bucket, among the spares, or in its hands
 // (FRESH and STALE). So a thread that ends between two instructions loses none.
 
-import { freeFrom, mallocInto } from '../../lib/placing.js'
+import { freeFrom, mallocInto } from '../../lib/memory/placing.js'
 import { prepared, read, Tag, unclone, write } from '../codec.js'
 import { Buckets } from './buckets.js'
 import * as layout from './layout.js'

@@ -3,7 +3,7 @@
 
 import { types } from 'node:util'
 import { serialize } from 'node:v8'
-import { invalidArgType, outOfRange } from '../../lib/errors.js'
+import { invalidArgType, outOfRange } from '../../lib/base/errors.js'
 import { plainBytes, Tag } from '../codec.js'
 import { halfSipHash } from './hash.js'
 

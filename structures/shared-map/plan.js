@@ -7,7 +7,7 @@ import {
   invalidArgType,
   MAX_BYTES,
   outOfRange,
-} from '../../lib/errors.js'
+} from '../../lib/base/errors.js'
 import { HEADER_WORDS } from '../structure.js'
 import { FIRST_SHARD, FIRST_STRIPE, HASH_KEY, LIMITS, SHARD_BITS, SHARD_WORDS } from './layout.js'
 

@@ -1,9 +1,9 @@
 // The lock of a shard, and what is done when whoever held it ended, or was thrown out, in the middle: every entry is in
 // its bucket then, or in MOVING; what is not an entry is found in FRESH or STALE. The rest is counted again.
 
-import { deadlock } from '../../lib/errors.js'
-import { freeFrom } from '../../lib/placing.js'
-import { newRunner } from '../../lib/running.js'
+import { deadlock } from '../../lib/base/errors.js'
+import { freeFrom } from '../../lib/memory/placing.js'
+import { newRunner } from '../../lib/base/running.js'
 import { lockOrResume, tryLock, unlock } from '../lock.js'
 import { Entries } from './entries.js'
 import * as layout from './layout.js'

@@ -1,7 +1,7 @@
 // SharedMap as a user has it: checks what it is given, and leaves the rest to the table. ../index.d.ts says what each method takes,
 // returns and throws.
 
-import { checkObject, invalidArgType } from '../../lib/errors.js'
+import { checkObject, invalidArgType } from '../../lib/base/errors.js'
 import { forget, prepare } from '../codec.js'
 import { checkAlive, FACTS, magicOf, Structure, wordsOf } from '../structure.js'
 import { unpack } from './entries.js'

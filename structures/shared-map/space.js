@@ -1,6 +1,6 @@
 // The memory as a map reads and writes it: by words and doubles.
 
-import { refreshNow, viewsOf } from '../../lib/pages.js'
+import { refreshNow, viewsOf } from '../../lib/pages/pages.js'
 
 /** One thread's views of the memory that a map lies in. */
 export class Space {

@@ -7,8 +7,8 @@
 // puts all of it into one function as long as that has less than some bytes of code, and a private call takes several times those of
 // another. A `get` takes 5 to 10 % less for it.
 
-import { heapCorrupted, invalidArgType, outOfRange } from '../../lib/errors.js'
-import { checkOpen, freeFrom } from '../../lib/placing.js'
+import { heapCorrupted, invalidArgType, outOfRange } from '../../lib/base/errors.js'
+import { checkOpen, freeFrom } from '../../lib/memory/placing.js'
 import { forget, prepare } from '../codec.js'
 import { leastBlock, unpack } from './entries.js'
 import { LOST } from './buckets.js'

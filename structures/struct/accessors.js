@@ -2,7 +2,7 @@
 // shared; where it is not, growth empties them, and the index is outside: then they are renewed.
 
 import { types } from 'node:util'
-import { invalidArgType, outOfRange, refused } from '../../lib/errors.js'
+import { invalidArgType, outOfRange, refused } from '../../lib/base/errors.js'
 import { layoutOf } from './known.js'
 import { makeAtomic, makeBool, makeNested, makeNumber } from './makers.js'
 import { specialised } from './specialised.js'

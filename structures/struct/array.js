@@ -1,7 +1,7 @@
 // Structs one behind the other.
 
 import { inspect } from 'node:util'
-import { checkInteger } from '../../lib/errors.js'
+import { checkInteger } from '../../lib/base/errors.js'
 import { makeArray } from './makers.js'
 import { specialised } from './specialised.js'
 import { viewsAt } from './view.js'

@@ -1,7 +1,7 @@
 // Fields by pointer. Atomics takes indices of elements where all else takes bytes, and a forgotten `/ 4` silently means another
 // block; here the pointer of the struct is what is given, and one that no such struct can have is refused.
 
-import { MAX_BYTES } from '../../lib/errors.js'
+import { MAX_BYTES } from '../../lib/base/errors.js'
 import { checkMemory } from '../memories.js'
 import { layoutOf } from './known.js'
 import { makeMethod } from './makers.js'

@@ -1,6 +1,6 @@
 // Where the fields of a struct lie: in the order of their description, each at the next multiple of its alignment, as C does it.
 
-import { checkObject, MAX_BYTES, outOfRange } from '../../lib/errors.js'
+import { checkObject, MAX_BYTES, outOfRange } from '../../lib/base/errors.js'
 import { typeOf } from './types.js'
 
 /** Fields are properties, so they have the names of some; these a struct, or any object, has already. */

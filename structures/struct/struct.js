@@ -1,8 +1,8 @@
 // struct(): from a description of fields to a class whose objects show them somewhere in the memory.
 
 import { inspect } from 'node:util'
-import { checkInteger, MAX_BYTES } from '../../lib/errors.js'
-import { withNewBlock } from '../../lib/new-block.js'
+import { checkInteger, MAX_BYTES } from '../../lib/base/errors.js'
+import { withNewBlock } from '../../lib/base/new-block.js'
 import { checkMemory } from '../memories.js'
 import { accessorOf } from './accessors.js'
 import { arrayOf } from './array.js'

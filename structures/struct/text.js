@@ -1,8 +1,8 @@
 // Texts of a fixed room, as UTF-8: NULs fill what is left, and end it.
 
 import { Buffer } from 'node:buffer'
-import { nodeBufferOf, viewsCovering } from '../../lib/pages.js'
-import { lengthOfText } from '../../lib/strings.js'
+import { nodeBufferOf, viewsCovering } from '../../lib/pages/pages.js'
+import { lengthOfText } from '../../lib/memory/strings.js'
 
 /**
  * @param {import('../../index.js').LocalSharedMemory} memory

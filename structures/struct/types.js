@@ -1,9 +1,9 @@
 // What a field can be: numbers, texts, arrays of numbers, other structs. How large each is, and how it is aligned, as in C.
 
-import { MAX_BYTES, outOfRange } from '../../lib/errors.js'
+import { MAX_BYTES, outOfRange } from '../../lib/base/errors.js'
 import { layoutOf } from './known.js'
 
-/** The numbers, by the names of their views in lib/pages.js, and the bytes of one as a power of two. */
+/** The numbers, by the names of their views in lib/pages/pages.js, and the bytes of one as a power of two. */
 const NUMBERS = {
   i8: { shift: 0, integer: true },
   u8: { shift: 0, integer: true },

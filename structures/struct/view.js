@@ -1,7 +1,7 @@
 // What an object that shows a struct in the memory consists of, whatever its fields are.
 
-import { outOfRange } from '../../lib/errors.js'
-import { viewsCovering } from '../../lib/pages.js'
+import { outOfRange } from '../../lib/base/errors.js'
+import { viewsCovering } from '../../lib/pages/pages.js'
 
 /** Properties of their own, under names that no field has. */
 export const MEMORY = Symbol('memory')
