@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::attached::Attachment;
 use crate::fault::{Fault, Result};
-use crate::heap::{CLASSES, DENSE_END, HEADER, Heap, MAX_SLOTS, Search, Span, UNIT, over};
+use crate::heap::{CLASSES, DENSE_END, HEADER, Heap, MAX_SLOTS, PAGE, Search, Span, UNIT, over};
 use crate::process::depot::Depot;
 use crate::process::live_blocks::LiveBlocks;
 use crate::process::rows::{Row, depth};
@@ -92,6 +92,14 @@ impl FreeBlocks<'_> {
     /// [`Fault::Corrupted`].
     pub fn heap_bytes(&self) -> Result<u64> {
         Ok(u64::from(self.heap.total_units()?) * u64::from(UNIT))
+    }
+
+    /// Bytes that the memory may have.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn maximum_bytes(&self) -> Result<u64> {
+        Ok(u64::from(self.heap.maximum_pages()?) * u64::from(PAGE))
     }
 
     /// Allocates a small block for which there is no other room in the place of a longer one, unless too

@@ -15,8 +15,19 @@ use crate::process::rows::{
     COMMON, LONG, LONG_KEPT, LONG_SPARE, OVER_IDLE, Row, Rows, long_bit, row_bytes, rows_with_bits,
 };
 
-/// Bytes of them that a thread may have to itself which has the heap to itself, at most.
+/// Bytes of them that a thread may have to itself which has the heap to itself, at most; ...
 pub const SOLE_LONG_BYTES: u32 = 2 * 1024 * 1024;
+/// ... or one part in this many of what the memory may have, so little that no other thread would miss it.
+const MAXIMUM_SHARE: u64 = 32;
+
+/// Bytes of them that a thread may have to itself which has the heap to itself.
+///
+/// # Errors
+/// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
+fn sole_long_bytes(free_blocks: &FreeBlocks<'_>) -> Result<u32> {
+    let share = free_blocks.maximum_bytes()? / MAXIMUM_SHARE;
+    Ok(sole_bytes(free_blocks.heap_bytes()?, SOLE_LONG_BYTES).max(share as u32))
+}
 
 /// Those of one thread's cache.
 pub struct LongBlocks {
@@ -55,11 +66,7 @@ impl LongBlocks {
     ) -> Result<Option<Row<'_>>> {
         let row = self.rows.row(index);
         if row.length() != COMMON {
-            let bytes = if free_blocks.is_alone() {
-                sole_bytes(free_blocks.heap_bytes()?, SOLE_LONG_BYTES)
-            } else {
-                budget
-            };
+            let bytes = if free_blocks.is_alone() { sole_long_bytes(free_blocks)? } else { budget };
             self.bytes.set(bytes);
             let put = self.put(free_blocks, longest_of(budget));
             self.rows.set_figure(OVER_IDLE, 1);

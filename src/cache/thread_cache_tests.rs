@@ -734,15 +734,19 @@ fn a_block_that_moves_lies_in_the_shortest_that_waits_of_those_two_to_eight_time
 #[test]
 fn large_blocks_that_are_long_for_the_heap_are_kept_and_most_in_common_until_it_is_asked_for_room()
 {
-    for threads in [1, 2] {
+    for (threads, maximum) in [(1, 300), (2, 300), (1, 6400), (2, 6400)] {
         let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
-        let mut fixture = Fixture::of_pages(300, [cache.rows(), other.rows()]);
+        let mut fixture = Fixture::up_to(maximum, 300, [cache.rows(), other.rows()]);
         if threads == 1 {
             fixture.free_blocks(1).leave().unwrap();
         }
         let budget = cache.update_budget(&mut fixture.free_blocks(0)).unwrap();
         keep_large(&cache, &mut fixture, 60_000).unwrap();
-        let (before, most) = (kept(&cache), [SOLE_LONG_BYTES, budget][threads - 1]);
+        let before = kept(&cache);
+        let most = match threads {
+            1 => SOLE_LONG_BYTES.max(maximum / 32 * PAGE),
+            _ => budget,
+        };
         for (round, byte_length) in [300_000, 340_000].into_iter().enumerate() {
             let block = live_block(&mut fixture, byte_length);
             let index = Rows::row_at(js(&cache, &fixture).head_of_large(block)).unwrap();
@@ -762,6 +766,8 @@ fn large_blocks_that_are_long_for_the_heap_are_kept_and_most_in_common_until_it_
                 assert!(row.own() as u32 * row_bytes(index) <= most);
             }
             assert_eq!(blocks.len(), row.slots().len());
+            let own = row.own() as u32 * row_bytes(index);
+            assert_eq!(own > SOLE_LONG_BYTES, most > SOLE_LONG_BYTES);
             let pop = || js(&cache, &fixture).pop_large(byte_length);
             for _ in 0..3 {
                 let newest = [pop(), pop()].map(Option::unwrap);

@@ -1,6 +1,6 @@
 //! The superblock: the words that a heap is known by, from its first byte on.
 
-use super::measures::{GRAIN, MAX_UNITS, PAGE, UNIT};
+use super::measures::{GRAIN, MAX_PAGES, MAX_UNITS, PAGE, UNIT};
 use super::words::Words;
 use crate::fault::{Fault, Result};
 
@@ -157,6 +157,14 @@ impl<'m> Heap<'m> {
         let units = self.field(field::UNITS)?;
         let confirmed = units <= MAX_UNITS && self.field(field::UNITS_CHECK)? == !units;
         if confirmed { Ok(units) } else { Err(Fault::Corrupted) }
+    }
+
+    /// Pages that the memory may have: whatever somebody has written over them, no more than any may.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`].
+    pub fn maximum_pages(&self) -> Result<u32> {
+        Ok(self.field(field::MAXIMUM)?.min(MAX_PAGES))
     }
 
     pub(super) fn set_total_units(&self, units: u32) -> Result<()> {
