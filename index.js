@@ -18,6 +18,15 @@ import { StringMemory } from './lib/memory/strings.js'
 class Allocation {
   #memory
 
+  // An own property, as the others are: who lists them, as console.table does, has it too. It is the same for all blocks; a getter
+  // for each list would make the engine keep each block as a table, at five times the price.
+  static #BUFFER = {
+    enumerable: true,
+    get() {
+      return this.#memory.sharedArrayBuffer(this.byteOffset, this.byteLength)
+    },
+  }
+
   constructor(memory, byteOffset, byteLength, bufferSize) {
     this.#memory = memory
     /** @type {number} pointer */
@@ -26,11 +35,8 @@ class Allocation {
     this.byteLength = byteLength
     /** @type {number} bytes that the block takes, header and padding included */
     this.bufferSize = bufferSize
-  }
-
-  /** @returns {SharedArrayBuffer} a copy of the block's bytes as they are now */
-  get buffer() {
-    return this.#memory.sharedArrayBuffer(this.byteOffset, this.byteLength)
+    /** @type {SharedArrayBuffer} a copy of the block's bytes as they are when it is read */
+    Object.defineProperty(this, 'buffer', Allocation.#BUFFER)
   }
 }
 

@@ -365,6 +365,7 @@ for (const shared of [true, false]) {
     memory.memset(ptr, 2, 5)
     const { buffer } = block
     t.true(buffer instanceof SharedArrayBuffer)
+    t.deepEqual(Object.keys(block), ['byteOffset', 'byteLength', 'bufferSize', 'buffer'])
     t.deepEqual([...new Uint8Array(buffer)], [2, 2, 2, 2, 2])
     memory.memset(ptr, 3, 5)
     t.deepEqual([...new Uint8Array(buffer)], [2, 2, 2, 2, 2])
