@@ -147,8 +147,8 @@ export interface AttachOptions {
 
 /**
  * C's allocation functions over a heap, and its memory, for a module's import object. Sizes are in bytes, pointers may be signed.
- * What cannot be allocated is 0; ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED and, for a pointer outside the memory,
- * ERR_OUT_OF_RANGE are thrown through the module.
+ * What cannot be allocated is 0; ERR_INVALID_POINTER, ERR_HEAP_CORRUPTED and, where `posix_memalign` is to store the pointer outside the
+ * memory, ERR_OUT_OF_RANGE are thrown through the module.
  */
 export type LibcImports = {
   /** The memory itself. */
