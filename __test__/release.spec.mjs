@@ -3,7 +3,6 @@
 
 import { execSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { parse } from 'yaml'
@@ -120,17 +119,15 @@ test('the addons are published in the platform packages only', (t) => {
   t.true(put < steps.indexOf('npm publish'))
 })
 
-/** What declares a module of Rust in a file of its own that only tests have: its attributes, and its name. */
-const TEST_MODULE = /#\[cfg\(test\)\]\n((?:#\[.*\]\n)*)mod (\w+);/g
+/** What declares a module of Rust in a file of its own that only tests have: its name. */
+const TEST_MODULE = /#\[cfg\(test\)\]\n(?:#\[.*\]\n)*mod (\w+);/g
 
-/** Those modules, as paths without an ending. */
+/** Those modules, as paths without an ending. They lie in the folder of the module that declares them. */
 const testModules = () =>
-  filesIn('src').flatMap((path) =>
-    [...read(path).matchAll(TEST_MODULE)].map(([, attributes, name]) => {
-      const [, file = name] = /#\[path = "(\w+)\.rs"\]/.exec(attributes) ?? []
-      return `${dirname(path)}/${file}`
-    }),
-  )
+  filesIn('src').flatMap((path) => {
+    const folder = path.replace(/(\/mod|\/lib)?\.rs$/, '')
+    return [...read(path).matchAll(TEST_MODULE)].map(([, name]) => `${folder}/${name}`)
+  })
 
 test('the tarball holds what is needed to load, build and understand the package, and no more', (t) => {
   const output = execSync('npm pack --dry-run --json --ignore-scripts', {

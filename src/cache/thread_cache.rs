@@ -301,5 +301,4 @@ impl ThreadCache {
 }
 
 #[cfg(test)]
-#[path = "thread_cache_tests.rs"]
 mod tests;

@@ -369,3 +369,6 @@ impl Book {
 fn guarded(byte_length: u32) -> Found<u32> {
     byte_length.checked_add(GUARD).ok_or(Fault::OutOfMemory)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,6 @@
 //! freed by another thread than their maker, and a thread's end changes nothing.
 
 mod book;
-#[cfg(test)]
-mod book_tests;
 mod finding;
 
 pub use book::Book;
