@@ -176,7 +176,7 @@ impl Depot {
 
     /// Takes all blocks of a row from the shelf of thread `thread`.
     pub fn take_row(&mut self, thread: usize, row: usize) -> Vec<u32> {
-        self.shelf(thread).map_or_else(Vec::new, |shelf| shelf.take_row(row))
+        self.shelf(thread).map_or_else(Vec::new, |shelf| shelf.take(row, ..).collect())
     }
 
     /// Takes the newest blocks of a class from the shelf of thread `thread`, as many as there are

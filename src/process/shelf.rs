@@ -1,7 +1,6 @@
 //! The free blocks that wait in the depot for one thread.
 
 use std::array::from_fn;
-use std::mem::take;
 use std::ops::RangeBounds;
 use std::vec::Drain;
 
@@ -43,13 +42,6 @@ impl Shelf {
     /// Takes some blocks of a row.
     pub fn take(&mut self, row: usize, range: impl RangeBounds<usize>) -> Drain<'_, u32> {
         let taken = self.rows[row].drain(range);
-        self.bytes -= bytes_of(row, taken.len());
-        taken
-    }
-
-    /// Takes all blocks of a row.
-    pub fn take_row(&mut self, row: usize) -> Vec<u32> {
-        let taken = take(&mut self.rows[row]);
         self.bytes -= bytes_of(row, taken.len());
         taken
     }
@@ -97,7 +89,7 @@ mod tests {
         expect(&shelf, [6; 4]);
         assert_eq!(shelf.take(rows[0], 4..).collect::<Vec<_>>(), [5, 6]);
         assert_eq!(shelf.take(rows[1], ..1).collect::<Vec<_>>(), [1]);
-        assert_eq!(shelf.take_row(rows[2]), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(shelf.take(rows[2], ..).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
         expect(&shelf, [4, 5, 0, 6]);
         shelf.retain(|block| block > 2);
         expect(&shelf, [2, 4, 0, 4]);
