@@ -47,11 +47,6 @@ impl LongBlocks {
         self.bytes.get()
     }
 
-    /// Whether there may be some.
-    pub fn are_kept(&self) -> bool {
-        self.rows.figure(LONG_KEPT) != 0
-    }
-
     /// Lets the thread have those of a row in common with others too, and returns it; or none but its
     /// own, if there is room for one in a quarter of the heap, or, where several threads have it, in
     /// `budget`. Puts back what was kept.

@@ -56,15 +56,13 @@ impl ThreadCache {
     /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
     /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
     pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
-        let is_empty = self.rows.row(class).blocks().is_empty();
-        if is_empty && !free_blocks.depot.has(free_blocks.thread, class) {
-            free_blocks.depot.fetch(free_blocks.thread, class);
-        }
-        if is_empty
-            && (self.long.are_kept() || free_blocks.may_be_tidied()?)
-            && !free_blocks.has(class)?
-        {
-            self.tidy(free_blocks)?;
+        if self.rows.row(class).blocks().is_empty() {
+            if !free_blocks.depot.has(free_blocks.thread, class) {
+                free_blocks.depot.fetch(free_blocks.thread, class);
+            }
+            if !free_blocks.has(class)? {
+                self.tidy(free_blocks)?;
+            }
         }
         let Some(row) = self.open(free_blocks, class)? else { return Ok(0) };
         if row.blocks().is_empty() {
