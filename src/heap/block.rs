@@ -1,12 +1,14 @@
 //! Blocks of any size: allocating, freeing and resizing them where they are, and telling what a
 //! pointer points at.
 
+use core::ops::RangeInclusive;
+
 use super::large::Large;
 use super::measures::{GRAIN, HEADER, UNIT};
 use super::mixed::Mixed;
 use super::run::Search;
 use super::segment::Segment;
-use super::size_class::{CLASSES, MIXED, class_for};
+use super::size_class::{CLASSES, MIXED, SizeClass, class_for};
 use super::span::Span;
 use super::superblock::Heap;
 use super::thrift::longest_instead;
@@ -224,39 +226,47 @@ impl<'m> Heap<'m> {
             Err(Fault::OutOfMemory) => {}
             taken => return taken,
         }
-        match self.take_longer(byte_length, align, longest_instead(class)) {
+        let little_longer = byte_length + HEADER..=longest_instead(class);
+        match self.take_longer(byte_length, align, little_longer) {
             Err(Fault::OutOfMemory) => self.take_large(byte_length, align, Search::Exhaustive),
             taken => taken,
         }
     }
 
-    /// Allocates a small block in the place of a longer one, the shortest that is free, however long
-    /// that is.
+    /// Allocates a small block in the place of a much longer one, the shortest that is free, after
+    /// [`Heap::malloc`] has found no other room.
     ///
     /// # Errors
     /// [`Fault::OutOfMemory`], [`Fault::Corrupted`].
     pub fn misplace(&self, byte_length: u32, align: u32) -> Result<u32> {
-        self.take_longer(byte_length, align, u32::MAX)
+        let class = class_for(byte_length, align).ok_or(Fault::OutOfMemory)?;
+        self.take_longer(byte_length, align, longest_instead(class) + 1..=u32::MAX)
     }
 
     fn with_length(&self, pointer: u32, byte_length: u32) -> Result<u32> {
         self.words.set(pointer / 4 - 2, byte_length).map(|()| pointer)
     }
 
-    fn take_longer(&self, byte_length: u32, align: u32, longest: u32) -> Result<u32> {
-        let strides = byte_length + HEADER..=longest;
-        let mut longer: Vec<_> = (1..CLASSES.len())
-            .filter(|&class| {
-                strides.contains(&CLASSES[class].stride) && CLASSES[class].align >= align
-            })
-            .collect();
-        longer.sort_by_key(|&class| CLASSES[class].stride);
-        for class in longer {
-            if self.has_room(class)? {
-                return self.with_length(self.take_block(class, Search::Quick)?, byte_length);
+    // Takes the shortest free block of these strides.
+    fn take_longer(
+        &self,
+        byte_length: u32,
+        align: u32,
+        strides: RangeInclusive<u32>,
+    ) -> Result<u32> {
+        let mut shortest: Option<usize> = None;
+        for (class, SizeClass { stride, align: natural, .. }) in CLASSES.iter().enumerate() {
+            let is_shorter = shortest.is_none_or(|found| *stride < CLASSES[found].stride);
+            if is_shorter
+                && strides.contains(stride)
+                && *natural >= align
+                && self.has_room(class)?
+            {
+                shortest = Some(class);
             }
         }
-        Err(Fault::OutOfMemory)
+        let class = shortest.ok_or(Fault::OutOfMemory)?;
+        self.with_length(self.take_block(class, Search::Quick)?, byte_length)
     }
 
     fn live_in_span(&self, span: Span<'m>, pointer: u32) -> Result<Live<'m>> {
