@@ -140,8 +140,6 @@ export declare const enum Fault {
   AlreadyFreed = -5,
   /** The memory grew: the caller sees fewer bytes than the heap manages. */
   Stale = -6,
-  /** The block cannot be resized where it is. */
-  MustMove = -7,
   /** The memory holds something that is not a heap. */
   NotAHeap = -8,
   /**

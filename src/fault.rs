@@ -22,8 +22,6 @@ pub enum Fault {
     AlreadyFreed = -5,
     /// The memory grew: the caller sees fewer bytes than the heap manages.
     Stale = -6,
-    /// The block cannot be resized where it is.
-    MustMove = -7,
     /// The memory holds something that is not a heap.
     NotAHeap = -8,
     /// The block was freed, but one freed earlier turned out to have been freed by two threads at

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{CallSite, Finding, Group, Trouble};
 use crate::fault::{Fault, Result as Found};
-use crate::heap::{Block, Damage, HEADER, Heap, Part, Search, Stats, UNIT};
+use crate::heap::{Block, Damage, HEADER, Heap, Live, Part, Search, Stats, UNIT};
 
 /// Bytes behind each block at the least.
 const GUARD: u32 = 16;
@@ -115,7 +115,7 @@ impl Book {
         search: Search,
         made: CallSite,
     ) -> Result<u32> {
-        let whole = guarded(byte_length)?;
+        let whole = Self::request(byte_length);
         let mut allocated = heap.malloc(whole, align, search);
         if allocated == Err(Fault::OutOfMemory) && !self.quarantine.is_empty() {
             self.release(heap, 0)?;
@@ -137,7 +137,7 @@ impl Book {
     /// The faults of [`Heap::free`]. [`Fault::Corrupted`] also when a guard was written over, or a
     /// block that leaves the quarantine was written to. The block stays live.
     pub fn free(&mut self, heap: &Heap<'_>, pointer: u32, freed: CallSite) -> Result<()> {
-        let Some(record) = self.confirm(heap, pointer)? else {
+        let Some((record, live)) = self.confirm(heap, pointer)? else {
             return heap.free(pointer).map_err(|fault| self.explain(pointer, fault));
         };
         let (end, size) = (pointer + record.room, u64::from(record.buffer_size));
@@ -145,7 +145,7 @@ impl Book {
         let bytes = u64::from(heap.total_units().unwrap_or(0)) * u64::from(UNIT);
         let most = MOST_HELD.min(bytes / QUARANTINE_SHARE);
         if size > most {
-            heap.free(pointer).map_err(|fault| self.explain(pointer, fault))?;
+            heap.free_live(live).map_err(|fault| self.explain(pointer, fault))?;
             self.records.remove(&pointer);
             return Ok(());
         }
@@ -170,17 +170,19 @@ impl Book {
         byte_length: u32,
         stay: bool,
         made: CallSite,
-    ) -> Result<()> {
-        let Some(record) = self.confirm(heap, pointer)? else {
+    ) -> Result<u32> {
+        let Some((record, live)) = self.confirm(heap, pointer)? else {
             return heap
                 .resize(pointer, byte_length, stay)
                 .map_err(|fault| self.explain(pointer, fault));
         };
         let old = record.byte_length;
-        let whole = guarded(byte_length).map_err(|_| Fault::MustMove)?;
-        heap.resize(pointer, whole, stay)?;
-        heap.fill(pointer + old.min(byte_length), pointer + byte_length, FRESH_BYTE)?;
-        self.enter(heap, pointer, byte_length, made)
+        let before = heap.resize_live(live, Self::request(byte_length), stay)?;
+        if before == 0 {
+            heap.fill(pointer + old.min(byte_length), pointer + byte_length, FRESH_BYTE)?;
+            self.enter(heap, pointer, byte_length, made)?;
+        }
+        Ok(before)
     }
 
     /// The requested bytes and the whole space of a block; see [`Heap::inspect`].
@@ -334,9 +336,9 @@ impl Book {
         }
     }
 
-    /// The record of the block at `pointer`, which is live and sound; none if the book does not
-    /// know it.
-    fn confirm(&self, heap: &Heap<'_>, pointer: u32) -> Result<Option<&Record>> {
+    /// The record of the block at `pointer`, which is live and sound, and the block; none if the
+    /// book does not know it.
+    fn confirm<'m>(&self, heap: &Heap<'m>, pointer: u32) -> Result<Option<(&Record, Live<'m>)>> {
         let Some(record) = self.records.get(&pointer) else { return Ok(None) };
         if record.freed.is_some() {
             return Err(self.explain(pointer, Fault::AlreadyFreed));
@@ -344,8 +346,8 @@ impl Book {
         if let Some(finding) = record.damage(heap, pointer) {
             return Err(finding.into());
         }
-        heap.inspect(pointer).map_err(|fault| self.explain(pointer, fault))?;
-        Ok(Some(record))
+        let live = heap.live(pointer).map_err(|fault| self.explain(pointer, fault))?;
+        Ok(Some((record, live)))
     }
 
     /// The fault that a call with `pointer` met, with what is known of the block that it lies in.
@@ -363,11 +365,6 @@ impl Book {
             None => Finding::of(damage),
         }
     }
-}
-
-/// The bytes that a guarded block takes.
-fn guarded(byte_length: u32) -> Found<u32> {
-    byte_length.checked_add(GUARD).ok_or(Fault::OutOfMemory)
 }
 
 #[cfg(test)]

@@ -92,31 +92,31 @@ impl<'m> Heap<'m> {
     ///
     /// # Errors
     /// The faults of [`Heap::live`] and [`Heap::resize_live`].
-    pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<()> {
+    pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<u32> {
         self.resize_live(self.live(pointer)?, byte_length, stay)
     }
 
     /// Changes the length of a block that was found live to `byte_length` bytes where it is. A
-    /// block that would be left mostly unused is not kept where it is unless `stay` is set.
+    /// block that would be left mostly unused is not kept where it is unless `stay` is set. Returns
+    /// 0, or the requested bytes of a block that must move: it is as it was.
     ///
     /// # Errors
-    /// [`Fault::MustMove`] when the block has to move; [`Fault::Corrupted`]. The block is as it
-    /// was.
-    pub fn resize_live(&self, live: Live<'m>, byte_length: u32, stay: bool) -> Result<()> {
-        match live {
+    /// [`Fault::Corrupted`]; the block is as it was.
+    pub fn resize_live(&self, live: Live<'m>, byte_length: u32, stay: bool) -> Result<u32> {
+        let resized = match live {
             Live::Small(..) | Live::Mixed(_) => {
                 let size = live.buffer_size();
                 let room = size - HEADER;
-                if byte_length > room || byte_length < room / 2 && !stay {
-                    return Err(Fault::MustMove);
+                let fits = byte_length <= room && (byte_length >= room / 2 || stay);
+                if fits {
+                    self.write_header(live.pointer(), byte_length, size)?;
                 }
-                self.write_header(live.pointer(), byte_length, size)
+                fits
             }
-            Live::Large(_) if class_for(byte_length, GRAIN).is_some() && !stay => {
-                Err(Fault::MustMove)
-            }
-            Live::Large(large) => self.resize_large(large, byte_length),
-        }
+            Live::Large(_) if class_for(byte_length, GRAIN).is_some() && !stay => false,
+            Live::Large(large) => self.resize_large(large, byte_length)?,
+        };
+        if resized { Ok(0) } else { Ok(self.read_header(live.pointer())?.0) }
     }
 
     /// The header of the live block at `pointer`: requested bytes and whole space in bytes.

@@ -146,23 +146,23 @@ impl<'m> Heap<'m> {
         freed.inspect_err(|_| drop(large.enter()))
     }
 
-    /// Resizes a large block where it is.
+    /// Resizes a large block where it is. Returns whether there was room behind it.
     ///
     /// # Errors
-    /// [`Fault::MustMove`] when there is no room behind it, [`Fault::Corrupted`]; the block is as
-    /// it was.
-    pub(super) fn resize_large(&self, large: Large<'m>, byte_length: u32) -> Result<()> {
+    /// [`Fault::Corrupted`]; the block is as it was.
+    pub(super) fn resize_large(&self, large: Large<'m>, byte_length: u32) -> Result<bool> {
         let units = large.units_for(byte_length);
         let end = large.unit + large.units;
         if units > large.units && !self.take_run_at(&large.segment, end, units - large.units)? {
-            return Err(Fault::MustMove);
+            return Ok(false);
         }
         if units < large.units {
             self.free_run(&large.segment, large.unit + units, large.units - units)?;
         }
         let large = Large { units, ..large };
         large.enter()?;
-        self.set_large_headers(&large, byte_length)
+        self.set_large_headers(&large, byte_length)?;
+        Ok(true)
     }
 
     fn set_large_headers(&self, large: &Large<'m>, byte_length: u32) -> Result<()> {

@@ -115,11 +115,10 @@ impl<B: Bytes> Session<B> {
         })
     }
 
-    /// Resizes a block where it is; see [`Heap::resize`]. Returns 0, or the requested bytes of a
-    /// block that must move.
+    /// Resizes a block where it is; see [`Heap::resize`].
     ///
     /// # Errors
-    /// The faults of [`Heap::resize`], but for [`Fault::MustMove`]; [`Fault::Stale`].
+    /// The faults of [`Heap::resize`]; [`Fault::Stale`].
     pub fn resize(&self, pointer: u32, byte_length: u32, stay: bool) -> Result<u32> {
         let state = &mut *self.entry.lock()?;
         if state.book.is_some() {
@@ -143,14 +142,11 @@ impl<B: Bytes> Session<B> {
         stay: bool,
     ) -> Result<u32> {
         self.with_live(state, pointer, |heap, live| {
-            match heap.resize_live(live, byte_length, stay) {
-                Err(Fault::MustMove) => return Ok(heap.read_header(pointer)?.0),
-                resized => resized?,
-            }
-            if live.class().is_none() {
+            let before = heap.resize_live(live, byte_length, stay)?;
+            if before == 0 && live.class().is_none() {
                 self.entry.live_blocks.set_large(pointer, heap.read_header(pointer)?.1);
             }
-            Ok(0)
+            Ok(before)
         })
     }
 

@@ -52,8 +52,7 @@ impl<B: Bytes> Session<B> {
         self.with_book(state, |heap, book| book.free(heap, pointer, freed).map(|()| then()))
     }
 
-    /// Resizes a block where it is; see [`Book::resize`]. Returns 0, or the requested bytes of a
-    /// block that must move.
+    /// Resizes a block where it is; see [`Book::resize`].
     pub(super) fn debug_resize(
         &self,
         state: &mut Guarded,
@@ -62,12 +61,7 @@ impl<B: Bytes> Session<B> {
         stay: bool,
     ) -> Result<u32> {
         let made = self.caller.take().ok_or(Fault::Internal)?;
-        let resized =
-            self.with_book(state, |heap, book| book.resize(heap, pointer, byte_length, stay, made));
-        match resized {
-            Err(Fault::MustMove) => Ok(self.debug_inspect(state, pointer)?.0),
-            resized => resized.map(|()| 0),
-        }
+        self.with_book(state, |heap, book| book.resize(heap, pointer, byte_length, stay, made))
     }
 
     /// The requested bytes and the whole space of a block; see [`Book::inspect`].

@@ -333,11 +333,11 @@ impl Case {
     fn resize(&mut self, pointer: u32, size: u32) -> Result<(), (Fault, &'static [Fault])> {
         let heap = self.heap().map_err(|fault| (fault, ALL))?;
         match heap.resize(pointer, size, size.is_multiple_of(2)) {
-            Ok(()) => {
+            Ok(0) => {
                 self.forget(pointer);
                 self.enter(pointer, size);
             }
-            Err(Fault::MustMove) => {}
+            Ok(_) => {}
             Err(fault) => return Err((fault, ON_POINTER)),
         }
         Ok(())

@@ -22,7 +22,7 @@ fn heap_of(words: &[AtomicU32], end_page: u32, owns_all: bool) -> Heap<'_> {
 fn extends(words: &[AtomicU32], end_page: u32, more: u32, block: u32, byte_length: u32) -> bool {
     let heap = Heap::open(seen(words, end_page + more), Heap::WHOLE_MEMORY_START).unwrap();
     more > 0 && heap.add_pages(end_page, end_page + more).is_err()
-        || heap.resize(block, byte_length, false) == Ok(())
+        || heap.resize(block, byte_length, false) == Ok(0)
 }
 
 #[test]

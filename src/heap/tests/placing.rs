@@ -123,7 +123,7 @@ fn a_block_that_grows_between_two_runs_seldom_moves() {
     let mut moves = 0;
     for units in 41..=80 {
         let byte_length = units * UNIT - GRAIN - HEADER;
-        if heap.resize(block, byte_length, false).is_err() {
+        if heap.resize(block, byte_length, false) != Ok(0) {
             let moved = take(&heap, units, Search::Moving);
             heap.free(block).unwrap();
             (block, moves) = (moved, moves + 1);

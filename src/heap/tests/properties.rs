@@ -125,18 +125,18 @@ impl Shadow {
     fn realloc(&mut self, pointer: u32, byte_length: u32) {
         let (old_length, old_size) = self.blocks[&pointer];
         match self.heap().resize(pointer, byte_length, false) {
-            Ok(()) => {
+            Ok(0) => {
                 let (length, size) = self.heap().inspect(pointer).expect("live");
                 assert_eq!(length, byte_length);
                 self.confirm_words(pointer, old_length.min(byte_length));
                 self.blocks.insert(pointer, (length, size));
                 self.fill(pointer);
             }
-            Err(fault) => {
-                assert_eq!(fault, Fault::MustMove);
+            refused => {
+                assert_eq!(refused, Ok(old_length));
                 assert_eq!(self.heap().inspect(pointer), Ok((old_length, old_size)));
                 if byte_length <= old_length {
-                    assert_eq!(self.heap().resize(pointer, byte_length, true), Ok(()));
+                    assert_eq!(self.heap().resize(pointer, byte_length, true), Ok(0));
                     let (length, size) = self.heap().inspect(pointer).expect("live");
                     self.blocks.insert(pointer, (length, size));
                 }
