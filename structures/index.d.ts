@@ -293,8 +293,8 @@ export class Channel<T = any> {
   tryReceive(): T | undefined
 
   /**
-   * Receives a message without putting the thread to sleep. The thread stays alive until the promise is settled.
-   * Promises of one object that are pending get messages in the order of the calls.
+   * Receives a message without putting the thread to sleep; where there is none yet it looks for one, for up to some 16 µs. The
+   * thread stays alive until the promise is settled. Promises of one object that are pending get messages in the order of the calls.
    *
    * @param options
    * @returns undefined once the channel is closed and empty; rejected as `receive` throws, or with the signal's reason

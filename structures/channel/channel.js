@@ -223,11 +223,11 @@ export class Channel extends Structure {
     const deadline = deadlineOf(timeout)
     for (;;) {
       if (ring.isOwn) throw heldUp()
-      if (!this.#patience.look(this.#words, ring.awaited, ring.value)) {
+      if (!this.#look()) {
         ring.announce()
         if (!nap(this.#words, ring.awaited, ring.value, deadline)) throw empty(timeout)
-        checkAlive(this)
       }
+      checkAlive(this)
       const message = this.#take()
       if (message !== NOTHING) return message
     }
@@ -246,17 +246,35 @@ export class Channel extends Structure {
     const turn = turnDue()
     if (turn !== undefined) await turn
     wait.signal?.throwIfAborted()
-    const message = this.#receivers.attemptInTurn(this.#takeOrAnnounce)
+    const message = this.#receivers.attemptInTurn(this.#takeOrLook)
     return message === LATER ? this.#receivers.wait(this.#takeOrAnnounce, wait, empty) : message
   }
 
   #takeOrAnnounce = () => {
     checkAlive(this)
-    const ring = this.#ring
     const message = this.#take()
-    if (message !== NOTHING) return message
+    return message === NOTHING ? this.#untilMessage() : message
+  }
+
+  #untilMessage() {
+    const ring = this.#ring
     ring.announce()
     return this.#receivers.until(ring.awaited, ring.value)
+  }
+
+  // The event loop takes longer to tell of a message than a thread to be woken.
+  #takeOrLook = () => {
+    for (;;) {
+      checkAlive(this)
+      const message = this.#take()
+      if (message !== NOTHING) return message
+      if (!this.#look()) return this.#untilMessage()
+    }
+  }
+
+  #look() {
+    const { awaited, value } = this.#ring
+    return this.#patience.look(this.#words, awaited, value)
   }
 
   /** Receives messages until the channel is closed and empty. */

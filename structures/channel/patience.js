@@ -4,6 +4,11 @@
 /** How long to look, and the longest between two looks, in turns of a loop: about a nanosecond each. */
 const LEAST_TURNS = 256
 const MOST_TURNS = 16_384
+/**
+ * Of so many looks in vain one is followed by the longest: two threads that both look only shortly never find out that they would have
+ * answered each other.
+ */
+const VAIN_LOOKS = 64
 const SHORTEST_PAUSE = 8
 const LONGEST_PAUSE = 512
 
@@ -17,13 +22,14 @@ const pause = (turns) => {
 /** How long one thread looks: longer while that spares it from sleeping. */
 export class Patience {
   #turns = LEAST_TURNS
+  #vain = 0
 
   /** @returns {boolean} whether a word has changed from a value meanwhile */
   look(words, index, value) {
     const changes = this.#changes(words, index, value)
-    this.#turns = changes
-      ? Math.min(this.#turns * 2, MOST_TURNS)
-      : Math.max(this.#turns / 2, LEAST_TURNS)
+    if (changes) this.#turns = Math.min(this.#turns * 2, MOST_TURNS)
+    else if (++this.#vain % VAIN_LOOKS === 0) this.#turns = MOST_TURNS
+    else this.#turns = Math.max(this.#turns / 2, LEAST_TURNS)
     return changes
   }
 
