@@ -37,6 +37,18 @@ onNode(
 )
 
 onNode(
+  'on an engine that takes no buffers from outside, every call asks the native side',
+  async (t) => {
+    t.deepEqual(await report(t, 'no-lending.mjs', []), {
+      value: 7,
+      lengths: [100_000, 5000, 60_000],
+      usedBytes: 0,
+      cachedBytes: 0,
+    })
+  },
+)
+
+onNode(
   'on an engine that shows late what another thread has grown, nothing is refused',
   async (t) => {
     t.deepEqual(await report(t, 'lagging.mjs', ['--experimental-vm-modules']), {

@@ -98,7 +98,7 @@ export class Session {
     if (this.native === undefined) this.#use(openHeap(this.memory, u8, this.#options))
     const pages = this.native.refresh(u8)
     if (u8.length === this.#seenBytes && pages === this.#usablePages) return false
-    this.cache.refresh(i32, this.native.liveBlocks())
+    if (this.cache.isOpen) this.cache.refresh(i32, this.native.liveBlocks())
     this.#seenBytes = u8.length
     this.#usablePages = pages
     return true
