@@ -368,6 +368,19 @@ test('a block of any length that was freed is the next one of that length', (t) 
   }
 })
 
+test('the states of blocks are lent anew a few times while the memory grows, not each time', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 1000, shared: true, debug: false })
+  memory.malloc(PAGE)
+  const { cache } = heapOf(memory)
+  const lent = new Set()
+  while (memory.buffer.byteLength < 900 * PAGE) {
+    memory.malloc(PAGE)
+    lent.add(cache.states.buffer)
+    t.is(cache.grains * 16, memory.buffer.byteLength)
+  }
+  t.true(lent.size <= 10, `${lent.size} times`)
+})
+
 test('what a thread keeps is found at once, and not any more after close', (t) => {
   const memory = new LocalSharedMemory(1, 100)
   const { cache } = heapOf(memory)

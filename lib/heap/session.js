@@ -98,7 +98,7 @@ export class Session {
     if (this.native === undefined) this.#use(openHeap(this.memory, u8, this.#options))
     const pages = this.native.refresh(u8)
     if (u8.length === this.#seenBytes && pages === this.#usablePages) return false
-    if (this.cache.isOpen) this.cache.refresh(i32, this.native.liveBlocks())
+    if (this.cache.isOpen) this.cache.refresh(i32, this.#statesOf(i32))
     this.#seenBytes = u8.length
     this.#usablePages = pages
     return true
@@ -162,6 +162,14 @@ export class Session {
     this.native = CLOSED
     this.cache.close()
     if (number !== undefined) binding.closeHeap(number)
+  }
+
+  // The states of the memory's blocks. Those that are there may be enough, as more are lent than the memory has. In a file there may
+  // be no room yet for more.
+  #statesOf(words) {
+    const { states } = this.cache
+    const areEnough = !this.native.attached && states.length >= words.length >>> 2
+    return areEnough ? states.buffer : this.native.liveBlocks()
   }
 
   #use(native) {

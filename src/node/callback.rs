@@ -292,13 +292,17 @@ pub struct SharedBytes {
 }
 
 impl SharedBytes {
-    /// The states of the blocks in as much of the memory as `heap` has seen.
+    /// The states of the blocks in as much of the memory as `heap` has seen, and in as much again:
+    /// an engine counts what it is lent as memory of its own, and lent anew whenever the memory
+    /// grows they would make it collect garbage each time. In a file there may be no room for more.
     pub fn of_live_blocks(heap: &OpenHeap) -> Self {
         let live_blocks = &heap.entry().live_blocks;
         let states = live_blocks.bytes();
+        let seen = LiveBlocks::length_for(heap.byte_length());
+        let ahead = if heap.entry().attachment.is_some() { 0 } else { seen };
         Self {
             data: states.as_ptr().cast_mut().cast(),
-            length: LiveBlocks::length_for(heap.byte_length()).min(states.len()),
+            length: (seen + ahead).min(states.len()),
             keeper: Arc::clone(live_blocks.keeper()),
         }
     }
