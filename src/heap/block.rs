@@ -304,10 +304,7 @@ impl<'m> Heap<'m> {
         // The span of the block before: neighbours often come together.
         let mut last = None;
         for pointer in pointers {
-            if let Err(fault) = self.put_unused_block(pointer, &mut last) {
-                last = None;
-                outcome = Err(fault);
-            }
+            outcome = outcome.and(self.put_unused_block(pointer, &mut last));
             self.words.commit();
         }
         outcome
