@@ -433,6 +433,7 @@ mod tests {
                 assert_eq!(heap.add_pages(part.0, part.1), Err(Fault::Corrupted));
             }
         }
+        assert_eq!(heap.field(field::END_PAGE), Ok(17), "the last one of all");
         let mut pages = [false; 20];
         while let Ok(block) = heap.malloc(1000, GRAIN, Search::Quick) {
             pages[(block / PAGE) as usize] = true;

@@ -513,6 +513,20 @@ mod tests {
     }
 
     #[test]
+    fn so_many_blocks_may_be_mixed_until_there_is_no_room_or_more() {
+        let mut depot = Depot::default();
+        let again: [fn(&mut Depot); 2] = [Depot::note_shortage, |depot| depot.note_growth(1)];
+        for again in again {
+            for _ in 0..MOST_MIXED {
+                assert!(depot.may_mix());
+                depot.note_mixed();
+            }
+            assert!(!depot.may_mix());
+            again(&mut depot);
+        }
+    }
+
+    #[test]
     fn what_is_not_to_stay_leaves_all_shelves() {
         let mut depot = Depot::default();
         let (one, other) = (join(&mut depot), join(&mut depot));

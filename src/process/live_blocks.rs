@@ -365,6 +365,9 @@ mod tests {
             }
             assert_eq!(confirm(known), Ok(()));
         }
+        let size = states.large_size(large).unwrap();
+        states.set_large(large, size + UNIT);
+        assert_eq!(states.confirm(&heap.live(large).unwrap()), Err(Fault::Corrupted));
         states.set(small, LARGE);
         assert_eq!(states.confirm(&heap.live(small).unwrap()), Err(Fault::Corrupted));
     }

@@ -14,7 +14,7 @@ use crate::heap::superblock::{BINS, SEGMENT_WORDS, field};
 use crate::heap::tests::properties::verify;
 use crate::heap::unit_kind::UnitKind;
 use crate::heap::{Bounds, GRAIN, Heap, PAGE, Search, UNIT, Words};
-use crate::tests::fixture::{Random, pages};
+use crate::tests::fixture::{Random, pages, whole_heap};
 
 const PAGES: u32 = 24;
 /// No kind of unit has this word.
@@ -311,4 +311,30 @@ fn a_unit_that_seems_to_be_of_a_span_that_ends_before_it_is_of_none() {
     }
     assert!(damaged > 1);
     assert_eq!(heap.span_around(PAGES * PAGE / UNIT).map(|span| span.is_some()), Ok(false));
+}
+
+#[test]
+fn a_free_run_that_is_in_two_pieces_is_told() {
+    let words = pages(PAGES);
+    let heap = whole_heap(&words, PAGES);
+    // The piece stays in its bin, and what is cut off is in none.
+    let (start, units) = (0..500)
+        .find_map(|_| {
+            let (start, units) = heap.free_runs().unwrap()[0];
+            let is_like = bin_of(units) == bin_of(units - 2);
+            if !is_like {
+                heap.malloc(40_000, GRAIN, Search::Quick).unwrap();
+            }
+            is_like.then_some((start, units))
+        })
+        .unwrap();
+    let segment = heap.segment(0).unwrap();
+    let last = start + units - 1;
+    segment.set_kind(last - 2, UnitKind::FreeTail { units: units - 2 }).unwrap();
+    segment.set_kind(start, UnitKind::Free { units: units - 2 }).unwrap();
+    segment.set_kind(last - 1, UnitKind::Free { units: 2 }).unwrap();
+    segment.set_kind(last, UnitKind::FreeTail { units: 2 }).unwrap();
+    let mut told = Vec::new();
+    heap.check(&mut |damage| told.push((damage.part, damage.offset)));
+    assert_eq!(told, [(Part::Record, segment.map_index(last - 1).unwrap() * 4)]);
 }

@@ -8,7 +8,7 @@ use crate::heap::measures::WORDS_PER_UNIT;
 use crate::heap::superblock::field;
 use crate::heap::tests::properties::verify;
 use crate::heap::unit_kind::UnitKind;
-use crate::heap::{GRAIN, HEADER, Heap, MIXED, Search, UNIT};
+use crate::heap::{GRAIN, HEADER, Heap, MIXED, PAGE, Search, UNIT};
 use crate::tests::fixture::{Random, copy_of, pages, restore, whole_heap};
 
 const PAGES: u32 = 4;
@@ -170,4 +170,36 @@ fn a_write_past_the_end_of_a_block_is_noticed_by_the_next_one_s_header() {
     words[second as usize / 4 - 1].store(7, Relaxed);
     assert_eq!(heap.free(first), Err(Fault::Corrupted));
     assert_eq!(heap.free(second), Err(Fault::Corrupted));
+}
+
+#[test]
+fn a_block_for_which_no_place_is_aligned_is_out_of_memory() {
+    for align in [16, 256, 1_024, 4_096, PAGE] {
+        for byte_length in [40, 1_000, 3_000, 40_000] {
+            let words = pages(PAGES);
+            let heap = nearly_full(&words);
+            let mut outcome = Ok(0);
+            while outcome.is_ok() {
+                outcome = heap.malloc(byte_length, align, Search::Exhaustive);
+                verify(&heap);
+            }
+            assert_eq!(outcome, Err(Fault::OutOfMemory), "{byte_length} at {align}");
+        }
+    }
+}
+
+#[test]
+fn units_whose_entries_say_that_they_are_used_are_not_taken() {
+    let words = pages(PAGES);
+    let heap = nearly_full(&words);
+    let block = take(&heap, 40);
+    let table = heap.grain_table_units().unwrap().unwrap().start;
+    let (run, _) = heap.free_runs().unwrap()[0];
+    let entry = (table * UNIT / 4 + run * 4) as usize;
+    words[entry].store(1, Relaxed);
+    let taken = heap.malloc(UNIT, GRAIN, Search::Mixing);
+    assert_eq!(taken, Err(Fault::Corrupted));
+    words[entry].store(0, Relaxed);
+    verify(&heap);
+    assert!(take(&heap, UNIT) > block);
 }
