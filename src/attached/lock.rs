@@ -151,6 +151,7 @@ mod tests {
     fn an_owner_that_was_found_dead_is_not_taken_over_twice() {
         let word = AtomicU64::new(0);
         lock(&word, 7, LONG, alive).unwrap();
+        word.fetch_or(WAITERS, Relaxed);
         let asked = Cell::new(0);
         // Another one comes first, and has the same slot, which is alive from then on.
         let outrun = |slot| {

@@ -1,8 +1,8 @@
 //! A file as several have it attached. Who is alive the kernel knows of each opening of the file, so
 //! that each attachment counts as that of a process here.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null_mut;
 use std::thread;
@@ -37,10 +37,75 @@ fn a_copy_is_attached_iff_all_had_closed_the_file() {
         fs::copy(&file.0, &copy.0).expect("a copy");
         attach(&copy.0, WISH).map(drop)
     };
-    let attachment = attached(&file);
+    let (mine, theirs) = (attached(&file), attached(&file));
     assert_eq!(attach_copy(), Err(Refusal::Unclean));
-    drop(attachment);
+    drop(mine);
+    assert_eq!(attach_copy(), Err(Refusal::Unclean));
+    drop(theirs);
     assert_eq!(attach_copy(), Ok(()));
+}
+
+#[test]
+fn what_a_process_leaves_behind_is_its_successor_s_until_that_has_put_it_back() {
+    let file = TestFile::new("behind");
+    attached(&file).leave(false);
+    for _ in 0..2 {
+        let next = attached(&file);
+        assert_eq!((next.slot(), next.dead()), (1, vec![1]));
+    }
+    attached(&file).clear(1);
+    let next = attached(&file);
+    next.clear(1);
+    assert_eq!(next.dead(), []);
+    next.leave(true);
+    assert_eq!(attached(&file).dead(), []);
+}
+
+#[test]
+fn whoever_attaches_undoes_what_is_noted_though_the_lock_is_free() {
+    let file = TestFile::new("noted");
+    let mine = attached(&file);
+    let before = mine.all_words().get(WORD).unwrap();
+    mine.all_words().set(WORD, before + 1).expect("room in the log");
+    drop(attached(&file));
+    assert_eq!(mine.all_words().get(WORD), Ok(before));
+}
+
+#[test]
+fn nothing_is_believed_of_a_copy_that_only_processes_of_the_original_can_know() {
+    let (file, copy) = (TestFile::new("known"), TestFile::new("unknown"));
+    let mine = attached(&file);
+    mine.leave(true);
+    mine.slots().enter(9);
+    mine.header().lock().store(9, Relaxed);
+    let before = mine.all_words().get(WORD).unwrap();
+    mine.all_words().set(WORD, before + 1).expect("room in the log");
+    fs::copy(&file.0, &copy.0).expect("a copy");
+    let attached = attached(&copy);
+    assert_eq!((attached.dead(), attached.is_alone()), (vec![], true));
+    assert_eq!(attached.all_words().get(WORD), Ok(before + 1));
+}
+
+#[test]
+fn a_file_that_is_not_as_its_maker_left_it_is_refused() {
+    let file = TestFile::new("refused");
+    drop(attached(&file));
+    let refused = || matches!(attach(&file.0, WISH), Err(Refusal::Refused(_)));
+    let sound = fs::read(&file.0).unwrap();
+    // The word of the build, and those of the maximum and the reserved pages.
+    for (word, value) in [(1, 7), (2, u64::from(MAX_PAGES) + 1), (4, 0), (4, 6)] {
+        let mut bytes = sound.clone();
+        bytes[word * 8..][..8].copy_from_slice(&value.to_ne_bytes());
+        fs::write(&file.0, bytes).unwrap();
+        assert!(refused(), "word {word}: {value}");
+    }
+    fs::write(&file.0, [&sound[..], &[0]].concat()).unwrap();
+    assert!(refused(), "a byte more");
+    fs::write(&file.0, &sound).unwrap();
+    for (mode, is_refused) in [(0o620, true), (0o602, true), (0o644, false)] {
+        fs::set_permissions(&file.0, Permissions::from_mode(mode)).unwrap();
+        assert_eq!(refused(), is_refused, "{mode:o}");
+    }
 }
 
 #[test]
@@ -159,10 +224,11 @@ fn a_call_that_is_cut_short_is_undone() {
     let panicking = || {
         let _held = attachment.lock();
         words.set(WORD, before + 1).expect("room in the log");
+        attachment.names().set(&[7], 16).expect("room in the log");
         resume_unwind(Box::new("cut short"));
     };
     assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
-    assert_eq!(words.get(WORD), Ok(before));
+    assert_eq!((words.get(WORD), attachment.names().get(&[7])), (Ok(before), 0));
     let held = attachment.lock();
     while words.set(WORD, before + 1).is_ok() {}
     drop(held);

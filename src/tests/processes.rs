@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::attached::{Attachment, PATIENCE, attach};
 use crate::fault::{Fault, Result};
-use crate::heap::{GRAIN, PAGE, Search, Use};
-use crate::process::rows::HEAD_WORDS;
+use crate::heap::{DENSE_END, GRAIN, PAGE, Search, Use};
+use crate::process::rows::{HEAD_WORDS, LARGE_HEADS, LONG, large_row};
 use crate::process::{claims, registry};
 use crate::session::{Bytes, OpenOptions, Session};
 use crate::tests::file::{Pages, TestFile, WISH};
@@ -142,10 +142,13 @@ fn a_thread_of_another_process_is_known_until_it_closes_the_heap() {
     // No thread of this process has such a number.
     let token = 1 << 31 | 7;
     assert!(!registry::is_alive(token));
-    mine.enter_thread(token).unwrap();
-    assert!(registry::is_alive(token));
-    drop(mine);
-    assert!(!registry::is_alive(token));
+    let thread = join(mine.memory().clone()).expect("the heap");
+    for heap in [thread, mine] {
+        heap.enter_thread(token).unwrap();
+        assert!(registry::is_alive(token));
+        drop(heap);
+        assert!(!registry::is_alive(token));
+    }
 }
 
 #[test]
@@ -202,6 +205,9 @@ fn what_a_dead_process_kept_is_put_back_once() {
     let (mine, theirs) = (open(&file), open(&file));
     assert_eq!([&mine, &theirs].map(|heap| heap.entry().live_blocks.kept().0), [-1, -2]);
     let kept = theirs.refill(HEAD).unwrap();
+    let block = theirs.cache().rows().row(CLASS).blocks()[0].load(Relaxed);
+    let is_kept = |heap: &ProcessHeap| heap.entry().live_blocks.is_kept(block);
+    assert!(is_kept(&theirs) && !is_kept(&mine), "by the other one");
     die(theirs);
     assert_eq!((mine.recover(), mine.recover()), (Ok(kept), Ok(0)));
     assert_eq!(mine.stats().unwrap().cached_bytes, 0);
@@ -347,6 +353,71 @@ fn threads_of_a_process_wait_for_a_stopped_one_at_the_same_time() {
         drop(stopped);
         assert_eq!(waiting.join().unwrap(), Some(Fault::Busy));
     });
+}
+
+#[test]
+fn nothing_is_put_back_where_there_is_no_block() {
+    let file = TestFile::new("nothing");
+    let (mine, theirs) = (open(&file), open(&file));
+    let block = mine.malloc(100, GRAIN, Search::Quick).unwrap();
+    let inside = block + 2 * GRAIN;
+    let word = &file_of(&mine).all_words().slice()[inside as usize / 4 - 2];
+    word.store(7, Relaxed);
+    theirs.entry().live_blocks.set_kept(inside, CLASS);
+    die(theirs);
+    assert_eq!((mine.recover(), word.load(Relaxed)), (Ok(0), 7));
+    assert_eq!(mine.free(block), Ok(()));
+}
+
+#[test]
+fn no_block_is_lost_for_which_there_is_no_name() {
+    let file = TestFile::new("names");
+    let mine = open(&file);
+    let place = |name: u16| mine.place(&[1], 16, GRAIN, &[name], Search::Quick);
+    let placed = (0..u16::MAX).map(place).take_while(Result::is_ok).count();
+    assert_eq!(mine.blocks().unwrap().len(), placed);
+    assert_eq!(place(u16::MAX), Err(Fault::TooManyNames));
+    assert_eq!(mine.blocks().unwrap().len(), placed);
+    assert!(mine.place(&[1], 16, GRAIN, &[], Search::Quick).is_ok());
+}
+
+#[test]
+fn a_process_that_has_not_seen_all_of_the_memory_leaves_nothing_behind() {
+    let file = TestFile::new("unseen");
+    let (mine, theirs) = (open(&file), open(&file));
+    mine.refill(HEAD).unwrap();
+    assert!(theirs.grow_for(10 * PAGE, GRAIN).unwrap() > 0);
+    assert_eq!(mine.stats().err(), Some(Fault::Stale));
+    drop(mine);
+    assert_eq!((file_of(&theirs).dead(), theirs.stats().unwrap().cached_bytes), (vec![], 0));
+}
+
+#[test]
+fn no_state_is_written_that_could_not_be_noted() {
+    let file = TestFile::new("overfull");
+    let mine = open(&file);
+    let block = mine.malloc(100, GRAIN, Search::Quick).unwrap();
+    let states = &mine.entry().live_blocks;
+    let held = file_of(&mine).lock();
+    while mine.entry().attachment.as_ref().is_some_and(|file| !file.log().is_overfull()) {
+        states.set_live(block, CLASS);
+    }
+    states.set_free(block);
+    assert!(states.is_live(block));
+    drop(held);
+    assert_eq!(mine.free(block), Ok(()));
+}
+
+#[test]
+fn long_blocks_that_others_cannot_get_at_are_the_thread_s_own() {
+    let file = TestFile::new("long");
+    let mine = open(&file);
+    mine.memory().grow(20);
+    mine.look();
+    mine.malloc(10 * PAGE, GRAIN, Search::Quick).unwrap();
+    let row = large_row(100).unwrap();
+    mine.make_room(LARGE_HEADS + (row - DENSE_END) * HEAD_WORDS).unwrap();
+    assert_eq!(mine.cache().rows().row(row).length(), LONG);
 }
 
 #[test]

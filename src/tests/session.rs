@@ -183,6 +183,37 @@ fn pages_are_taken_in_where_the_heap_does_not_own_all() {
     let grown = heap.grow_for(100, GRAIN).unwrap();
     assert!(grown > 0);
     assert!(malloc(&heap, 100) > PAGE);
+
+    // Not at byte 0, which is no block's.
+    let empty = Memory::new(0);
+    let heap = empty.open(Some(0), false);
+    assert!(heap.grow_for(100, GRAIN).unwrap() > 0);
+    malloc(&heap, 100);
+    assert!((0..GRAIN).step_by(4).all(|offset| empty.word(offset) == 0));
+}
+
+#[test]
+fn a_block_that_is_not_known_to_be_live_is_refused_though_the_heap_has_it() {
+    let memory = Memory::new(2);
+    let heap = memory.open(None, false);
+    let ptr = malloc(&heap, 100);
+    heap.entry().live_blocks.set_free(ptr);
+    assert_eq!(heap.free(ptr), Err(Fault::AlreadyFreed));
+    assert_eq!(heap.inspect(ptr), Err(Fault::AlreadyFreed));
+    assert_eq!(heap.resize(ptr, 90, true), Err(Fault::AlreadyFreed));
+    assert_eq!(heap.stats().unwrap().block_count, 1);
+}
+
+#[test]
+fn a_block_grows_into_the_place_of_one_that_is_kept() {
+    let memory = Memory::new(20);
+    let heap = memory.open(None, false);
+    let [block, behind, _last] = [100_000; 3].map(|byte_length| malloc(&heap, byte_length));
+    let js = JsCache::new(&memory.words, heap.cache().rows().words(), &heap.entry().live_blocks);
+    heap.make_room(js.head_of_large(behind)).unwrap();
+    assert!(js.push_large(behind));
+    assert_eq!(heap.resize(block, 150_000, false), Ok(0));
+    assert!(heap.inspect(block).unwrap().0 == 150_000 && heap.inspect(behind).is_err());
 }
 
 #[test]
@@ -448,7 +479,9 @@ fn a_memory_with_something_else_in_it_does_not_become_a_heap() {
     memory.words[WORDS_PER_PAGE].store(7, Relaxed);
     assert_eq!(open(), Ok(()));
     memory.words[WORDS_PER_PAGE - 1].store(7, Relaxed);
-    assert_eq!(open(), Err(Fault::NotAHeap));
+    assert_eq!([open(), open()], [Err(Fault::NotAHeap), Err(Fault::NotAHeap)]);
+    memory.words[WORDS_PER_PAGE - 1].store(0, Relaxed);
+    assert_eq!(open(), Ok(()));
 }
 
 #[test]

@@ -27,6 +27,8 @@ const VICTIM: &str = "LSM_VICTIM";
 const PLACING_VICTIM: &str = "LSM_PLACING_VICTIM";
 /// The name of the word that a block is placed into.
 const SLOT: [u16; 1] = [1];
+/// That of a block that is placed and removed.
+const PLACED: [u16; 1] = [2];
 const MOST_LIVE: usize = 200;
 const NAMES: u16 = 8;
 
@@ -404,6 +406,9 @@ fn placing_victim() {
     kill::after(steps.parse().expect("a number"));
     user.ask(|heap| heap.malloc_into(slot, 100, GRAIN, Search::Quick)).expect("a block");
     user.ask(|heap| heap.free_from(slot)).expect("a block");
+    let placed = user.ask(|heap| heap.place(&[9], 16, GRAIN, &PLACED, Search::Quick));
+    let placed = placed.expect("a block");
+    user.ask(|heap| heap.remove(placed, 9)).expect("a block");
 }
 
 fn is_killed_placing(path: &Path, steps: u64) -> bool {
@@ -417,7 +422,7 @@ fn is_killed_placing(path: &Path, steps: u64) -> bool {
 }
 
 #[test]
-fn a_word_refers_to_a_block_iff_that_is_live_wherever_its_process_is_killed() {
+fn a_word_or_a_name_refers_to_a_block_iff_that_is_live_wherever_its_process_is_killed() {
     let file = TestFile::new("placing");
     let user = User::attach(&file.0, 1);
     let place = |heap: &Session<Pages>| heap.place(&[0], 16, GRAIN, &SLOT, Search::Quick);
@@ -426,9 +431,14 @@ fn a_word_refers_to_a_block_iff_that_is_live_wherever_its_process_is_killed() {
     while is_killed_placing(&file.0, steps) {
         let blocks = user.ask(Session::blocks).expect("a heap").len() - 1;
         let pointer = user.word(slot).swap(0, Relaxed);
-        assert_eq!(blocks, usize::from(pointer != 0), "killed at step {steps}");
+        let placed = user.ask(|heap| heap.root(&PLACED)).expect("a name, or none");
+        let referred = [pointer, placed].iter().filter(|&&pointer| pointer != 0).count();
+        assert_eq!(blocks, referred, "killed at step {steps}");
         if pointer != 0 {
             user.ask(|heap| heap.free(pointer)).expect("a live block");
+        }
+        if placed != 0 {
+            user.ask(|heap| heap.remove(placed, 9)).expect("all of it");
         }
         steps += 1;
     }

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use proptest::prelude::*;
 
-use super::{Book, CallSite, Finding};
+use super::{Book, CallSite, FRESH_BYTE, Finding};
 use crate::fault::Fault;
-use crate::heap::{GRAIN, Heap, PAGE, Part, Search};
+use crate::heap::{GRAIN, HEADER, Heap, PAGE, Part, Search};
 use crate::tests::fixture::{WORDS_PER_PAGE, pages, whole_heap};
 
 /// Enough for the largest block here to be kept in quarantine.
@@ -170,6 +170,35 @@ fn a_write_after_free_is_told_once_and_the_block_goes_back() {
     assert_eq!(told.fault, Fault::Corrupted);
     assert_eq!(told.finding.unwrap().offset, pointers[1] + 3);
     assert!(is_empty(&mut book, &heap));
+}
+
+#[test]
+fn a_block_whose_header_is_written_over_after_it_was_freed_goes_back_too() {
+    let words = pages(1);
+    let heap = format(&words);
+    for word in [HEADER, HEADER / 2] {
+        let mut book = Book::default();
+        let pointer = make(&mut book, &heap, 100, GRAIN);
+        book.free(&heap, pointer, at(2)).unwrap();
+        spoil(&words, pointer - word);
+        let told = book.release(&heap, 0).unwrap_err();
+        assert_eq!(told.finding.unwrap().offset, pointer - word);
+        assert!(is_empty(&mut book, &heap));
+    }
+}
+
+#[test]
+fn what_a_block_has_grown_by_is_fresh() {
+    let words = pages(1);
+    let heap = format(&words);
+    let mut book = Book::default();
+    let pointer = make(&mut book, &heap, 60, GRAIN);
+    heap.fill(pointer, pointer + 60, 7).unwrap();
+    assert_eq!(book.resize(&heap, pointer, 50, true, at(2)).unwrap(), 0);
+    assert_eq!(book.resize(&heap, pointer, 55, true, at(3)).unwrap(), 0);
+    let bytes = (0..55).map(|at| byte(&words, pointer + at));
+    assert!(bytes.eq([7; 50].into_iter().chain([FRESH_BYTE; 5])));
+    assert_eq!(book.resize(&heap, pointer, 50_000, true, at(4)).unwrap(), 55, "it must move");
 }
 
 #[test]
