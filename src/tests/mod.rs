@@ -6,6 +6,8 @@ pub mod fixture;
 pub mod js_cache;
 pub mod kill;
 #[cfg(all(target_os = "linux", not(lsm_model)))]
+mod model;
+#[cfg(all(target_os = "linux", not(lsm_model)))]
 mod processes;
 #[cfg(not(lsm_model))]
 mod session;
