@@ -3,7 +3,7 @@
 //! 1. no call panics, runs for long, or fails with a fault that does not belong to it
 //! 2. bytes 0-15 stay as they were
 //!
-//! One word of the records (root, directory, maps, records of units), blocks and their headers left
+//! One word of the records (superblock, directory, maps, records of units), blocks and their headers left
 //! alone: besides, no block that is given out, to a caller or to a thread's cache, shares a byte
 //! with one that was live or cached before, and the bytes of the live blocks stay what they were. A
 //! cached block itself may be given again, when the bit of another one has moved to it: its state
@@ -85,7 +85,7 @@ const ON_POINTER: &[Fault] =
 struct Case {
     random: Random,
     words: Vec<AtomicU32>,
-    root: u32,
+    start: u32,
     pages: u32,
     /// Pointers to `byteLength` and `bufferSize`.
     live: BTreeMap<u32, (u32, u32)>,
@@ -104,12 +104,12 @@ impl Case {
         let more_pages = if random.one_in(4) { 4 } else { 0 };
         let all_pages = end_page + growths.iter().sum::<u32>() + more_pages;
         let (words, owns_all) = (pages(all_pages), base.is_none());
-        let root = base.unwrap_or(GRAIN).next_multiple_of(GRAIN);
-        heap_in(&words, Bounds { start: root, end_page, maximum: all_pages, owns_all });
+        let start = base.unwrap_or(GRAIN).next_multiple_of(GRAIN);
+        heap_in(&words, Bounds { start, end_page, maximum: all_pages, owns_all });
         let mut case = Self {
             random,
             words,
-            root,
+            start,
             pages: end_page,
             live: BTreeMap::new(),
             cached: BTreeMap::new(),
@@ -130,7 +130,7 @@ impl Case {
     }
 
     fn heap(&self) -> Result<Heap<'_>, Fault> {
-        Heap::open(self.view(), self.root).ok_or(Fault::Corrupted)?.current()
+        Heap::open(self.view(), self.start).ok_or(Fault::Corrupted)?.current()
     }
 
     fn sound(&self) -> Heap<'_> {
@@ -226,7 +226,7 @@ impl Case {
 
     fn control_words(&self) -> Vec<(u32, u32)> {
         let heap = self.sound();
-        let mut ranges = vec![(self.root / 4, field::WORDS)];
+        let mut ranges = vec![(self.start / 4, field::WORDS)];
         for segment in heap.segments().expect("segments") {
             let Segment { start, limit, map, .. } = segment.expect("a segment");
             ranges.push((map, limit - start));
@@ -457,7 +457,7 @@ fn found(heap: &Heap<'_>) -> usize {
 /// The words that a check answers for: none of them can change unnoticed.
 fn watched(case: &Case) -> Vec<u32> {
     let heap = case.sound();
-    let superblock = case.root / 4;
+    let superblock = case.start / 4;
     let segments = heap.segment_count().expect("segments");
     let mut words: Vec<_> =
         [field::SEGMENT_COUNT, field::UNITS].map(|field| superblock + field).into();
@@ -502,7 +502,7 @@ fn a_check_finds_any_changed_word_that_it_answers_for() {
             let old = case.words[index].load(Relaxed);
             let new = case.random.value(old);
             case.words[index].store(new, Relaxed);
-            let heap = Heap::open(case.view(), case.root).expect("its magic");
+            let heap = Heap::open(case.view(), case.start).expect("its magic");
             assert!(new == old || found(&heap) > 0, "seed {seed}: word {index}, {old} to {new}");
             case.words[index].store(old, Relaxed);
         }
@@ -521,12 +521,12 @@ pub(super) fn small_heap(words: &[AtomicU32]) -> (Heap<'_>, u32) {
 #[test]
 fn a_map_that_moves_frees_no_more_than_its_own_units() {
     let words = pages(60);
-    let root = Heap::WHOLE_MEMORY_START;
+    let start = Heap::WHOLE_MEMORY_START;
     let heap = heap_in(&words, whole(1, 60));
     let block = heap.malloc(2_000, GRAIN, Search::Quick).unwrap();
     let map = heap.segment(0).unwrap().map as usize;
     let table = words[map].load(Relaxed);
-    let grow = || Heap::open(seen(&words, 60), root).unwrap().absorb_pages();
+    let grow = || Heap::open(seen(&words, 60), start).unwrap().absorb_pages();
     for wrong in [0, table + (1 << 4), table + (20 << 4), table - (1 << 4)] {
         words[map].store(wrong, Relaxed);
         assert_eq!(grow(), Err(Fault::Corrupted), "{wrong:#x}");
@@ -534,15 +534,15 @@ fn a_map_that_moves_frees_no_more_than_its_own_units() {
     }
     words[map].store(table, Relaxed);
     assert_eq!(grow(), Ok(()));
-    assert_eq!(found(&Heap::open(seen(&words, 60), root).unwrap()), 0);
+    assert_eq!(found(&Heap::open(seen(&words, 60), start).unwrap()), 0);
 }
 
 #[test]
 fn a_check_finds_that_the_unit_of_a_map_is_called_free() {
     let words = pages(30);
-    let root = Heap::WHOLE_MEMORY_START;
+    let start = Heap::WHOLE_MEMORY_START;
     heap_in(&words, Bounds { owns_all: false, ..whole(2, 30) });
-    let heap = Heap::open(seen(&words, 30), root).unwrap();
+    let heap = Heap::open(seen(&words, 30), start).unwrap();
     heap.add_pages(20, 21).unwrap();
     let segment = heap.segment(1).unwrap();
     assert_eq!(segment.kind(segment.start), Ok(UnitKind::Table { units: 1 }));
@@ -555,14 +555,14 @@ fn a_check_finds_that_the_unit_of_a_map_is_called_free() {
 #[test]
 fn a_check_finds_that_a_large_block_is_called_a_table() {
     let words = pages(60);
-    let root = Heap::WHOLE_MEMORY_START;
+    let start = Heap::WHOLE_MEMORY_START;
     let heap = heap_in(&words, whole(2, 60));
     let block = heap.malloc(70_000, GRAIN, Search::Quick).unwrap();
     let segment = heap.segment(0).unwrap();
     let Ok(UnitKind::Large { units, .. }) = segment.kind(block / UNIT) else { panic!("no block") };
     // Once the map has moved, the superblock has a table to itself.
     for pages in [2, 60] {
-        let heap = Heap::open(seen(&words, pages), root).unwrap();
+        let heap = Heap::open(seen(&words, pages), start).unwrap();
         heap.absorb_pages().unwrap();
         assert_eq!(found(&heap), 0);
         let segment = heap.segment(0).unwrap();
