@@ -2,7 +2,7 @@
 // and when threads are terminated on the way.
 
 import { inspect } from 'node:util'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { deserialize, serialize } from 'node:v8'
 import test from 'ava'
 import LocalSharedMemory from '../index.js'
@@ -444,6 +444,19 @@ for (const [name, run] of Object.entries(tasks)) {
     t.true(isTimedOut)
   })
 }
+
+test('a message wakes one of those who wait, and closing all of them', async (t) => {
+  const channel = newChannel()
+  const receivers = [1, 2, 3].map(() => Channel.at(channel.memory, channel.ptr))
+  const received = receivers.map((receiver) => receiver.receiveAsync())
+  await setImmediate()
+  channel.send(1)
+  t.is(Atomics.notify(wordsOf(channel), TAIL), 2)
+  channel.send(2)
+  channel.close()
+  const messages = await within(LATEST, 'all receivers', Promise.all(received))
+  t.deepEqual(messages.toSorted(), [1, 2, undefined])
+})
 
 test('for await goes over the messages until it is closed', async (t) => {
   const channel = newChannel()

@@ -117,9 +117,12 @@ export const nap = (words, index, value, deadline) => {
  *
  * @param {Int32Array} words
  * @param {number} index
- * @param {number} [count] the most of them, all when left out
+ * @param {number} [count] the most of them, all when left out; as many again in other processes
+ * @returns {number} how many
  */
 export const wake = (words, index, count = Infinity) => {
-  Atomics.notify(words, index, count)
-  peerOf(words.buffer)?.wake(wordOf(words, index), Math.min(count, ALL))
+  const woken = Atomics.notify(words, index, count)
+  const peer = peerOf(words.buffer)
+  if (peer === undefined) return woken
+  return woken + Math.max(peer.wake(wordOf(words, index), Math.min(count, ALL)), 0)
 }

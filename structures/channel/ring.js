@@ -141,8 +141,10 @@ export class Ring {
     wake(this.#words, which)
   }
 
+  // One receiver for each record: of many that are woken for one message all but one wake up in vain. The mark stays until nobody
+  // sleeps any more.
   #moveTail(size) {
-    if (this.#move(TAIL, size)) this.#wake(TAIL)
+    if (this.#move(TAIL, size) && wake(this.#words, TAIL, 1) === 0) this.#wake(TAIL)
   }
 
   #write(at, byteLength, state) {
