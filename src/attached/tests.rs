@@ -146,6 +146,9 @@ fn there_is_room_in_the_file_for_the_pages_of_the_memory() {
     }
     assert_eq!(theirs.words(100).byte_length(), 100);
     assert_eq!(theirs.all_words().byte_length(), u64::from(4 * PAGE));
+    // Whoever has written that there is room for more is not believed.
+    theirs.header().set_reserved(u32::MAX);
+    assert_eq!((mine.pages(), mine.all_words().byte_length()), (5, u64::from(5 * PAGE)));
 }
 
 #[test]

@@ -523,6 +523,7 @@ mod tests {
             }
             assert!(!depot.may_mix());
             again(&mut depot);
+            assert!(depot.may_mix());
         }
     }
 

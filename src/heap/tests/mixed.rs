@@ -189,6 +189,24 @@ fn a_block_for_which_no_place_is_aligned_is_out_of_memory() {
 }
 
 #[test]
+fn a_block_in_mixed_units_begins_in_the_first_one_of_its_gap_or_nowhere() {
+    let mut refused = 0;
+    for align in [1_024, 2_048, 4_096, 16_384, PAGE] {
+        let words = pages(PAGES);
+        let heap = nearly_full(&words);
+        match heap.take_mixed(3_000, align) {
+            Ok(pointer) => assert!(pointer.is_multiple_of(align) && is_mixed(&heap, pointer)),
+            Err(fault) => {
+                assert_eq!(fault, Fault::OutOfMemory, "{align}");
+                refused += 1;
+            }
+        }
+        verify(&heap);
+    }
+    assert!(0 < refused && refused < 5, "{refused}");
+}
+
+#[test]
 fn units_whose_entries_say_that_they_are_used_are_not_taken() {
     let words = pages(PAGES);
     let heap = nearly_full(&words);
