@@ -329,6 +329,7 @@ const RUBBISH = [
   ['both all ones', (memory, ptr) => memory.memset(ptr - 8, 0xff, 8)],
   ['both zero', (memory, ptr) => memory.memset(ptr - 8, 0, 8)],
   ['byteLength too large', (memory, ptr) => memory.setUint32(ptr - 8, memory.lengthof(ptr) - 7)],
+  ['byteLength zero', (memory, ptr) => memory.setUint32(ptr - 8, 0)],
   ['byteLength all ones', (memory, ptr) => memory.setUint32(ptr - 8, 2 ** 32 - 1)],
 ]
 

@@ -180,8 +180,15 @@ impl<B: Bytes> Session<B> {
         act: impl FnOnce(&Heap<'_>, Live<'_>) -> Result<T>,
     ) -> Result<T> {
         self.with_heap(state, |heap| {
-            let live = heap.live(pointer)?;
-            self.entry.live_blocks.confirm(&live)?;
+            let live_blocks = &self.entry.live_blocks;
+            let live = heap.live(pointer).map_err(|fault| match fault {
+                // Another thread may just have been given it.
+                Fault::AlreadyFreed if live_blocks.is_live(pointer) => {
+                    heap.live(pointer).err().map_or(fault, |_| Fault::Corrupted)
+                }
+                _ => fault,
+            })?;
+            live_blocks.confirm(&live)?;
             act(&heap, live)
         })
     }
