@@ -440,6 +440,25 @@ mod tests {
     }
 
     #[test]
+    fn a_large_block_that_waits_has_room_for_what_is_behind_its_header() {
+        let mut fixture = Fixture::default();
+        let free_blocks = fixture.free_blocks(0);
+        let heap = free_blocks.heap;
+        let block = heap.malloc(70_000, GRAIN, Search::Quick).unwrap();
+        give_out(&heap, free_blocks.live_blocks, block).unwrap();
+        let (_, size) = heap.read_header(block).unwrap();
+        assert!(!free_blocks.has_room_for(block, 1), "it is live");
+        free_blocks.live_blocks.set_kept(block, 0);
+        assert!(!free_blocks.has_room_for(block, 1), "its header says that it is live");
+        heap.write_header(block, 0, size).unwrap();
+        let room = size - HEADER;
+        assert_eq!(
+            [room, room + 1].map(|most| free_blocks.has_room_for(block, most)),
+            [true, false]
+        );
+    }
+
+    #[test]
     fn a_block_whose_header_was_written_over_is_not_given_out() {
         let mut fixture = Fixture::default();
         let mut free_blocks = fixture.free_blocks(0);
