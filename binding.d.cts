@@ -80,6 +80,8 @@ export interface CacheLayout {
   overIdleBelow: number
   /** A word of the head of class 0. */
   short: number
+  /** What it is where the memory cannot grow. */
+  full: number
   /** A word of the head of class 0. */
   largeSpare: number
   /** A word of the head of class 0. */

@@ -524,7 +524,7 @@ test('much that is kept goes back before a large block takes room, where what is
   for (const ptr of large.filter((_, index) => index % 2 === 0)) memory.free(ptr)
   const pages = pagesOf(memory)
   const { cachedBytes } = memory.stats()
-  memory.malloc(200_000)
+  memory.malloc(110_000)
   t.true(memory.stats().cachedBytes < cachedBytes / 2, `of ${cachedBytes}`)
   t.is(pagesOf(memory), pages)
 })
@@ -635,6 +635,67 @@ test('a block can grow into one behind it that is long for the memory and kept',
   )
   t.is(memory.realloc(ptr, 500_000), ptr)
   checkWhole(t, memory)
+})
+
+test('large blocks of ever new lengths are seldom native calls', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 8000 })
+  const random = randomFrom(5)
+  const ptrs = Array.from({ length: 15 }, () => memory.malloc(33_000 + random(80_000)))
+  const replace = (times) => {
+    for (let time = 0; time < times; time++) {
+      const index = random(ptrs.length)
+      memory.free(ptrs[index])
+      ptrs[index] = memory.malloc(33_000 + random(80_000))
+    }
+  }
+  replace(5000)
+  const calls = callsOf(memory, () => replace(1000))
+  t.true(calls < 300, `${calls} calls`)
+})
+
+test('blocks that stay where longer ones have been do not fill the memory with what nobody asked for', (t) => {
+  for (const share of [0.7, 0.55]) {
+    const memory = new LocalSharedMemory({ initial: 1, maximum: 8000 })
+    const random = randomFrom(9)
+    let bytes = 0
+    for (let block = 0; block < 300; block++) {
+      const byteLength = 40_000 + random(500_000)
+      memory.free(memory.malloc(byteLength))
+      const shorter = Math.floor(byteLength * share)
+      memory.malloc(shorter)
+      bytes += shorter
+    }
+    const times = (pagesOf(memory) * PAGE) / bytes
+    t.true(times < 1.35, `${times} times as much as was asked for`)
+  }
+})
+
+test('the same lengths fit into a full memory whatever lay there before', (t) => {
+  const memory = new LocalSharedMemory({ initial: 100, maximum: 100 })
+  const random = randomFrom(3)
+  const ptrs = []
+  let [bytes, refused] = [0, 0]
+  const limit = 0.75 * 100 * PAGE
+  const live = new Map()
+  for (let step = 0; step < 20_000; step++) {
+    const byteLength = 40_000 + random(80_000)
+    if (bytes + byteLength <= limit) {
+      try {
+        const ptr = memory.malloc(byteLength)
+        live.set(ptr, byteLength)
+        ptrs.push(ptr)
+        bytes += byteLength
+        continue
+      } catch (error) {
+        t.is(error.code, 'ERR_OUT_OF_MEMORY')
+        refused++
+      }
+    }
+    const [ptr] = ptrs.splice(random(ptrs.length), 1)
+    memory.free(ptr)
+    bytes -= live.get(ptr)
+  }
+  t.true(refused < 500, `${refused}`)
 })
 
 /** How many native calls something takes that allocates and frees. */

@@ -658,6 +658,65 @@ test('large blocks come out for lengths that they are long enough for, and not m
   t.is(pop(cache, 66 * 1024 - 24), ptr)
 })
 
+test('a large block serves what is half as long too, while that wastes an eighth of what was put in', (t) => {
+  const cache = makeCache()
+  const [ptr, byteLength] = [16 + 1024, 40_000]
+  makeLarge(cache, ptr, 66)
+  t.true(push(cache, ptr))
+  for (const none of [`${byteLength}`, 40_000.5, -byteLength, 40_000n, 2 ** 32, 66 * 1024 - 23])
+    t.is(cache.popLonger(none), 0)
+  t.is(cache.popLonger(byteLength), ptr)
+  t.deepEqual([cache.words[ptr / 4 - 2], cache.states[ptr / 16]], [byteLength, LIVE_LARGE])
+  // 27 kB of it are of no use; each time that it is put in, there are 5 kB more that may be.
+  for (let times = 1; times <= 5; times++) {
+    t.true(push(cache, ptr))
+    t.is(cache.popLonger(byteLength), times < 5 ? 0 : ptr, `${times}`)
+    if (times < 5) t.is(pop(cache, 66 * 1024 - 24), ptr)
+  }
+})
+
+test('how much may be wasted is no more than a sixteenth of the memory', (t) => {
+  const cache = makeCache()
+  const ptr = makeLarge(cache, 16 + 1024, 66)
+  for (let times = 0; times < 1000; times++) {
+    t.true(push(cache, ptr))
+    if (times < 999) t.is(pop(cache, 66 * 1024 - 24), ptr)
+  }
+  let served = 0
+  while (cache.popLonger(40_000) === ptr) {
+    served++
+    t.true(push(cache, ptr))
+  }
+  const wasted = 66 * 1024 - 16 - 40_000
+  t.is(served, 1 + Math.ceil((BYTES / 16 - 5000 - wasted + 1) / (wasted - 5000)))
+})
+
+test('a large block serves no less than half of its row, and none that is beyond the last row', (t) => {
+  const cache = makeCache({ bytes: 1 << 26 })
+  for (const [index, units, isLonger] of [
+    [16, 128, true],
+    [17, 144, false],
+  ]) {
+    const head = LARGE_HEADS + index * 8
+    cache.slack = 1 << 20
+    const ptr = keepLarge(cache, head, 16 + 1024, units)
+    t.is(cache.popLonger(largeLength(64)), isLonger ? ptr : 0, `${units}`)
+    cache.rows.fill(0, head, head + 8)
+  }
+  cache.slack = 1 << 24
+  keepLarge(cache, STACKS, 16 + 1024, layout.mostLargeUnits)
+  t.is(cache.popLonger(largeLength(30_000)), 0)
+})
+
+test('a large block serves nothing much shorter where the memory is full', (t) => {
+  const cache = makeCache()
+  t.true(push(cache, makeLarge(cache, 16 + 1024, 66)))
+  cache.rows[SHORT] = layout.full
+  t.is(cache.popLonger(40_000), 0)
+  cache.rows[SHORT] = 1
+  t.is(cache.popLonger(40_000), 16 + 1024)
+})
+
 test('the rows of large blocks begin and end where those of the native side do', (t) => {
   const most = layout.mostLargeUnits
   const cache = makeCache({ bytes: 1024 * (most + 8) })
@@ -704,6 +763,10 @@ test('a large block takes another length where it is if that takes as many units
     t.false(cache.resizeLarge(ptr, byteLength))
   for (const other of [0, 1024, ptr + 1024, 'x']) t.false(cache.resizeLarge(other, room))
   t.is(lengthOf(cache), room)
+  makeLarge(cache, ptr, 66, 40_000)
+  t.true(cache.resizeLarge(ptr, 50_000), 'it is longer than what it was taken for')
+  t.false(cache.resizeLarge(ptr, 49_999), 'some of it would be free')
+  t.is(lengthOf(cache), 50_000)
   makeLarge(cache, ptr, 32)
   t.false(cache.resizeLarge(ptr, 32_744), 'a class serves it')
   t.true(push(cache, makeLarge(cache, ptr, 66)))

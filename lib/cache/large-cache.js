@@ -17,6 +17,8 @@ const LIVE_WORD = 0x70708000
 const [LEAST_SIZE, MOST_SIZE] = [32_752, 37_747_696]
 /** Bytes that may be asked for in a block of 32,767 units. */
 const MOST_BYTES = 33_553_384
+/** Behind the last head, and from a stack to that of twice the length. */
+const [END_OF_HEADS, DOUBLING] = [3728, 64]
 
 // The head of the stack for blocks of so many units, 32 at least: the last one that has none longer than they.
 const headFor = (units) => {
@@ -66,6 +68,15 @@ const popFrom = (cache, head, byteLength) => {
 /** The large blocks among those that one thread keeps. */
 export class LargeCache extends Stacks {
   /**
+   * Bytes by which blocks may still be longer than what they are taken for: for each that was put in an eighth of what is asked for, and
+   * a sixteenth of the memory at the most. So a program that keeps a shorter block for each one that it frees does not fill the memory
+   * with what it did not ask for.
+   */
+  slack = 0
+  /** Blocks that were put in and are not in it yet: counting them costs less than adding up. */
+  puts = 0
+
+  /**
    * Takes a large block out of the cache.
    *
    * @param {number} byteLength bytes, 0 or more than a block of a size class has
@@ -76,6 +87,26 @@ export class LargeCache extends Stacks {
     // Most programs ask for what they have just freed; else a block of the next length is long enough.
     const head = headFor((byteLength + 1047) >>> 10)
     return popFrom(this, head, byteLength) || popFrom(this, head + 8, byteLength)
+  }
+
+  /**
+   * Takes a large block that is up to twice as long out of the cache, unless the heap is short of room for good: where lengths seldom come
+   * again, those that wait are of others. As popLarge.
+   */
+  popLongerLarge(byteLength) {
+    if ((byteLength - 1) >>> 0 >= MOST_BYTES || this.isFull) return 0
+    const least = byteLength >>> 3
+    this.slack = Math.min(this.slack + this.puts * least, this.grains)
+    this.puts = 0
+    const head = headFor((byteLength + 1047) >>> 10)
+    const end = Math.min(head + DOUBLING + 8, END_OF_HEADS)
+    for (let longer = head + 16; longer < end && this.slack >= least; longer += 8) {
+      const ptr = popFrom(this, longer, byteLength)
+      if (ptr === 0) continue
+      this.slack -= this.words[(ptr - 4) >>> 2] - byteLength
+      return ptr
+    }
+    return 0
   }
 
   /**
@@ -100,6 +131,7 @@ export class LargeCache extends Stacks {
     const head = this.headOfLarge(ptr)
     if (head === 0) return false
     const { words, rows, states } = this
+    this.puts = (this.puts + 1) | 0
     if (rows[head + WIDTH] === 0) {
       if (rows[head + MOVED] >= COMMON && rows[head + LONGEST] > rows[LONG_SPARE])
         return this.#publish(head, ptr)
@@ -131,7 +163,7 @@ export class LargeCache extends Stacks {
   }
 
   /**
-   * Changes the length of a live large block where it is, if that takes as many units as before.
+   * Changes the length of a live large block where it is, if that takes as many units as before, or the block has them already.
    *
    * @param {number} ptr pointer
    * @param {number} byteLength bytes
@@ -141,7 +173,8 @@ export class LargeCache extends Stacks {
     if (byteLength < LEAST_SIZE || this.headOfLarge(ptr) === 0) return false
     const header = (ptr - 8) >>> 2
     const room = this.words[header + 1] - 8
-    if (byteLength > room || byteLength <= room - 1024) return false
+    if (byteLength > room || (byteLength <= room - 1024 && byteLength < this.words[header]))
+      return false
     this.words[header] = byteLength
     return true
   }

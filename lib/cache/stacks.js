@@ -31,6 +31,7 @@ const LAYOUT = {
   spare: 1,
   overIdleBelow: 2,
   short: 3,
+  full: 2,
   largeSpare: 4,
   refusals: 5,
   longSpare: 6,
@@ -56,7 +57,7 @@ for (const [name, value] of Object.entries(LAYOUT)) {
 const { limits: LIMITS, longest: LONGEST, published: PUBLISHED } = LAYOUT
 const { width: WIDTH, end: END, moved: MOVED, most: MOST, long: LONG } = LAYOUT
 // Figures of the whole cache, in the head of no class.
-const { overIdle: OVER_IDLE, overIdleBelow: OVER_IDLE_BELOW, short: SHORT } = LAYOUT
+const { overIdle: OVER_IDLE, overIdleBelow: OVER_IDLE_BELOW, short: SHORT, full: FULL } = LAYOUT
 const { refusals: REFUSALS, longSpare: LONG_SPARE, longKept: LONG_KEPT } = LAYOUT
 /** How often a stack may find too little to spare before all of them give up half of their width. */
 const MOST_REFUSALS = 32
@@ -146,6 +147,11 @@ export class Stacks {
   /** Whether the heap was short of room often since it has grown last. */
   get isShort() {
     return this.rows[SHORT] !== 0
+  }
+
+  /** Whether it was, and its memory cannot grow. */
+  get isFull() {
+    return this.rows[SHORT] === FULL
   }
 
   /** Whether the thread's own part of a stack has room for one more block. */

@@ -131,13 +131,13 @@ const makeClass = (kept, classBits) =>
     }
 
     /**
-     * Takes a block of one of the next four longer classes, up to 37 % longer, where the heap is short of room: what is
-     * fetched else would have to be taken from other classes, and be fetched for them again. As pop.
+     * Takes a longer block: a large one as popLongerLarge, another one of one of the next four classes, up to 37 % longer, where the
+     * heap is short of room: what is fetched else would have to be taken from other classes, and be fetched for them again. As pop.
      */
     popLonger(byteLength) {
-      if (!this.isShort || typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength)
-        return 0
-      if (byteLength < LEAST_SERVED_LONGER || byteLength > 32_776) return 0
+      if (typeof byteLength !== 'number' || byteLength >>> 0 !== byteLength) return 0
+      if (byteLength > 32_776) return this.popLongerLarge(byteLength)
+      if (!this.isShort || byteLength < LEAST_SERVED_LONGER) return 0
       const { rows } = this
       const head = rows[1024 + ((byteLength + 23) >>> 4)]
       for (let longer = head + 8; longer <= head + 32; longer += 8) {

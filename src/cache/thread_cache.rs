@@ -13,7 +13,7 @@ use crate::cache::long_blocks::LongBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN};
 use crate::process::depot::Depot;
-use crate::process::rows::{LONG_KEPT, OVER_IDLE, ROWS, Row, Rows, SHORT, row_bytes};
+use crate::process::rows::{FULL, LONG_KEPT, OVER_IDLE, ROWS, Row, Rows, SHORT, row_bytes};
 
 /// Much more is kept than before when it is more than this many bytes ...
 const UNTIDY_BYTES: u64 = 128 * 1024;
@@ -273,9 +273,10 @@ impl ThreadCache {
         self.long.put(free_blocks, longest_of(self.budget.bytes()))
     }
 
-    /// Notes whether the heap is short of room.
-    pub fn note_short(&self, is_short: bool) {
-        self.rows.set_figure(SHORT, u32::from(is_short));
+    /// Notes whether the heap is short of room, in a memory that can grow or not.
+    pub fn note_short(&self, is_short: bool, can_grow: bool) {
+        let figure = if !is_short { 0 } else { if can_grow { 1 } else { FULL } };
+        self.rows.set_figure(SHORT, figure);
     }
 
     // Keeps nothing.

@@ -95,7 +95,11 @@ impl Heap<'_> {
         Ok(self.can_grow()? && !self.is_small()?)
     }
 
-    fn can_grow(&self) -> Result<bool> {
+    /// Whether the memory may have more pages.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
+    pub fn can_grow(&self) -> Result<bool> {
         Ok(self.field(field::END_PAGE)? < self.field(field::MAXIMUM)?)
     }
 

@@ -55,6 +55,8 @@ pub struct CacheLayout {
     pub over_idle_below: i32,
     /// A word of the head of class 0.
     pub short: i32,
+    /// What it is where the memory cannot grow.
+    pub full: i32,
     /// A word of the head of class 0.
     pub large_spare: i32,
     /// A word of the head of class 0.
@@ -112,6 +114,7 @@ pub fn cache_layout() -> CacheLayout {
         spare: rows::SPARE as i32,
         over_idle_below: rows::OVER_IDLE_BELOW as i32,
         short: rows::SHORT as i32,
+        full: rows::FULL as i32,
         large_spare: rows::LARGE_SPARE as i32,
         refusals: rows::REFUSALS as i32,
         long_spare: rows::LONG_SPARE as i32,

@@ -100,8 +100,10 @@ pub const SPARE: usize = 1;
 /// It is when less is to spare than this signed number.
 pub const OVER_IDLE_BELOW: usize = 2;
 /// Whether the heap was short of room often since it has grown last: blocks of longer classes are
-/// taken before others are fetched.
+/// taken before others are fetched. 0 when it was not, else 1 or [`FULL`].
 pub const SHORT: usize = 3;
+/// It was, and the memory cannot grow: no large blocks are taken that are much longer than need be.
+pub const FULL: u32 = 2;
 /// Bytes that the own parts of large blocks may still be widened by.
 pub const LARGE_SPARE: usize = 4;
 /// How often an own part could not be widened since the last time that all were narrowed.

@@ -50,7 +50,7 @@ impl<B: Bytes> Session<B> {
         let mut allocated = allocate(&mut free_blocks);
         if matches!(allocated, Err(Fault::OutOfMemory)) {
             free_blocks.depot.note_shortage();
-            self.cache.note_short(free_blocks.depot.is_short());
+            self.cache.note_short(free_blocks.depot.is_short(), heap.can_grow()?);
             let is_often = free_blocks.depot.is_often_short() && search != Search::Exhaustive;
             if is_often && heap.is_cheap_to_grow()? {
                 return allocated;
