@@ -658,37 +658,46 @@ test('large blocks come out for lengths that they are long enough for, and not m
   t.is(pop(cache, 66 * 1024 - 24), ptr)
 })
 
-test('a large block serves what is half as long too, while that wastes an eighth of what was put in', (t) => {
+test('a large block serves what is half as long too, while all that do are too long by an eighth of the memory', (t) => {
   const cache = makeCache()
   const [ptr, byteLength] = [16 + 1024, 40_000]
   makeLarge(cache, ptr, 66)
   t.true(push(cache, ptr))
   for (const none of [`${byteLength}`, 40_000.5, -byteLength, 40_000n, 2 ** 32, 66 * 1024 - 23])
     t.is(cache.popLonger(none), 0)
-  t.is(cache.popLonger(byteLength), ptr)
-  t.deepEqual([cache.words[ptr / 4 - 2], cache.states[ptr / 16]], [byteLength, LIVE_LARGE])
-  // 27 kB of it are of no use; each time that it is put in, there are 5 kB more that may be.
-  for (let times = 1; times <= 5; times++) {
+  const most = BYTES / 8 / 1024
+  for (const excess of [-5, 0, most, most + 1]) {
+    cache.excess = excess
+    t.is(cache.popLonger(byteLength), excess > most ? 0 : ptr, `${excess}`)
+    if (excess > most) break
+    t.deepEqual([cache.words[ptr / 4 - 2], cache.states[ptr / 16]], [byteLength, LIVE_LARGE])
     t.true(push(cache, ptr))
-    t.is(cache.popLonger(byteLength), times < 5 ? 0 : ptr, `${times}`)
-    if (times < 5) t.is(pop(cache, 66 * 1024 - 24), ptr)
+    t.is(cache.excess, Math.max(excess, 0))
   }
 })
 
-test('how much may be wasted is no more than a sixteenth of the memory', (t) => {
+test('how much too long blocks are is known, however they are taken, put in and resized', (t) => {
   const cache = makeCache()
   const ptr = makeLarge(cache, 16 + 1024, 66)
-  for (let times = 0; times < 1000; times++) {
+  const room = 66 * 1024 - 24
+  const check = (excess) => t.is(cache.excess, excess)
+  for (const [take, units] of [
+    [() => pop(cache, room), 0],
+    [() => pop(cache, room - 1023), 0],
+    [() => pop(cache, room - 1024), 1],
+    [() => cache.popLonger(room - 20 * 1024), 20],
+  ]) {
     t.true(push(cache, ptr))
-    if (times < 999) t.is(pop(cache, 66 * 1024 - 24), ptr)
+    check(0)
+    t.is(take(), ptr)
+    check(units)
   }
-  let served = 0
-  while (cache.popLonger(40_000) === ptr) {
-    served++
-    t.true(push(cache, ptr))
-  }
-  const wasted = 66 * 1024 - 16 - 40_000
-  t.is(served, 1 + Math.ceil((BYTES / 16 - 5000 - wasted + 1) / (wasted - 5000)))
+  t.true(cache.resizeLarge(ptr, room - 5 * 1024))
+  check(5)
+  t.false(cache.resizeLarge(ptr, room - 6 * 1024))
+  check(5)
+  t.true(push(cache, ptr))
+  check(0)
 })
 
 test('a large block serves no less than half of its row, and none that is beyond the last row', (t) => {
@@ -698,12 +707,10 @@ test('a large block serves no less than half of its row, and none that is beyond
     [17, 144, false],
   ]) {
     const head = LARGE_HEADS + index * 8
-    cache.slack = 1 << 20
     const ptr = keepLarge(cache, head, 16 + 1024, units)
     t.is(cache.popLonger(largeLength(64)), isLonger ? ptr : 0, `${units}`)
     cache.rows.fill(0, head, head + 8)
   }
-  cache.slack = 1 << 24
   keepLarge(cache, STACKS, 16 + 1024, layout.mostLargeUnits)
   t.is(cache.popLonger(largeLength(30_000)), 0)
 })

@@ -33,6 +33,9 @@ const sizeOf = (digits) => {
   return ((((pairs & 0xff00ff) | ((pairs & 0xff00ff) >>> 8)) & 0xffff) << 10) - 16
 }
 
+// The units that a block has beyond what its length needs.
+const excessOf = (words, header) => (words[header + 1] - 8 - words[header]) >>> 10
+
 // Takes the newest block of those that are everyone's back, where the thread has none of the stack to itself. `published` as it
 // was when there was one.
 const unpublish = (rows, head, published) => {
@@ -60,6 +63,7 @@ const popFrom = (cache, head, byteLength) => {
   rows[head] = (rows[head] - 1) | 0
   // Two threads have freed it at the same time, and it was given out since.
   if (states[ptr >>> 4] !== cache.kept) return 0
+  cache.excess += (size - 8 - byteLength) >>> 10
   words[header] = byteLength
   states[ptr >>> 4] = LIVE
   return ptr
@@ -68,13 +72,11 @@ const popFrom = (cache, head, byteLength) => {
 /** The large blocks among those that one thread keeps. */
 export class LargeCache extends Stacks {
   /**
-   * Bytes by which blocks may still be longer than what they are taken for: for each that was put in an eighth of what is asked for, and
-   * a sixteenth of the memory at the most. So a program that keeps a shorter block for each one that it frees does not fill the memory
-   * with what it did not ask for.
+   * Units that blocks which were taken have beyond what they need, less those of blocks that were put in. It is an eighth of the memory at
+   * the most, and one block: so a program that keeps a shorter block for each one that it frees does not fill the memory with what it did
+   * not ask for. What another thread or the native side frees is not counted.
    */
-  slack = 0
-  /** Blocks that were put in and are not in it yet: counting them costs less than adding up. */
-  puts = 0
+  excess = 0
 
   /**
    * Takes a large block out of the cache.
@@ -95,16 +97,14 @@ export class LargeCache extends Stacks {
    */
   popLongerLarge(byteLength) {
     if ((byteLength - 1) >>> 0 >= MOST_BYTES || this.isFull) return 0
-    const least = byteLength >>> 3
-    this.slack = Math.min(this.slack + this.puts * least, this.grains)
-    this.puts = 0
+    // Blocks that others have taken may have been put in.
+    this.excess = Math.max(this.excess, 0)
+    if (this.excess > this.grains >>> 9) return 0
     const head = headFor((byteLength + 1047) >>> 10)
     const end = Math.min(head + DOUBLING + 8, END_OF_HEADS)
-    for (let longer = head + 16; longer < end && this.slack >= least; longer += 8) {
+    for (let longer = head + 16; longer < end; longer += 8) {
       const ptr = popFrom(this, longer, byteLength)
-      if (ptr === 0) continue
-      this.slack -= this.words[(ptr - 4) >>> 2] - byteLength
-      return ptr
+      if (ptr !== 0) return ptr
     }
     return 0
   }
@@ -131,7 +131,6 @@ export class LargeCache extends Stacks {
     const head = this.headOfLarge(ptr)
     if (head === 0) return false
     const { words, rows, states } = this
-    this.puts = (this.puts + 1) | 0
     if (rows[head + WIDTH] === 0) {
       if (rows[head + MOVED] >= COMMON && rows[head + LONGEST] > rows[LONG_SPARE])
         return this.#publish(head, ptr)
@@ -139,8 +138,10 @@ export class LargeCache extends Stacks {
     }
     if (!this.hasRoom(head) && !this.raise(head)) return false
     const own = rows[head]
+    const header = (ptr - 8) >>> 2
+    this.excess -= excessOf(words, header)
     states[ptr >>> 4] = this.kept
-    words[(ptr - 8) >>> 2] = 0
+    words[header] = 0
     rows[own & 65_535] = ptr
     rows[head] = (own + 1) | 0
     return true
@@ -153,8 +154,10 @@ export class LargeCache extends Stacks {
     const own = rows[head]
     const top = own & 65_535
     if (top >= rows[head + END]) return false
+    const header = (ptr - 8) >>> 2
+    this.excess -= excessOf(words, header)
     states[ptr >>> 4] = this.kept
-    words[(ptr - 8) >>> 2] = 0
+    words[header] = 0
     rows[top] = ptr
     rows[LONG_KEPT] |= 1 << (head >>> 3)
     rows[head] = (own + 65_537) | 0
@@ -171,11 +174,13 @@ export class LargeCache extends Stacks {
    */
   resizeLarge(ptr, byteLength) {
     if (byteLength < LEAST_SIZE || this.headOfLarge(ptr) === 0) return false
+    const { words } = this
     const header = (ptr - 8) >>> 2
-    const room = this.words[header + 1] - 8
-    if (byteLength > room || (byteLength <= room - 1024 && byteLength < this.words[header]))
-      return false
-    this.words[header] = byteLength
+    const room = words[header + 1] - 8
+    const before = words[header]
+    if (byteLength > room || (byteLength <= room - 1024 && byteLength < before)) return false
+    this.excess += ((room - byteLength) >>> 10) - ((room - before) >>> 10)
+    words[header] = byteLength
     return true
   }
 
