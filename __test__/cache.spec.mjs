@@ -676,6 +676,24 @@ test('blocks that stay where longer ones have been do not fill the memory with w
   }
 })
 
+test('how much too long large blocks are is known when all are freed, however that was', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 8000 })
+  const random = randomFrom(5)
+  const { cache } = heapOf(memory)
+  for (let phase = 0; phase < 4; phase++) {
+    const ptrs = []
+    for (let step = 0; step < 1500; step++) {
+      if (ptrs.length > 0 && random(2) === 0) memory.free(ptrs.splice(random(ptrs.length), 1)[0])
+      else ptrs.push(memory.malloc(33_000 + random(90_000)))
+      if (ptrs.length === 0) continue
+      const index = random(ptrs.length)
+      ptrs[index] = memory.realloc(ptrs[index], 33_000 + random(90_000))
+    }
+    for (const ptr of ptrs) memory.free(ptr)
+    t.true(cache.excess <= 0, `${cache.excess}`)
+  }
+})
+
 test('the same lengths fit into a full memory whatever lay there before', (t) => {
   const memory = new LocalSharedMemory({ initial: 100, maximum: 100 })
   const random = randomFrom(3)

@@ -74,7 +74,7 @@ export class LargeCache extends Stacks {
   /**
    * Units that blocks which were taken have beyond what they need, less those of blocks that were put in. It is an eighth of the memory at
    * the most, and one block: so a program that keeps a shorter block for each one that it frees does not fill the memory with what it did
-   * not ask for. What another thread or the native side frees is not counted.
+   * not ask for. What another thread frees is counted on.
    */
   excess = 0
 
@@ -182,6 +182,11 @@ export class LargeCache extends Stacks {
     this.excess += ((room - byteLength) >>> 10) - ((room - before) >>> 10)
     words[header] = byteLength
     return true
+  }
+
+  /** Units that the block at a pointer has beyond what it needs, if it is plainly a large one. */
+  excessAt(ptr) {
+    return this.headOfLarge(ptr) === 0 ? 0 : excessOf(this.words, (ptr - 8) >>> 2)
   }
 
   /** The head of the stack for the large block at a pointer, whose header and what is behind it are whole; 0 on any doubt. */

@@ -146,10 +146,13 @@ export class Heap extends Session {
   /** Frees a block, by way of the cache if that takes it. */
   release(ptr) {
     if (this.cache.keep(ptr)) return
+    const excess = this.cache.excessAt(ptr)
     const first = this.current()?.free(ptr) ?? Fault.Stale
-    if (first === 0) return
-    if (first !== Fault.Stale) throw this.errorOf(first, ptr)
-    this.ask((native) => native.free(ptr), ptr)
+    if (first !== 0) {
+      if (first !== Fault.Stale) throw this.errorOf(first, ptr)
+      this.ask((native) => native.free(ptr), ptr)
+    }
+    this.cache.excess -= excess
   }
 
   /**
@@ -167,7 +170,11 @@ export class Heap extends Session {
    * that were asked for in a block that must move.
    */
   resize(ptr, byteLength, stay) {
-    return this.ask((native) => native.resize(ptr, byteLength, stay ? 1 : 0), ptr)
+    const excess = this.cache.excessAt(ptr)
+    const before = this.ask((native) => native.resize(ptr, byteLength, stay ? 1 : 0), ptr)
+    // It has as many units as it needs.
+    if (before === 0) this.cache.excess -= excess
+    return before
   }
 
   /**
