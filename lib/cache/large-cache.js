@@ -1,7 +1,7 @@
 // Large blocks that one thread keeps, up to 36 MiB. They have no size class: a stack has blocks of an eighth of a
 // doubling, the length of each stands in its header, and outside the memory in the states behind that of its pointer.
 
-import { Stacks } from './stacks.js'
+import { Rows } from './rows.js'
 
 const LARGE_HEADS = 3080
 // Words of a head, and of that of no class.
@@ -70,7 +70,7 @@ const popFrom = (cache, head, byteLength) => {
 }
 
 /** The large blocks among those that one thread keeps. */
-export class LargeCache extends Stacks {
+export class LargeCache extends Rows {
   /**
    * Units that blocks which were taken have beyond what they need, less those of blocks that were put in. It is an eighth of the memory at
    * the most, and one block: so a program that keeps a shorter block for each one that it frees does not fill the memory with what it did

@@ -9,7 +9,7 @@
 //   8, 15, 4     bytes of a header; rounds up to the grain of 16 bytes, a shift by 4
 //   a state      what the live blocks have for the grain of a pointer: the size class of a live block, from 1 on, less than
 //                0 for one that is kept, by class or by process, -128 for a large one, and others
-//   a head       8 words for each size class, numbered as in stacks.js; in that of class 0 other ones
+//   a head       8 words for each size class, numbered as in rows.js; in that of class 0 other ones
 //   1024         the word with the head that serves blocks of 0 bytes, header included; then 16 bytes, and so on
 //   32           grains of the largest blocks whose class has their number
 //   32_776       bytes of the largest request that is served from here

@@ -9,7 +9,7 @@ import { Fault } from '../native/faults.js'
 import { growFor } from './growth.js'
 import { realloc } from './realloc.js'
 import { Session } from './session.js'
-import { LONGEST_FINE } from '../cache/stacks.js'
+import { LONGEST_FINE } from '../cache/rows.js'
 
 const REST_AFTER_MS = 100
 // How to look for room: quickly; so that a large block that had to move because it grew can grow again where it comes to

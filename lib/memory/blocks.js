@@ -8,7 +8,7 @@ import { areasOf } from '../heap-map/heap-map.js'
 import { Heap } from '../heap/heap.js'
 import { checkName } from '../base/names.js'
 import { bulkOf, Pages, viewsOf } from '../pages/pages.js'
-import { CLASS_BITS, KEPT, NO_ROWS, NO_STATES, NO_WORDS } from '../cache/stacks.js'
+import { CLASS_BITS, KEPT, NO_ROWS, NO_STATES, NO_WORDS } from '../cache/rows.js'
 import { storageOf } from '../pages/storage.js'
 import { threadCacheFor } from '../cache/thread-cache.js'
 

@@ -1,4 +1,4 @@
-//! What lib/cache/stacks.js and the native side have to agree on: it compares every number that it has
+//! What lib/cache/rows.js and the native side have to agree on: it compares every number that it has
 //! written out.
 
 use napi_derive::napi;

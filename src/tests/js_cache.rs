@@ -1,4 +1,4 @@
-//! What lib/cache/thread-cache.js, large-cache.js and stacks.js do, word for word, for tests without
+//! What lib/cache/thread-cache.js, large-cache.js and rows.js do, word for word, for tests without
 //! JavaScript.
 
 use std::sync::atomic::AtomicI8;

@@ -1,4 +1,4 @@
-// The stacks of free blocks that one thread keeps, in memory that the native side owns: it fills and empties them. The
+// The rows of one thread, stacks of the free blocks that it keeps, in memory that the native side owns: it fills and empties them. The
 // newer part of a stack is the thread's own; the older part any thread may take, so that the border between them moves
 // by one atomic operation. src/process/rows.rs says where things lie, and its numbers are written out here, for speed.
 
@@ -78,7 +78,7 @@ export const NO_ROWS = new Int32Array(layout.words)
 const spareOf = (head) => (head < LAYOUT.largeHeads ? LAYOUT.spare : LAYOUT.largeSpare)
 
 /** What one thread keeps, and the memory that it is of. */
-export class Stacks {
+export class Rows {
   /** The whole memory. */
   words = NO_WORDS
   /** The heads and the stacks. */
@@ -96,7 +96,7 @@ export class Stacks {
   lasting = 0
   #changed
 
-  /** @param {(stacks: Stacks) => void} [changed] called when there are other words, rows and states */
+  /** @param {(rows: Rows) => void} [changed] called when there are other words, rows and states */
   constructor(changed = () => {}) {
     this.#changed = changed
   }
