@@ -653,6 +653,24 @@ test('large blocks of ever new lengths are seldom native calls', (t) => {
   t.true(calls < 300, `${calls} calls`)
 })
 
+test('large blocks of some lengths that are taken in turn do not put each other back', (t) => {
+  const memory = new LocalSharedMemory({ initial: 1, maximum: 8000 })
+  const random = randomFrom(7)
+  const lengths = [50_000, 140_000, 370_000, 1_000_000]
+  const malloc = () => memory.malloc(lengths[random(lengths.length)])
+  const ptrs = Array.from({ length: 8 }, malloc)
+  const replace = (times) => {
+    for (let time = 0; time < times; time++) {
+      const index = random(ptrs.length)
+      memory.free(ptrs[index])
+      ptrs[index] = malloc()
+    }
+  }
+  replace(1000)
+  const calls = callsOf(memory, () => replace(1000))
+  t.true(calls < 150, `${calls} calls`)
+})
+
 test('blocks that stay where longer ones have been do not fill the memory with what nobody asked for', (t) => {
   for (const [share, others] of [
     [0.7, 0],

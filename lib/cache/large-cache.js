@@ -7,7 +7,7 @@ const LARGE_HEADS = 3080
 // Words of a head, and of that of no class.
 const [LIMITS, LONGEST, PUBLISHED, WIDTH, END, MOVED] = [1, 2, 3, 4, 5, 6]
 /** In the lower half of the limits, where classes have their stride: a block has been taken. */
-const TAKEN = 1
+const TAKEN = 3
 const [LONG_SPARE, LONG_KEPT] = [6, 7]
 const COMMON = 8
 const LIVE = -128

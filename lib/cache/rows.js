@@ -38,7 +38,7 @@ const LAYOUT = {
   longKept: 7,
   long: 4,
   common: 8,
-  taken: 1,
+  taken: 3,
   sizes: 1024,
   largest: 32_784,
   largeHeads: 3080,

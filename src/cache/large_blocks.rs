@@ -5,7 +5,7 @@ use crate::cache::ThreadCache;
 use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::heap::{DENSE_END, GRAIN, Search, units_for};
-use crate::process::rows::{ROWS, large_row, most_width, row_bytes};
+use crate::process::rows::{ROWS, SINCE_FARTHER, large_row, most_width, row_bytes};
 
 /// Large blocks that wait and that nobody has taken for a while are put back where another one would
 /// lie farther up than any before, but not if all that wait have no more bytes than this,
@@ -13,6 +13,8 @@ const MOST_WAITING: u64 = 8 * 1024 * 1024;
 /// nor before it is farther by one part in this many of them: those that are taken again are worth
 /// some room.
 const WAITING_SHARE: u64 = 4;
+/// So many blocks of a length are several.
+const SEVERAL: u32 = 4;
 /// Rows for each doubling of the length.
 const DOUBLING: usize = 8;
 
@@ -66,7 +68,16 @@ impl ThreadCache {
             self.put_longer(free_blocks, byte_length)?;
         }
         self.tidy(free_blocks)?;
-        let pointer = free_blocks.heap.malloc(byte_length, align, search)?;
+        let pointer = self.or_without_long(free_blocks, |free_blocks| {
+            free_blocks.heap.malloc(byte_length, align, search)
+        })?;
+        // Where there is room for several more, one that is asked for again may wait.
+        let units = units_for(byte_length, align);
+        if let Some(index) = large_row(units)
+            && free_blocks.heap.longest_run()? / SEVERAL >= units
+        {
+            self.rows.row(index).set_taken();
+        }
         let farther = (pointer + byte_length).saturating_sub(free_blocks.depot.reach());
         if farther == 0 {
             return Ok(pointer);
@@ -111,7 +122,7 @@ impl ThreadCache {
     // The rows of which blocks wait that nobody has taken one of since the last time.
     fn stale_rows(&self, free_blocks: &FreeBlocks<'_>) -> Vec<usize> {
         let is_stale = |&index: &usize| {
-            !self.rows.row(index).clear_taken() && self.waiting(free_blocks, index) > 0
+            !self.rows.row(index).clear_taken(SINCE_FARTHER) && self.waiting(free_blocks, index) > 0
         };
         (DENSE_END..ROWS.end).filter(is_stale).collect()
     }

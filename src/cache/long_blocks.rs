@@ -12,7 +12,8 @@ use crate::cache::free_blocks::FreeBlocks;
 use crate::fault::Result;
 use crate::heap::DENSE_END;
 use crate::process::rows::{
-    COMMON, LONG, LONG_KEPT, LONG_SPARE, OVER_IDLE, Row, Rows, long_bit, row_bytes, rows_with_bits,
+    COMMON, LONG, LONG_KEPT, LONG_SPARE, OVER_IDLE, Row, Rows, SINCE_PUT, long_bit, row_bytes,
+    rows_with_bits,
 };
 
 /// Bytes of them that a thread may have to itself which has the heap to itself, at most; ...
@@ -47,6 +48,11 @@ impl LongBlocks {
         self.bytes.get()
     }
 
+    /// Whether there may be some.
+    pub fn are_kept(&self) -> bool {
+        self.rows.figure(LONG_KEPT) != 0
+    }
+
     /// Lets the thread have those of a row in common with others too, and returns it; or none but its
     /// own, if there is room for one in a quarter of the heap, or, where several threads have it, in
     /// `budget`. Puts back what was kept.
@@ -77,12 +83,31 @@ impl LongBlocks {
         }))
     }
 
-    /// Puts all of them back, before the heap is asked for room. Those of `longest` bytes are not long
-    /// for it any more; if there were many, they are kept as others are from now on.
+    /// Puts large ones of lengths back that nobody has asked for since the last time, and all others, before the heap is asked for
+    /// room: of some lengths that are taken in turn each would put back the others. As [`LongBlocks::put`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put_stale(&self, free_blocks: &mut FreeBlocks<'_>, longest: u32) -> Result<()> {
+        let is_asked = |index| index >= DENSE_END && self.rows.row(index).clear_taken(SINCE_PUT);
+        self.put_unless(free_blocks, longest, is_asked)
+    }
+
+    /// Puts all of them back. Those of `longest` bytes are not long for the heap any more; if there
+    /// were many, they are kept as others are from now on.
     ///
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache.
     pub fn put(&self, free_blocks: &mut FreeBlocks<'_>, longest: u32) -> Result<()> {
+        self.put_unless(free_blocks, longest, |_| false)
+    }
+
+    fn put_unless(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        longest: u32,
+        stays: impl Fn(usize) -> bool,
+    ) -> Result<()> {
         let mut outcome = Ok(());
         let kept = self.rows.figure(LONG_KEPT);
         self.rows.set_figure(LONG_KEPT, 0);
@@ -92,9 +117,16 @@ impl LongBlocks {
             if row.length() == 0 {
                 continue;
             }
-            let stays = row_bytes(index) > longest || row.blocks().len() < LEAST_BLOCKS as usize;
+            if stays(index) {
+                let spare = self.rows.figure(LONG_SPARE);
+                let own = row.width() * row_bytes(index);
+                self.rows.set_figure(LONG_SPARE, spare.saturating_sub(own));
+                self.rows.set_figure(LONG_KEPT, self.rows.figure(LONG_KEPT) | long_bit(index));
+                continue;
+            }
+            let is_long = row_bytes(index) > longest || row.blocks().len() < LEAST_BLOCKS as usize;
             outcome = outcome.and(free_blocks.put_whole_row(&row, index));
-            row.set_length(if stays { row.length() } else { 0 });
+            row.set_length(if is_long { row.length() } else { 0 });
         }
         outcome
     }

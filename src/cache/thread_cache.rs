@@ -10,7 +10,7 @@ use crate::cache::budget::{Budget, longest_of};
 use crate::cache::free_blocks::FreeBlocks;
 use crate::cache::idle_spans::KeptBlocks;
 use crate::cache::long_blocks::LongBlocks;
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::heap::{DENSE_END, GRAIN};
 use crate::process::depot::Depot;
 use crate::process::rows::{FULL, LONG_KEPT, OVER_IDLE, ROWS, Row, Rows, SHORT, row_bytes};
@@ -38,7 +38,7 @@ impl ThreadCache {
     /// An empty cache.
     ///
     /// # Errors
-    /// [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory).
+    /// [`Fault::OutOfMemory`].
     pub fn new() -> Result<Self> {
         let rows = Arc::new(Rows::new()?);
         let (budget, long) = (Budget::new(&rows), LongBlocks::new(&rows));
@@ -53,8 +53,8 @@ impl ThreadCache {
     /// Fetches blocks of a size class if it has none left. Returns how many there are.
     ///
     /// # Errors
-    /// When there is none: [`Fault::OutOfMemory`](crate::fault::Fault::OutOfMemory),
-    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted).
+    /// When there is none: [`Fault::OutOfMemory`],
+    /// [`Fault::Corrupted`].
     pub fn refill(&self, free_blocks: &mut FreeBlocks<'_>, class: usize) -> Result<usize> {
         if self.rows.row(class).blocks().is_empty() {
             if !free_blocks.depot.has(free_blocks.thread, class) {
@@ -70,7 +70,8 @@ impl ThreadCache {
             if self.is_served_by_heap(free_blocks, class)? {
                 return Ok(0);
             }
-            let fetched = free_blocks.take(class, row.slots())?;
+            let fetched = self
+                .or_without_long(free_blocks, |free_blocks| free_blocks.take(class, row.slots()))?;
             row.fill(fetched);
             // A small heap rather grows than fetches the same blocks again and again.
             if free_blocks.heap.is_dear_to_grow()? {
@@ -122,7 +123,7 @@ impl ThreadCache {
     /// # Errors
     /// Those of [`FreeBlocks::put`]; what was to be put back left the cache and the depot.
     pub fn tidy(&self, free_blocks: &mut FreeBlocks<'_>) -> Result<()> {
-        self.put_long(free_blocks)?;
+        self.long.put_stale(free_blocks, longest_of(self.budget.bytes()))?;
         if !free_blocks.may_be_tidied()? {
             return Ok(());
         }
@@ -159,7 +160,7 @@ impl ThreadCache {
     /// half of a full stack the oldest goes to the depot.
     ///
     /// # Errors
-    /// [`Fault::Corrupted`](crate::fault::Fault::Corrupted); those of [`FreeBlocks::put`].
+    /// [`Fault::Corrupted`]; those of [`FreeBlocks::put`].
     pub fn make_room(&self, free_blocks: &mut FreeBlocks<'_>, index: usize) -> Result<()> {
         let Some(row) = self.open(free_blocks, index)? else { return Ok(()) };
         if !row.is_full() {
@@ -263,6 +264,24 @@ impl ThreadCache {
             }
         }
         Ok(self.budget.update(free_blocks, share))
+    }
+
+    /// Does something that takes room, and once more without the blocks that are long for the heap, if there is none else.
+    ///
+    /// # Errors
+    /// Those of what is done; those of [`FreeBlocks::put`].
+    pub(super) fn or_without_long<T>(
+        &self,
+        free_blocks: &mut FreeBlocks<'_>,
+        act: impl Fn(&mut FreeBlocks<'_>) -> Result<T>,
+    ) -> Result<T> {
+        match act(free_blocks) {
+            Err(Fault::OutOfMemory) if self.long.are_kept() => {
+                self.put_long(free_blocks)?;
+                act(free_blocks)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Puts the blocks back that are long for the heap, before it is asked for room.

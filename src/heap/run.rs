@@ -300,7 +300,7 @@ impl<'m> Heap<'m> {
     }
 
     /// The length of the longest run that is in a bin, to an eighth: at least that of its bin.
-    pub(super) fn longest_run(&self) -> Result<u32> {
+    pub fn longest_run(&self) -> Result<u32> {
         for bin in (0..BINS).rev() {
             let run = self.field(field::BIN_HEADS + bin)?;
             if run != 0 {

@@ -73,8 +73,12 @@ pub const OWN: usize = 0;
 /// The bytes from block to block, but for large blocks [`TAKEN`] or 0; and, 16 bits up, where the thread's
 /// own part has to be cut short to take another block: of no use where it has none of [`COMMON`] blocks.
 pub const LIMITS: usize = 1;
-/// A large block of the row has been taken since the native side looked last.
-pub const TAKEN: u32 = 1;
+/// A large block of the row has been taken: a bit for each of those who look, to clear it.
+pub const TAKEN: u32 = SINCE_PUT | SINCE_FARTHER;
+/// Since blocks that are long for the heap were put back last.
+pub const SINCE_PUT: u32 = 1;
+/// Since a large block lay farther up than any before.
+pub const SINCE_FARTHER: u32 = 2;
 /// The most bytes that a block has.
 pub const LONGEST: usize = 2;
 /// The part that is everyone's: its bottom, and, 16 bits up, its end, which is the floor.
@@ -353,11 +357,11 @@ impl<'r> Row<'r> {
         }
     }
 
-    /// Notes that no large block of this row has been taken. Returns whether one had been.
-    pub fn clear_taken(&self) -> bool {
+    /// Notes that no large block of this row has been taken since then. Returns whether one had been.
+    pub fn clear_taken(&self, since: u32) -> bool {
         let limits = self.head[LIMITS].load(Relaxed);
-        self.head[LIMITS].store(limits & !TAKEN, Relaxed);
-        limits & TAKEN != 0
+        self.head[LIMITS].store(limits & !since, Relaxed);
+        limits & since != 0
     }
 
     /// Notes that one has been taken.

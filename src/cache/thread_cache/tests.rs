@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::heap::CLASSES;
 use crate::heap::{GRAIN, HEADER, Heap, MIXED, PAGE, Search, UNIT, class_for, units_for};
 use crate::process::depot::MOST_MIXED;
-use crate::process::rows::{COMMON, LARGE_SPARE, LIMITS, OWN, SPARE, WIDTH, large_row};
+use crate::process::rows::{COMMON, LARGE_SPARE, LIMITS, LONG_SPARE, OWN, SPARE, WIDTH, large_row};
 use crate::tests::fixture::Random;
 use crate::tests::js_cache::JsCache;
 
@@ -789,6 +789,56 @@ fn large_blocks_that_are_long_for_the_heap_are_kept_and_most_in_common_until_it_
         assert_eq!(kept(&cache), before);
         assert_eq!(free_blocks.heap.stats().unwrap().block_count as usize, 2 * threads);
         keep_large(&cache, &mut fixture, budget + UNIT).unwrap();
+    }
+}
+
+#[test]
+fn long_blocks_of_lengths_that_are_asked_for_stay_until_there_is_no_other_room() {
+    let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
+    let mut fixture = Fixture::of_pages(300, [cache.rows(), other.rows()]);
+    fixture.free_blocks(1).leave().unwrap();
+    let lengths = [1_500_000, 2_500_000];
+    // Not known to be long, and then put back because of the other.
+    for byte_length in lengths.repeat(3) {
+        keep_large(&cache, &mut fixture, byte_length);
+    }
+    let ask = |cache: &ThreadCache, fixture: &Fixture| {
+        for byte_length in lengths {
+            let block = js(cache, fixture).pop_large(byte_length).unwrap();
+            assert!(js(cache, fixture).push_large(block));
+        }
+    };
+    ask(&cache, &fixture);
+    let (before, spare) = (kept(&cache), cache.rows.figure(LONG_SPARE));
+    malloc_large(&cache, &mut fixture, 1_000_000, Search::Quick);
+    assert_eq!((kept(&cache), cache.rows.figure(LONG_SPARE)), (before, spare));
+    malloc_large(&cache, &mut fixture, 1_000_000, Search::Quick);
+    assert_eq!(kept(&cache), 0, "nobody has asked for them since");
+    for byte_length in lengths {
+        keep_large(&cache, &mut fixture, byte_length).unwrap();
+    }
+    let stayed = kept(&cache);
+    while kept(&cache) == stayed {
+        ask(&cache, &fixture);
+        malloc_large(&cache, &mut fixture, 1_000_000, Search::Quick);
+    }
+    assert_eq!(kept(&cache), 0, "there is no other room");
+    let free_blocks = fixture.free_blocks(0);
+    assert!(free_blocks.heap.longest_run().unwrap() >= units_for(1_500_000, GRAIN));
+}
+
+#[test]
+fn a_long_length_that_was_fetched_stays_where_there_is_room_for_more() {
+    for (byte_length, stays) in [(1_500_000, true), (6_000_000, false)] {
+        let (cache, other) = (ThreadCache::new().unwrap(), ThreadCache::new().unwrap());
+        let mut fixture = Fixture::of_pages(300, [cache.rows(), other.rows()]);
+        fixture.free_blocks(1).leave().unwrap();
+        let block = malloc_large(&cache, &mut fixture, byte_length, Search::Quick);
+        let index = Rows::row_at(js(&cache, &fixture).head_of_large(block)).unwrap();
+        cache.make_room(&mut fixture.free_blocks(0), index).unwrap();
+        assert!(js(&cache, &fixture).push_large(block));
+        malloc_large(&cache, &mut fixture, 1_000_000, Search::Quick);
+        assert_eq!(kept(&cache) > 0, stays, "{byte_length}");
     }
 }
 
