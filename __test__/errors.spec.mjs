@@ -285,8 +285,8 @@ for (const [method, call] of Object.entries(ON_POINTERS)) {
   })
 
   test(`${method} refuses the old pointer of a block that realloc moved`, (t) => {
-    const memory = new LocalSharedMemory(16)
     for (const byteLength of [24, 1000, 50_000]) {
+      const memory = new LocalSharedMemory(16)
       const ptr = memory.malloc(byteLength)
       const fence = memory.malloc(byteLength)
       const moved = memory.realloc(ptr, 200_000)

@@ -71,10 +71,11 @@ impl ThreadCache {
         let pointer = self.or_without_long(free_blocks, |free_blocks| {
             free_blocks.heap.malloc(byte_length, align, search)
         })?;
-        // Where there is room for several more, one that is asked for again may wait.
+        // Where there is room for several more, one that is asked for again may wait. The block is taken: damage elsewhere is no fault of
+        // this call's.
         let units = units_for(byte_length, align);
         if let Some(index) = large_row(units)
-            && free_blocks.heap.longest_run()? / SEVERAL >= units
+            && free_blocks.heap.longest_run().is_ok_and(|run| run / SEVERAL >= units)
         {
             self.rows.row(index).set_taken();
         }
