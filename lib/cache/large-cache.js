@@ -6,7 +6,7 @@ import { Rows } from './rows.js'
 const LARGE_HEADS = 3080
 // Words of a head, and of that of no class.
 const [LIMITS, LONGEST, PUBLISHED, WIDTH, END, MOVED] = [1, 2, 3, 4, 5, 6]
-/** In the lower half of the limits, where classes have their stride: a block has been taken. */
+/** In the lower half of the limits, where classes have their stride: a block has been taken, a bit for each of those who look. */
 const TAKEN = 3
 const [LONG_SPARE, LONG_KEPT] = [6, 7]
 const COMMON = 8
@@ -63,8 +63,8 @@ const popFrom = (cache, head, byteLength) => {
   rows[head] = (rows[head] - 1) | 0
   // Two threads have freed it at the same time, and it was given out since.
   if (states[ptr >>> 4] !== cache.kept) return 0
-  cache.excess += (size - 8 - byteLength) >>> 10
   words[header] = byteLength
+  cache.excess += excessOf(words, header)
   states[ptr >>> 4] = LIVE
   return ptr
 }
@@ -177,10 +177,10 @@ export class LargeCache extends Rows {
     const { words } = this
     const header = (ptr - 8) >>> 2
     const room = words[header + 1] - 8
-    const before = words[header]
-    if (byteLength > room || (byteLength <= room - 1024 && byteLength < before)) return false
-    this.excess += ((room - byteLength) >>> 10) - ((room - before) >>> 10)
+    if (byteLength > room || (byteLength <= room - 1024 && byteLength < words[header])) return false
+    this.excess -= excessOf(words, header)
     words[header] = byteLength
+    this.excess += excessOf(words, header)
     return true
   }
 
